@@ -1,0 +1,33 @@
+# Each goal builds its own .venv from nothing; a second run reinstalls only if pyproject.toml changed.
+# PIP_ARGS is passed to every pip call, e.g. PIP_ARGS="--index-url ..." for a small CPU build of torch.
+PYTHON ?= python3
+PIP_ARGS ?=
+# With an NVIDIA driver: the torch of the index. Without: the pinned CPU pair.
+CONSTRAINTS := $(shell command -v nvidia-smi >/dev/null 2>&1 || echo "-c constraints/cpu.txt")
+ARGS ?=
+BIN := .venv/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: conform test lint derive clean
+
+conform: .venv/conformance.stamp   ## judge our Triton kernels against the reference
+	$(BIN)/chainrule conform $(ARGS)
+
+test: .venv/dev.stamp lint         ## everything that must hold before a merge
+	$(BIN)/python -m pytest -n 2 $(ARGS)
+
+lint: .venv/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/codespell
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/%.stamp: pyproject.toml constraints/cpu.txt | .venv/bin/python
+	$(BIN)/python -m pip install -q $(PIP_ARGS) $(CONSTRAINTS) -e ".[$*]"
+	@touch $@
+
+clean:
+	rm -rf .venv build src/*.egg-info
