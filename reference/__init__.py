@@ -1,7 +1,8 @@
 """What the deck means: one plain function per printed equation, over any number type.
 
-`FUNCTIONS[id]` is the function of an equation. Line 1 of each docstring is the id and the formula; the body
-is the formula. Nothing is stabilised: where the printed formula overflows, so does this. Standard library only.
+`FUNCTIONS[id]` is the function of an equation. Line 1 of its docstring is the id and the formula; the body
+is the formula. Nothing is stabilised: where the printed formula overflows, so does this. It needs the
+standard library alone.
 
     >>> from fractions import Fraction
     >>> from chainrule.reference import FUNCTIONS

@@ -90,7 +90,7 @@ def averages() -> None:
             say("alg.average", f"D_{i}j^({l}), j = 0 …  {vector(D[l][i])}")
     alone = average([None, [0.0] * 3], [None, [1.0] * 3], lam, 1)[1]
     say("alg.average", f"λ alone (Δ = 0, Θ = 1):        {vector(alone)}   the intercept has none")
-    say("loss.objective", f"its λ‖Θ‖² has the gradient 2λΘ: {vector([2 * lam] * 3)}   twice that, intercept too")
+    say("loss.objective", f"its λ‖Θ‖² has the gradient 2λΘ: {vector([2 * lam] * 3)}   twice, intercept too")
 
 
 def main() -> None:

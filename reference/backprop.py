@@ -1,9 +1,11 @@
 """Forward propagation, backpropagation and the algorithm slide (deck lines 9–30, 194–235, 636–1608).
 
-Indices are the slides'. A network is `Theta[l][i][j]` with l = 1 … L, i = 1 … n_{l+1}, j = 0 … n_l, where j = 0
-is the intercept; a layer is `a[l] = [1, a_1, …]`, `z[l] = [None, z_1, …]`, `delta[l] = [None, δ_1, …]`. Slots the
-deck does not have hold None. Two signs are printed: `delta_out` (y − a) belongs to the printed loss,
-`alg_delta_out` (a − y) to its negative, which is what a descent can use.
+Indices are the slides'. A network is `Theta[l][i][j]` with l = 1 … L, i = 1 … n_{l+1}, j = 0 … n_l, where
+j = 0 is the intercept; a layer is `a[l] = [1, a_1, …]`, `z[l] = [None, z_1, …]`, `delta[l] = [None, δ_1, …]`.
+Slots that the deck does not have hold None.
+
+Two signs are printed: `delta_out` (y − a) belongs to the printed loss, `alg_delta_out` (a − y) to its
+negative, which is what a descent can use.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from .ids import implements
 from .lists import Matrix, Network, Scalar, Vector, equally_long, gives, inputs, nodes, takes
 
 Activation = Callable[[Scalar], Scalar]
+OutputError = Callable[..., Vector]
 
 
 @implements("net.input")
@@ -108,11 +111,12 @@ def gradient(delta_next: Vector, a: Vector) -> Matrix:
 
 
 @implements("alg.errors")
-def errors(Theta: Network, z: Network, a: Network, last: Vector, gprime: Activation | None = None) -> Network:
-    """alg.errors   {δ^(L), …, δ^(2)} from the last, δ^(L+1): by bp.delta.rec, or by bp.delta.chain for another g"""
+def errors(Theta: Network, z: Network, a: Network, last: Vector,
+           gprime: Activation | None = None, down_to: int = 1) -> Network:
+    """alg.errors   {δ^(L), …, δ^(2)} from the last, δ^(L+1), by bp.delta.rec; with g' by bp.delta.chain"""
     L = len(Theta) - 1
     delta: Network = [*([None] * (L + 1)), last]
-    for l in range(L, 1, -1):
+    for l in range(L, down_to, -1):
         if gprime is None:
             delta[l] = delta_rec(Theta[l], delta[l + 1], a[l])
         else:
@@ -121,13 +125,14 @@ def errors(Theta: Network, z: Network, a: Network, last: Vector, gprime: Activat
 
 
 def passes(Theta: Network, x: Vector, y: Vector, g: Activation = sigmoid, gprime: Activation | None = None,
-           g_out: Activation | None = None, output: Callable[..., Vector] = delta_out) -> tuple[Network, Network]:
-    """All a^(l), from one forward pass, and all δ^(l), from one backward pass.
+           g_out: Activation | None = None, output: OutputError = delta_out,
+           down_to: int = 1) -> tuple[Network, Network]:
+    """All a^(l), from one forward pass, and all δ^(l+1), l ≥ `down_to`, from one backward pass.
 
     `output` is the reading of the output error: `delta_out` as the derivation prints it, or `alg_delta_out`.
     """
     z, a = forward(Theta, x, g, g_out)
-    return a, errors(Theta, z, a, output(y=[None, *y], a=a[-1]), gprime)
+    return a, errors(Theta, z, a, output(y=[None, *y], a=a[-1]), gprime, down_to)
 
 
 @implements("bp.nabla", "bp.single.pass")
@@ -141,13 +146,12 @@ def backprop(Theta: Network, x: Vector, y: Vector, **reading: Any) -> Network:
 
 
 @implements("bp.cost")
-def naive_gradient(Theta: Network, x: Vector, y: Vector, g: Activation = sigmoid, **reading: Any) -> Network:
-    """bp.cost   O(L²): for each layer a full forward pass, and a backward pass down to it;   backprop is O(L)"""
+def naive_gradient(Theta: Network, x: Vector, y: Vector, **reading: Any) -> Network:
+    """bp.cost   O(L²): for each layer a full forward pass and a backward pass;   O(L): backprop"""
     nabla: Network = [None]
     for l in nodes(Theta):
-        z, a = forward(Theta, x, g)
-        delta = errors([None, *Theta[l:]], z[l - 1:], a[l - 1:], delta_out([None, *y], a[-1]), **reading)
-        nabla.append(gradient(delta[2], a[l]))                  # layer l of the network is layer 1 of what is left
+        a, delta = passes(Theta, x, y, down_to=l, **reading)
+        nabla.append(gradient(delta[l + 1], a[l]))
     return nabla
 
 
@@ -176,9 +180,9 @@ def average(Delta: Matrix, Theta: Matrix, lam: Scalar, n: int) -> Matrix:
 
 
 @implements("alg")
-def averaged_gradient(Theta: Network, data: Vector, lam: Scalar, output: Callable[..., Vector] = alg_delta_out,
+def averaged_gradient(Theta: Network, data: Vector, lam: Scalar, output: OutputError = alg_delta_out,
                       **reading: Any) -> Network:
-    """alg   Δ = 0;   for each (x_k, y_k): a, then δ, then Δ = Δ + a δ;   D = Δ/n + λΘ, no λ for intercepts"""
+    """alg   Δ = 0;   for each (x_k, y_k): all a, all δ, Δ = Δ + a δ;   D = Δ/n + λΘ where j ≠ 0"""
     Delta: Network = [None, *(zero(Theta[l]) for l in nodes(Theta))]
     for x, y in data:
         a, delta = passes(Theta, x, y, output=output, **reading)
