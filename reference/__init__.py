@@ -12,7 +12,21 @@ standard library alone.
     Fraction(1, 36)
 """
 
-from . import activations, backprop, convolution, losses, optimizers
+from . import (
+    activations,
+    attention,
+    backprop,
+    convolution,
+    counts,
+    filters,
+    layers,
+    losses,
+    networks,
+    normalization,
+    optimizers,
+    pooling,
+)
 from .ids import FUNCTIONS, implements
 
-__all__ = ["FUNCTIONS", "activations", "backprop", "convolution", "implements", "losses", "optimizers"]
+__all__ = ["FUNCTIONS", "activations", "attention", "backprop", "convolution", "counts", "filters",
+           "implements", "layers", "losses", "networks", "normalization", "optimizers", "pooling"]

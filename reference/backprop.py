@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .activations import sigmoid
+from .activations import relu, sigmoid
 from .ids import implements
 from .lists import Matrix, Network, Scalar, Vector, equally_long, gives, inputs, nodes, takes
 
@@ -54,6 +54,18 @@ def affine(Theta: Matrix, a: Vector, g: Activation) -> Vector:
     """
     takes(Theta, a)
     return [1, *(g(Theta[i][0] + sum(Theta[i][j] * a[j] for j in nodes(a))) for i in nodes(Theta))]
+
+
+@implements("net.layer.relu")
+def relu_layer(Theta: Matrix, a: Vector) -> Vector:
+    """net.layer.relu   a^(l+1) = σ(Θ^(l) a^(l)),   σ(z) = max{0, z}"""
+    return layer(Theta, a, relu)
+
+
+@implements("net.out.linear")
+def linear(Theta: Matrix, a: Vector) -> Vector:
+    """net.out.linear   ŷ = Θ^(L) a^(L)      (a list of the outputs, without slot 0)"""
+    return layer_z(Theta, a)[1:]
 
 
 @implements("net.out")

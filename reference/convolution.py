@@ -8,7 +8,9 @@ from __future__ import annotations
 from .activations import identity
 from .backprop import Activation
 from .ids import implements
-from .lists import Matrix, Vector, sizes
+from .lists import Filters, Image, Matrix, Vector, same, sizes
+
+Sides = int | tuple[int, int]       # one number for both directions, or (vertical, horizontal)
 
 
 @implements("conv1d.valid")
@@ -43,6 +45,70 @@ def conv2d(I: Matrix, K: Matrix) -> Matrix:
     fits("conv2d.valid", N, W)
     return [[sum(I[i + m][j + n] * K[m][n] for m in range(M) for n in range(N))
              for j in range(W - N + 1)] for i in range(H - M + 1)]
+
+
+@implements("stack.one")
+def stack_one(x: Image, K: Image) -> Matrix:
+    """stack.one   (x ∗ K)(i, j) = Σ_m Σ_n Σ_c x(i + m, j + n, c) K(m, n, c):   one filter, one matrix
+
+    Channels are last here, as on the slide; conv2d.layer has them first.
+    """
+    (H, W, r), (M, N, channels) = sizes(x, 3, "input x"), sizes(K, 3, "filter K")
+    same("channels of input and filter", r, channels)
+    fits("stack.one", M, H)
+    fits("stack.one", N, W)
+    return [[sum(x[i + m][j + n][c] * K[m][n][c] for m in range(M) for n in range(N) for c in range(r))
+             for j in range(W - N + 1)] for i in range(H - M + 1)]
+
+
+@implements("stack.many")
+def stack_many(x: Image, filters: Filters) -> Image:
+    """stack.many   y(i, j, d) = (x ∗ K_d)(i, j):   D filters, an output of (n + 1 − m) × (n + 1 − m) × D"""
+    channels = [stack_one(x, K) for K in filters]
+    return [[[channel[i][j] for channel in channels] for j in range(len(channels[0][0]))]
+            for i in range(len(channels[0]))]
+
+
+@implements("conv2d.layer")
+def conv2d_layer(x: Image, K: Filters, b: Vector | None = None, stride: Sides = 1, padding: Sides = 0,
+                 dilation: Sides = 1, groups: int = 1) -> Image:
+    """conv2d.layer   y(f, i, j) = b_f + Σ_c Σ_m Σ_n x(c, s i + d m − p, s j + d n − p) K(f, c, m, n)
+
+    x counts zero beyond its edges. With groups, filter f of F reads the channels of group ⌊f groups / F⌋ alone.
+    With one channel, one filter and nothing else it is conv2d.valid.
+    """
+    (channels, H, W), (F, C, M, N) = sizes(x, 3, "input x"), sizes(K, 4, "filters K")
+    (s, t), (pad, qad), (d, e) = pair(stride), pair(padding), pair(dilation)
+    same("channels of the input, and of the filters over all groups", channels, C * groups)
+    same(f"filters left over by {groups} groups, and none", F % groups, 0)
+    b = [0] * F if b is None else b
+    same("numbers of filters and of intercepts b", F, len(b))
+    rows = [taps(i, M, s, pad, d, H) for i in range(output_size("conv2d.layer", H, M, s, pad, d))]
+    columns = [taps(j, N, t, qad, e, W) for j in range(output_size("conv2d.layer", W, N, t, qad, e))]
+    first = [C * (f * groups // F) for f in range(F)]           # the first channel that filter f reads
+    return [[[b[f] + sum(x[first[f] + c][p][q] * K[f][c][m][n]
+                         for c in range(C) for m, p in row for n, q in column)
+              for column in columns] for row in rows] for f in range(F)]
+
+
+def taps(i: int, m: int, stride: int, padding: int, dilation: int, n: int) -> list[tuple[int, int]]:
+    """For output i the taps k of the filter with their places s i + d k − p, where the input has such a place."""
+    places = [(k, stride * i + dilation * k - padding) for k in range(m)]
+    return [(k, place) for k, place in places if 0 <= place < n]
+
+
+def output_size(id: str, n: int, m: int, stride: int, padding: int, dilation: int) -> int:
+    """⌊(n + 2p − d(m − 1) − 1) / s⌋ + 1"""
+    if min(m, stride, dilation) < 1 or padding < 0:
+        raise ValueError(f"{id}: size {m}, stride {stride} and dilation {dilation} must be at least 1, "
+                         f"padding {padding} at least 0")
+    fits(id, dilation * (m - 1) + 1, n + 2 * padding)
+    return (n + 2 * padding - dilation * (m - 1) - 1) // stride + 1
+
+
+def pair(sides: Sides) -> tuple[int, int]:
+    """(vertical, horizontal)"""
+    return sides if isinstance(sides, tuple) else (sides, sides)
 
 
 def fits(id: str, m: int, n: int) -> None:
