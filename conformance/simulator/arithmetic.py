@@ -1,0 +1,138 @@
+"""Arithmetic, conversions and matrix products in the number formats of `values.py`, with integer overflow watched.
+
+Functions here replace methods of Triton's `InterpreterBuilder`; `patches.py` says which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+import triton.language as tl
+from triton.runtime import interpreter
+from triton.runtime.interpreter import TensorHandle
+
+from . import active
+from .fault import KernelFault
+from .values import BF16, Array, bf16_towards_zero, convert, numpy_type, tf32, widen
+
+_TOWARDS_ZERO = interpreter._ir.ROUNDING_MODE.RTZ
+
+
+def cast(self: Any, src: Any, dst: Any) -> Any:
+    scalar = dst.scalar
+    return TensorHandle(convert(src.data, numpy_type(scalar)), scalar)
+
+
+def float_to_float(self: Any, src: Any, dst: Any, rounding: Any) -> Any:
+    scalar = dst.scalar
+    if rounding == _TOWARDS_ZERO and scalar == tl.bfloat16:
+        return TensorHandle(bf16_towards_zero(src.data), scalar)
+    return cast(self, src, dst)
+
+
+def bf16_constant(self: Any, value: float) -> Any:
+    return TensorHandle(np.array([value], np.float32).astype(BF16), tl.bfloat16)
+
+
+def binary(self: Any, lhs: Any, rhs: Any, op: Callable[[Array, Array], Array]) -> Any:
+    """Every two-operand operation of the builder that has no replacement of its own."""
+    scalar = lhs.dtype.scalar
+    out = op(lhs.data, rhs.data)
+    if out.dtype.kind == "b":
+        return TensorHandle(out, tl.int1)
+    dtype = numpy_type(scalar)
+    return TensorHandle(out if out.dtype == dtype else out.astype(dtype), scalar)
+
+
+def select(self: Any, cond: Any, lhs: Any, rhs: Any) -> Any:
+    attr = lhs.attr if lhs.attr.get("view") is rhs.attr.get("view") else {}
+    return TensorHandle(np.where(cond.data, lhs.data, rhs.data), lhs.dtype.scalar, attr)
+
+
+def watched(name: str, op: Callable[[Array, Array], Array]) -> Callable[[Any, Any, Any], Any]:
+    """Integer `op`, which may not leave the range of a signed type where the simulation watches overflow."""
+
+    def compute(self: Any, lhs: Any, rhs: Any) -> Any:
+        a, b = lhs.data, rhs.data
+        out = op(a, b)
+        if out.dtype.kind == "i" and active.sim().overflow:
+            bad = _OVERFLOW[name](a, b, out)
+            if bad.any():
+                raise _overflow(name, a, b, bad)
+        elif out.dtype.kind == "b":                       # int1 wraps around, too
+            out = np.logical_and(a, b) if name == "*" else np.logical_xor(a, b)
+        return TensorHandle(out, lhs.dtype.scalar)
+
+    return compute
+
+
+def _product_overflows(a: Array, b: Array, out: Array) -> Array:
+    if out.dtype.itemsize < 8:
+        return np.asarray(np.multiply(a, b, dtype=np.int64) != out)
+    return np.asarray(np.abs(a.astype(np.float64) * b) >= 2.0**63)
+
+
+_OVERFLOW: dict[str, Callable[[Array, Array, Array], Array]] = {
+    "+": lambda a, b, out: ((a ^ out) & (b ^ out)) < 0,
+    "-": lambda a, b, out: ((a ^ b) & (a ^ out)) < 0,
+    "*": _product_overflows,
+}
+
+
+def _overflow(name: str, a: Array, b: Array, bad: Array) -> KernelFault:
+    i = int(np.flatnonzero(bad)[0])
+    x, y = (int(np.broadcast_to(v, bad.shape).flat[i]) for v in (a, b))
+    return KernelFault(
+        f"integer overflow: {x} {name} {y} does not fit {a.dtype} ({int(bad.sum())} of {bad.size} lanes); "
+        "convert to int64 before", check="integer overflow")
+
+
+def dot(self: Any, a: Any, b: Any, d: Any, precision: Any, *_: Any) -> Any:
+    """d + a b: products exact in float32, summed in the accumulator's type; operands to tf32 where asked."""
+    x, y, acc = a.data, b.data, d.data
+    if x.dtype == np.float64 and acc.dtype != np.float64:
+        raise KernelFault("dtype mismatch: a float64 dot into a float32 accumulator", check="dtype mismatch")
+    if x.dtype.kind in "iu":
+        exact = np.matmul(x.astype(np.float64), y.astype(np.float64))
+        return TensorHandle((exact + acc).astype(acc.dtype), d.dtype.scalar)
+    if x.dtype == np.float32 and _is_tf32(precision):
+        x, y = tf32(x), tf32(y)
+    product = np.matmul(widen(x), widen(y))
+    return TensorHandle((product + widen(acc)).astype(acc.dtype, copy=False), d.dtype.scalar)
+
+
+def _is_tf32(precision: Any) -> bool:
+    return str(getattr(precision, "name", precision)).rsplit(".", 1)[-1] == "TF32"
+
+
+def fused_multiply_add(self: Any, x: Any, y: Any, z: Any) -> Any:
+    """One rounding, not two (of float64: two, NumPy has nothing wider)."""
+    dtype = z.data.dtype
+    exact = x.data.astype(np.float64) * y.data.astype(np.float64) + z.data.astype(np.float64)
+    return TensorHandle(convert(exact, dtype), z.dtype.scalar)
+
+
+def clamp(self: Any, x: Any, low: Any, high: Any, propagate_nan: Any) -> Any:
+    if str(propagate_nan).endswith("NONE"):
+        out = np.fmin(np.fmax(x.data, low.data), high.data)
+    else:
+        out = np.minimum(np.maximum(x.data, low.data), high.data)
+    return TensorHandle(out, x.dtype.scalar)
+
+
+def magnitude(self: Any, arg: Any) -> Any:
+    return TensorHandle(np.abs(arg.data), arg.dtype.scalar)
+
+
+def error_function(self: Any, arg: Any) -> Any:
+    return TensorHandle(torch.special.erf(torch.from_numpy(np.ascontiguousarray(arg.data))).numpy(),
+                        arg.dtype.scalar)
+
+
+def assertion(self: Any, condition: Any, message: str) -> None:
+    if not condition.data.all():
+        lane = [int(i) for i in np.argwhere(~condition.data.astype(bool))[0]]
+        raise KernelFault(f"device_assert failed in lane {lane}: {message}", check="device_assert")

@@ -1,0 +1,170 @@
+"""Running one launch: arguments as the compiler would type them, every program of the grid, autotune's first choice."""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+import triton
+import triton.language as tl
+from triton.runtime import interpreter
+from triton.runtime.interpreter import TensorHandle
+from triton.tools.tensor_descriptor import TensorDescriptor
+
+from . import active
+from .fault import KernelFault
+from .memory import Memory
+from .rewrite import rewrite
+from .values import ORDINARY
+
+GRID_LIMITS = (2**31 - 1, 65535, 65535)       # CUDA's, per axis
+
+
+def run(self: Any, *args: Any, grid: Any, warmup: bool = False, **kwargs: Any) -> None:
+    """`JITFunction.run`: what `kernel[grid](...)` calls."""
+    if warmup:
+        return
+    sim = active.sim()
+    for hook in self.pre_run_hooks:
+        hook(*args, **kwargs)
+    bound = bind(self, args, kwargs)
+    shape = _grid(grid(bound) if callable(grid) else grid, self.__name__)
+    if 0 in shape:
+        return                                 # as Triton's launcher: nothing to run
+    launch = sim.begin(self.__name__, _tensors(bound))
+    function = rewrite(self.fn)
+    try:
+        values = {p.name: _typed(p, bound[p.name], launch.memory) for p in self.params}
+        with np.errstate(all="ignore"):
+            _run_programs(function, values, shape, launch)
+    finally:
+        sim.launch = None
+    sim.finish(launch)
+
+
+def _run_programs(function: Any, values: dict[str, Any], shape: tuple[int, int, int], launch: Any) -> None:
+    builder = interpreter.interpreter_builder
+    builder.set_grid_dim(*shape)
+    nx, ny, _ = shape
+    for x, y, z in launch.sim.programs(shape):
+        builder.set_grid_idx(x, y, z)
+        launch.me = x + nx * (y + ny * z) if launch.sim.check else 0
+        try:
+            function(**values)
+        except KernelFault as fault:
+            raise fault.at(launch.kernel, (x, y, z)) from None
+        except AssertionError as error:
+            raise KernelFault(str(error), check="assert").at(launch.kernel, (x, y, z)) from error
+        except Exception as error:
+            error.add_note(f"while simulating {launch.kernel}, program {(x, y, z)}")
+            raise
+
+
+def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+    """`JITFunction.__call__`: a device function called from a kernel."""
+    return rewrite(self.fn)(*args, **kwargs)
+
+
+def autotuned(self: Any, *args: Any, **kwargs: Any) -> Any:
+    """`Autotuner.run`: nothing can be timed here, so the first configuration is taken."""
+    config = self.best_config = self.configs[0]
+    options = {**kwargs, **config.all_kwargs()}
+    if config.pre_hook is not None:
+        config.pre_hook({**dict(zip(self.arg_names, args)), **options})
+    return self.fn.run(*args, **options)
+
+
+def bind(kernel: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The kernel's arguments by name; compiler options are let pass, unknown names refused as Triton does."""
+    names = [p.name for p in kernel.params]
+    bound = dict(zip(names, args, strict=False))
+    for name, value in kwargs.items():
+        if name in names:
+            bound[name] = value
+        elif name not in _options():
+            raise KeyError(f"Keyword argument {name} was specified but unrecognised")
+    for p in kernel.params:
+        if p.name not in bound:
+            if not p.has_default:
+                raise TypeError(f"{kernel.__name__}() missing a required argument: {p.name!r}")
+            bound[p.name] = p.default
+    return bound
+
+
+@functools.cache
+def _options() -> frozenset[str]:
+    """What may be passed to a launch besides the kernel's own arguments."""
+    from triton.backends.nvidia.compiler import CUDAOptions
+
+    return frozenset(CUDAOptions.__dataclass_fields__) | {
+        "debug", "device", "stream", "waves_per_eu", "matrix_instr_nonkdim", "kpack", "instrumentation_mode"}
+
+
+def _grid(grid: Any, kernel: str) -> tuple[int, int, int]:
+    sizes = [operator.index(n) for n in (grid if isinstance(grid, tuple | list) else (grid,))]
+    x, y, z = (*sizes, 1, 1, 1)[:3]
+    for axis, size, limit in zip("xyz", (x, y, z), GRID_LIMITS):
+        if not 0 <= size <= limit:
+            raise KernelFault(f"{kernel}: grid axis {axis} is {size}, a GPU takes 0 to {limit}", check="grid")
+    return x, y, z
+
+
+def _tensors(bound: dict[str, Any]) -> Iterator[tuple[str, torch.Tensor]]:
+    for name, value in bound.items():
+        yield from _tensors_in(name, value)
+
+
+def _tensors_in(name: str, value: Any) -> Iterator[tuple[str, torch.Tensor]]:
+    if isinstance(value, tuple | list):
+        for i, item in enumerate(value):
+            yield from _tensors_in(f"{name}[{i}]", item)
+    elif isinstance(value, TensorDescriptor):
+        yield from _tensors_in(name, value.base)
+    elif isinstance(value, triton.runtime.jit.TensorWrapper):
+        yield name, value.base
+    elif isinstance(value, torch.Tensor):
+        if value.device.type != "cpu":
+            raise KernelFault(f"argument {name} is on {value.device}; the simulator runs on CPU tensors")
+        yield name, value
+
+
+def _typed(parameter: Any, value: Any, memory: Memory) -> Any:
+    if parameter.is_constexpr:
+        return value.value if isinstance(value, tl.constexpr) else value
+    return convert(value, memory, parameter.annotation_type)
+
+
+def convert(value: Any, memory: Memory, annotated: str = "") -> Any:
+    """A launch argument as the value that the kernel sees, typed as the compiler types it."""
+    if isinstance(value, bool | int | float) and (annotated or not isinstance(value, int) or isinstance(value, bool)):
+        name = annotated or ("u1" if isinstance(value, bool) else "fp32")
+        return scalar(value, tl.str_to_ty(name, None))
+    if isinstance(value, tuple):
+        items = [convert(v, memory) for v in value]
+        return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
+    if isinstance(value, TensorDescriptor):
+        return _descriptor(value, memory)
+    if hasattr(value, "data_ptr"):
+        tensor = value.base if isinstance(value, triton.runtime.jit.TensorWrapper) else value
+        kind = tl.str_to_ty(triton.runtime.jit.mangle_type(value), None)
+        view = memory.views.get(id(tensor))
+        handle = TensorHandle(np.array([value.data_ptr()], np.uint64), kind, {"view": view} if view else {})
+        return tl.tensor(handle, kind)
+    return interpreter._implicit_cvt(value)
+
+
+def scalar(value: Any, kind: Any) -> Any:
+    return tl.tensor(TensorHandle(np.array([value], ORDINARY[kind]), kind), kind)
+
+
+def _descriptor(value: Any, memory: Memory) -> Any:
+    strides = [interpreter._implicit_cvt(s) for s in value.strides[:-1]]
+    assert value.strides[-1] == 1, "a descriptor's last stride must be 1"
+    return interpreter.interpreter_semantic.make_tensor_descriptor(
+        base=convert(value.base, memory), shape=[interpreter._implicit_cvt(s) for s in value.shape],
+        strides=[*strides, tl.constexpr(1)], block_shape=[tl.constexpr(b) for b in value.block_shape],
+        padding_option=value.padding)

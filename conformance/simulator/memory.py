@@ -1,0 +1,154 @@
+"""The memory one launch may touch: the elements its tensor arguments have, and nothing between them.
+
+A *view* is one tensor argument. Views that share memory lie in one *region*, which has a cell for every element (of
+the smallest of them) and remembers per cell which program read and which program wrote it. Pointers carry the view
+that they were made from, so one that runs past its tensor is caught even where it lands in another argument.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+
+from .fault import KernelFault
+from .traffic import strided
+from .values import Array
+
+NOBODY, MANY = -1, -2
+
+
+class Region:
+    """A stretch of memory under one or several overlapping views, with one cell per smallest element."""
+
+    def __init__(self, lo: int, hi: int, grain: int) -> None:
+        self.lo, self.hi, self.grain = lo, hi, grain
+        self.shift = np.uint64(grain.bit_length() - 1)
+        cells = (hi - lo) // grain
+        self.writer = np.full(cells, NOBODY, np.int32)
+        self.reader = np.full(cells, NOBODY, np.int32)
+        self.atomic: Array | None = None          # like reader, made on the first atomic
+        self.lane = np.empty(cells, np.int32)     # scratch: which lane of the current store wrote here
+        self.stored = False
+
+    def bytes_read(self) -> int:
+        return int(np.count_nonzero(self.reader != NOBODY)) * self.grain
+
+    def bytes_written(self) -> int:
+        return int(np.count_nonzero(self.writer != NOBODY)) * self.grain if self.stored else 0
+
+
+@dataclass(eq=False)
+class View:
+    """One tensor argument: its name, the bytes it spans, and which elements of the span it has (None: all)."""
+
+    name: str
+    tensor: torch.Tensor
+    lo: int
+    hi: int
+    size: int
+    has: Array | None
+    region: Region
+
+    def __post_init__(self) -> None:
+        self.start = np.uint64(self.lo)
+        self.first = np.int64((self.lo - self.region.lo) // self.region.grain)
+        self.shift = np.uint64(self.size.bit_length() - 1)
+
+    def cells(self, addresses: Array, size: int) -> Array | None:
+        """The cells of elements of `size` bytes at these addresses, or None if one of them is not ours."""
+        offset = addresses - self.start                  # below the start wraps round to far beyond the end
+        if int(offset.max()) > self.hi - self.lo - size:
+            return None
+        if self.has is not None and not self.has[offset >> self.shift].all():
+            return None
+        cell: Array = (offset >> self.region.shift).view(np.int64)
+        if self.first:
+            cell = cell + self.first
+        return cell if size == self.region.grain else spread(cell, size // self.region.grain)
+
+    def outside(self, addresses: Array, size: int) -> Array:
+        """Per address: is it outside this tensor?"""
+        offset = addresses - self.start
+        bad = offset > np.uint64(self.hi - self.lo - size) if self.hi - self.lo >= size else np.ones(len(offset), bool)
+        if self.has is not None:
+            bad = bad | ~self.has[np.where(bad, 0, offset) >> self.shift]
+        return np.asarray(bad)
+
+    def __str__(self) -> str:
+        t = self.tensor
+        strides = "" if t.is_contiguous() else f", strides {tuple(t.stride())}"
+        return f"{self.name} ({str(t.dtype).removeprefix('torch.')}, shape {tuple(t.shape)}{strides})"
+
+    def written(self) -> Array:
+        """Per element of the tensor: did this launch store it?"""
+        step = self.size // self.region.grain
+        cells = self.region.writer[int(self.first):]
+        strides = tuple(s * step for s in self.tensor.stride())
+        return np.asarray(strided(cells, tuple(self.tensor.shape), strides) != NOBODY)
+
+
+def spread(cells: Array, times: int) -> Array:
+    """An element that covers several cells touches all of them; a smaller one touches the cell it lies in."""
+    return cells if times <= 1 else (cells[:, None] + np.arange(times)).ravel()
+
+
+class Memory:
+    """All tensor arguments of one launch."""
+
+    def __init__(self, tensors: Iterable[tuple[str, torch.Tensor]]) -> None:
+        spans = sorted(((*_span(t), name, t) for name, t in tensors if t.numel()), key=lambda s: s[:2])
+        self.views: dict[int, View] = {}
+        self.regions: list[Region] = []
+        for group in _overlapping(spans):
+            grain = min(t.element_size() for *_, t in group)
+            region = Region(group[0][0], max(hi for _, hi, *_ in group), grain)
+            self.regions.append(region)
+            for lo, hi, name, t in group:
+                view = View(name, t, lo, hi, t.element_size(), elements(tuple(t.shape), t.stride()), region)
+                self.views[id(t)] = view
+
+    def owners(self, addresses: Array, size: int) -> Iterator[tuple[View, Array]]:
+        """For pointers of unknown origin: the views they fall into, each with the positions of its addresses."""
+        left = np.arange(addresses.size)
+        for view in self.views.values():
+            inside = ~view.outside(addresses[left], size)
+            if inside.any():
+                yield view, left[inside]
+                left = left[~inside]
+        if left.size:
+            raise KernelFault(f"{left.size} lane(s) use an address that lies in none of the tensor arguments",
+                              check="out of bounds")
+
+
+def _span(t: torch.Tensor) -> tuple[int, int]:
+    lo = t.data_ptr()
+    return lo, lo + (sum((n - 1) * s for n, s in zip(t.shape, t.stride())) + 1) * t.element_size()
+
+
+def _overlapping(
+    spans: list[tuple[int, int, str, torch.Tensor]],
+) -> Iterator[list[tuple[int, int, str, torch.Tensor]]]:
+    group: list[tuple[int, int, str, torch.Tensor]] = []
+    end = 0
+    for span in spans:
+        if group and span[0] >= end:
+            yield group
+            group = []
+        end = max(end, span[1]) if group else span[1]
+        group.append(span)
+    if group:
+        yield group
+
+
+@lru_cache(maxsize=256)
+def elements(shape: tuple[int, ...], strides: tuple[int, ...]) -> Array | None:
+    """Which places of its span a tensor has elements at; None if it has all of them."""
+    span = sum((n - 1) * s for n, s in zip(shape, strides)) + 1
+    count = int(np.prod(shape))
+    has = np.zeros(span, bool)
+    strided(has, shape, strides)[...] = True
+    return None if count >= span and has.all() else has

@@ -1,0 +1,98 @@
+"""Every private name of Triton that the simulator relies on, in one place.
+
+A new Triton release is judged by `features()`; when it moves one of these, this is the file to look at.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import triton.language as tl
+from triton.runtime import interpreter
+from triton.runtime.autotuner import Autotuner
+from triton.runtime.jit import JITFunction
+
+from . import arithmetic, launch, libdevice, pointers, reductions
+from .values import numpy_type
+
+BUILDER = {
+    "create_load": pointers.load_all,
+    "create_store": pointers.store_all,
+    "create_masked_load": pointers.load,
+    "create_masked_store": pointers.store,
+    "create_addptr": pointers.move,
+    "create_splat": pointers.splat,
+    "create_broadcast": pointers.broadcast,
+    "create_expand_dims": pointers.expand,
+    "create_reshape": pointers.reshape,
+    "create_trans": pointers.transpose,
+    "create_bitcast": pointers.bitcast,
+    "create_int_to_ptr": pointers.bitcast,
+    "create_ptr_to_int": pointers.bitcast,
+    "cast_impl": arithmetic.cast,
+    "create_fp_to_fp": arithmetic.float_to_float,
+    "get_bf16": arithmetic.bf16_constant,
+    "binary_op": arithmetic.binary,
+    "create_add": arithmetic.watched("+", np.add),
+    "create_sub": arithmetic.watched("-", np.subtract),
+    "create_mul": arithmetic.watched("*", np.multiply),
+    "create_select": arithmetic.select,
+    "create_dot": arithmetic.dot,
+    "create_fma": arithmetic.fused_multiply_add,
+    "create_clampf": arithmetic.clamp,
+    "create_fabs": arithmetic.magnitude,
+    "create_erf": arithmetic.error_function,
+    "create_maxnumf": lambda self, a, b: arithmetic.binary(self, a, b, np.fmax),   # a GPU's max drops NaN
+    "create_minnumf": lambda self, a, b: arithmetic.binary(self, a, b, np.fmin),
+    "create_assert": arithmetic.assertion,
+    "create_extern_elementwise": libdevice.extern_elementwise,
+}
+
+
+@contextmanager
+def patched() -> Iterator[None]:
+    """Triton's kernels run in its interpreter, with the operations above; everything is as before afterwards."""
+    builder = interpreter.InterpreterBuilder
+    rmw, cas = builder.create_atomic_rmw, builder.create_atomic_cas
+    names = types.FunctionType((lambda: 0).__code__, {"tl": tl, "core": tl.core})
+    language = interpreter._patch_lang(names)           # once per simulation, not once per call
+    scope = interpreter._LangPatchScope()
+    set_ = scope.set_attr
+    try:
+        set_(interpreter, "_patch_lang", lambda fn: interpreter._LangPatchScope())
+        set_(interpreter, "_get_np_dtype", numpy_type)
+        for name, function in BUILDER.items():
+            set_(builder, name, function)
+        set_(builder, "create_atomic_rmw", pointers.atomic_update(rmw))
+        set_(builder, "create_atomic_cas", pointers.atomic_exchange_if(cas))
+        set_(interpreter.TensorDescHandle, "materialize_pointers", pointers.descriptor_pointers)
+        set_(interpreter.interpreter_builder, "options",
+             interpreter.InterpreterOptions(debug=True, sanitize_overflow=False))   # watched in `arithmetic`
+        for module in (tl, tl.core):
+            set_(module, "reduce", reductions.reduce)
+            set_(module, "associative_scan", reductions.scan)
+        set_(tl.tensor, "__index__", lambda self: int(self.handle.data.item()))
+        _device_library(scope)
+        set_(JITFunction, "run", launch.run)
+        set_(JITFunction, "__call__", launch.call)
+        set_(Autotuner, "run", launch.autotuned)
+        yield
+    finally:
+        scope.restore()
+        language.restore()
+
+
+def _device_library(scope: Any) -> None:
+    """`triton.language.extra.libdevice` has only names; they stand for CUDA's, which call the builder."""
+    from triton.language.extra import cuda, hip
+    from triton.language.extra import libdevice as names
+
+    for module in (cuda.libdevice, hip.libdevice):
+        interpreter._patch_builtin(module, interpreter.interpreter_builder, scope)
+    for name in dir(names):
+        if not name.startswith("_") and hasattr(cuda.libdevice, name):
+            scope.set_attr(names, name, getattr(cuda.libdevice, name))

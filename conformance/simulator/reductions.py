@@ -1,0 +1,108 @@
+"""tl.reduce and tl.associative_scan over whole blocks.
+
+A GPU combines in a tree, in the type of the block: so does this, pair by pair in order, with the combine function
+applied to half blocks at once. Sums and maxima of ordinary formats take NumPy's own reduction.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import triton.language as tl
+from triton.runtime.interpreter import TensorHandle
+
+from .values import Array, is_small, numpy_type
+
+_standard = tl.standard
+_SUM = _standard._sum_combine
+_QUICK: dict[Any, Any] = {
+    _standard._elementwise_max: np.fmax,       # tl.max drops NaN, as the GPU's max does
+    _standard._elementwise_min: np.fmin,
+}
+
+
+def tensor(data: Array, dtype: Any) -> Any:
+    """A Triton tensor of these values; no axes mean a scalar, which the interpreter keeps as one element."""
+    data = np.asarray(data, numpy_type(dtype))
+    if data.ndim == 0:
+        return tl.core.tensor(TensorHandle(data.reshape(1), dtype.scalar), dtype.scalar)
+    return tl.core.tensor(TensorHandle(data, dtype.scalar), tl.block_type(dtype.scalar, list(data.shape)))
+
+
+def reduce(input: Any, axis: Any, combine_fn: Any, keep_dims: Any = False, **_: Any) -> Any:
+    """`tl.reduce`."""
+    blocks = input if isinstance(input, tuple) else (input,)
+    axis, keep = _plain(axis), bool(_plain(keep_dims))
+    rank = len(blocks[0].shape)
+    data = [b.handle.data if axis is not None else b.handle.data.reshape(-1) for b in blocks]
+    along = 0 if axis is None else int(axis) % rank
+    quick = _quick(combine_fn, data[0]) if len(data) == 1 else None
+    if quick is not None:
+        results = [quick.reduce(data[0], axis=along)]
+    else:
+        moved = [np.moveaxis(d, along, 0) for d in data]
+        results = [r[0] for r in _tree(moved, [b.dtype for b in blocks], combine_fn)]
+    if keep:
+        results = [r.reshape((1,) * rank) if axis is None else np.expand_dims(r, along) for r in results]
+    out = tuple(tensor(r, b.dtype) for r, b in zip(results, blocks))
+    return out if isinstance(input, tuple) else out[0]
+
+
+def _plain(value: Any) -> Any:
+    return value.value if isinstance(value, tl.constexpr) else value
+
+
+def _quick(combine_fn: Any, data: Array) -> Any:
+    if data.dtype == np.float16 or is_small(data.dtype) or data.dtype.kind == "b":
+        return None
+    return np.add if combine_fn == _SUM else _QUICK.get(combine_fn)
+
+
+def _tree(data: list[Array], types: list[Any], combine_fn: Any) -> list[Array]:
+    while len(data[0]) > 1:
+        data = _combine(combine_fn, [d[0::2] for d in data], [d[1::2] for d in data], types)
+    return data
+
+
+def _combine(combine_fn: Any, left: list[Array], right: list[Array], types: list[Any]) -> list[Array]:
+    """The combine function on whole blocks, element by element."""
+    operands = [tensor(d, t) for side in (left, right) for d, t in zip(side, types)]
+    result = combine_fn(*operands)
+    result = result if isinstance(result, tuple | tl.tuple) else (result,)
+    shape = left[0].shape
+    return [np.broadcast_to(_values(r), shape).astype(numpy_type(t)) for r, t in zip(result, types)]
+
+
+def _values(result: Any) -> Any:
+    return result.handle.data if isinstance(result, tl.core.tensor) else result
+
+
+def scan(input: Any, axis: Any, combine_fn: Any, reverse: Any = False, **_: Any) -> Any:
+    """`tl.associative_scan`, by doubling: after step k every element has combined the 2ᵏ before it."""
+    blocks = input if isinstance(input, tuple) else (input,)
+    types = [b.dtype for b in blocks]
+    along = int(_plain(axis)) % len(blocks[0].shape)
+    data = [np.moveaxis(b.handle.data, along, 0) for b in blocks]
+    if _plain(reverse):
+        data = [d[::-1] for d in data]
+    n = len(data[0])
+    if len(data) == 1 and combine_fn == _SUM and data[0].dtype.kind in "iu":
+        data = [np.cumsum(data[0], axis=0, dtype=data[0].dtype)]
+    else:
+        data = _doubling(data, types, combine_fn, n)
+    if _plain(reverse):
+        data = [d[::-1] for d in data]
+    out = tuple(tensor(np.moveaxis(d, 0, along), t) for d, t in zip(data, types))
+    return out if isinstance(input, tuple) else out[0]
+
+
+def _doubling(data: list[Array], types: list[Any], combine_fn: Any, n: int) -> list[Array]:
+    step = 1
+    row = np.arange(n).reshape((n,) + (1,) * (data[0].ndim - 1))
+    while step < n:
+        before = [np.roll(d, step, axis=0) for d in data]
+        both = _combine(combine_fn, before, data, types)
+        data = [np.where(row >= step, new, old) for new, old in zip(both, data)]
+        step *= 2
+    return data

@@ -1,0 +1,146 @@
+"""One simulation: its options, what it counted, and the launch that is running."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import torch
+
+from .fault import KernelFault
+from .memory import Memory, Region, View
+from .races import Races, same_value
+from .traffic import Stored, Traffic
+from .values import Array
+
+ORDERS = ("forward", "reverse", "random")
+
+
+class Sim:
+    """What `simulate()` hands out. See there for the options.
+
+    `launches`, `bytes_read`, `bytes_written`, `bytes_requested` are totals; `kernels` has the same per kernel name.
+    """
+
+    def __init__(self, check: bool, order: str, seed: int, target: str, overflow: bool, poison: bool) -> None:
+        if order not in ORDERS:
+            raise ValueError(f"simulate(order={order!r}): the orders are {', '.join(ORDERS)}")
+        self.check, self.order, self.target = check, order, target
+        self.overflow, self.poison = overflow, poison
+        self.random = np.random.default_rng(seed)
+        self.total = Traffic()
+        self.kernels: defaultdict[str, Traffic] = defaultdict(Traffic)
+        self.launch: Launch | None = None
+        self._stored = Stored()
+
+    @property
+    def launches(self) -> int:
+        return self.total.launches
+
+    @property
+    def bytes_read(self) -> int:
+        return self.total.bytes_read
+
+    @property
+    def bytes_written(self) -> int:
+        return self.total.bytes_written
+
+    @property
+    def bytes_requested(self) -> int:
+        return self.total.bytes_requested
+
+    def stored(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Per element of a tensor: has a kernel stored it since this simulation began?"""
+        return self._stored.of(tensor)
+
+    def programs(self, grid: tuple[int, int, int]) -> list[tuple[int, int, int]]:
+        """Every program of a grid, in the order they shall run in."""
+        nx, ny, nz = grid
+        all_of_them = [(x, y, z) for z in range(nz) for y in range(ny) for x in range(nx)]
+        if self.order == "reverse":
+            all_of_them.reverse()
+        elif self.order == "random":
+            all_of_them = [all_of_them[i] for i in self.random.permutation(len(all_of_them))]
+        return all_of_them
+
+    def begin(self, kernel: str, tensors: Iterable[tuple[str, torch.Tensor]]) -> Launch:
+        self.launch = Launch(self, kernel, Memory(tensors))
+        return self.launch
+
+    def finish(self, launch: Launch) -> None:
+        """Book what the launch moved."""
+        regions = launch.memory.regions
+        moved = Traffic(1, sum(r.bytes_read() for r in regions), sum(r.bytes_written() for r in regions),
+                        launch.requested)
+        self.total.add(moved)
+        self.kernels[launch.kernel].add(moved)
+        for view in launch.memory.views.values():
+            if view.region.stored or view.region.atomic is not None:
+                self._stored.mark(view.tensor, view.written())
+
+
+class Launch:
+    """One launch while it runs: every access to memory is checked and booked here."""
+
+    def __init__(self, sim: Sim, kernel: str, memory: Memory) -> None:
+        self.sim, self.kernel, self.memory = sim, kernel, memory
+        self.races = Races()
+        self.me = 0                       # the running program's number; without check all are one
+        self.requested = 0
+
+    def load(self, view: View | None, pointers: Array, mask: Array | None, size: int) -> None:
+        for region, cells, _ in self._cells(view, pointers, mask, size, "load"):
+            self.races.load(region, cells, self.me)
+
+    def store(self, view: View | None, pointers: Array, mask: Array | None, values: Array) -> None:
+        size = values.dtype.itemsize
+        for region, cells, lanes in self._cells(view, pointers, mask, size, "store"):
+            if self.sim.check and cells.size == lanes.size > 1:
+                same_value(region, cells, values.ravel()[lanes])
+            self.races.store(region, cells, self.me)
+
+    def atomic(self, view: View | None, pointers: Array, mask: Array | None, size: int, sem: str) -> None:
+        scalar = pointers.size == 1
+        for region, cells, _ in self._cells(view, pointers, mask, size, "atomic"):
+            if scalar:
+                self.races.synchronise(self.me, int(pointers.reshape(-1)[0]), sem)
+            self.races.update(region, cells, self.me)
+
+    def _cells(
+        self, view: View | None, pointers: Array, mask: Array | None, size: int, what: str
+    ) -> list[tuple[Region, Array, Array]]:
+        """The cells of one access, by region, with the lanes (numbered in C order) that reach them."""
+        lanes = np.arange(pointers.size) if mask is None else np.flatnonzero(mask)
+        if lanes.size == 0:
+            return []
+        addresses = pointers.ravel() if mask is None else pointers.ravel()[lanes]
+        self.requested += lanes.size * size
+        if view is not None:
+            cells = view.cells(addresses, size)
+            if cells is None:
+                raise self._outside(view, addresses, lanes, pointers.shape, size, what)
+            return [(view.region, cells, lanes)]
+        found = []
+        for owner, positions in self.memory.owners(addresses, size):
+            cells = owner.cells(addresses[positions], size)
+            assert cells is not None
+            found.append((owner.region, cells, lanes[positions]))
+        return found
+
+    def _outside(
+        self, view: View, addresses: Array, lanes: Array, shape: tuple[int, ...], size: int, what: str
+    ) -> KernelFault:
+        bad = np.flatnonzero(view.outside(addresses, size))
+        element, rest = divmod(int(addresses[bad[0]]) - view.lo, view.size)
+        place = "between its elements" if 0 <= element and int(addresses[bad[0]]) + size <= view.hi else (
+            f"{-element} before its first" if element < 0 else f"{element - (view.hi - view.lo) // view.size + 1} "
+            "past its last")
+        offset = f"offset {element}" + (f" and {rest} bytes" if rest else "")
+        lane: Any = [int(i) for i in np.unravel_index(int(lanes[bad[0]]), shape)]
+        return KernelFault(
+            f"out-of-bounds {what} through {view}: {bad.size} of {lanes.size} lanes, first lane {lane} at element "
+            f"{offset}, {place}",
+            check="out of bounds", argument=view.name,
+        )

@@ -1,0 +1,73 @@
+"""What the kernels did: launches, bytes moved, and which elements of which tensor were stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch.multiprocessing.reductions import StorageWeakRef
+
+from .values import Array
+
+
+@dataclass
+class Traffic:
+    """Bytes of one kernel, or of all.
+
+    `bytes_read` and `bytes_written` count each byte once per launch: what a cache as large as the data would move.
+    `bytes_requested` counts every load, store and atomic of every program, and never less.
+    """
+
+    launches: int = 0
+    bytes_read: int = 0
+    bytes_written: int = 0
+    bytes_requested: int = 0
+
+    def add(self, other: Traffic) -> None:
+        self.launches += other.launches
+        self.bytes_read += other.bytes_read
+        self.bytes_written += other.bytes_written
+        self.bytes_requested += other.bytes_requested
+
+
+@dataclass
+class Stored:
+    """Which bytes of which storage a kernel has stored since the simulation began.
+
+    A storage is known by its identity, held weakly: memory that is freed and handed out again counts as new.
+    """
+
+    bytes_of: dict[int, tuple[StorageWeakRef, Array]] = field(default_factory=dict)
+
+    def mark(self, tensor: torch.Tensor, elements: Array) -> None:
+        view = _elements(tensor, self._bytes(tensor))
+        for byte in view:
+            byte |= elements
+
+    def of(self, tensor: torch.Tensor) -> torch.Tensor:
+        if tensor.numel() == 0:
+            return torch.zeros(tensor.shape, dtype=torch.bool)
+        return torch.from_numpy(np.logical_and.reduce(_elements(tensor, self._bytes(tensor))))
+
+    def _bytes(self, tensor: torch.Tensor) -> Array:
+        storage = tensor.untyped_storage()
+        key = storage._cdata
+        if key not in self.bytes_of:
+            if len(self.bytes_of) % 64 == 63:
+                self.bytes_of = {k: v for k, v in self.bytes_of.items() if not v[0].expired()}
+            self.bytes_of[key] = (StorageWeakRef(storage), np.zeros(storage.nbytes(), bool))
+        return self.bytes_of[key][1]
+
+
+def _elements(tensor: torch.Tensor, marks: Array) -> list[Array]:
+    """One array per byte of an element, each of the tensor's shape, all views into the marks of its storage."""
+    size = tensor.element_size()
+    first = tensor.storage_offset() * size
+    strides = tuple(s * size for s in tensor.stride())
+    return [strided(marks[first + b:], tuple(tensor.shape), strides) for b in range(size)]
+
+
+def strided(base: Array, shape: tuple[int, ...], strides: tuple[int, ...]) -> Array:
+    """A view of a flat array in the shape and strides (in elements) of a tensor."""
+    return np.ndarray(shape, base.dtype, base, 0, tuple(s * base.itemsize for s in strides))
