@@ -1,0 +1,222 @@
+"""What every op asks of its arguments, for kernel and composite alike: one sentence, the id first, then the
+numbers."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+#: The parameter p of each activation: the deck's slope of leaky ReLU, and α = 1 for ELU.
+PARAMETER = {"sigmoid": 0.0, "tanh": 0.0, "relu": 0.0, "leaky": 0.1, "elu": 1.0, "identity": 0.0}
+_KEYWORD = {"leaky": "slope", "elu": "alpha"}
+
+
+def activation(name: str, act: str, **parameter: float) -> float:
+    """The parameter p of an activation: `slope` for leaky, `alpha` for elu, nothing else."""
+    if act not in PARAMETER:
+        raise ValueError(f"{name}: activation {act!r} is unknown; choose one of {', '.join(PARAMETER)}")
+    keyword = _KEYWORD.get(act)
+    for given in parameter:
+        if given != keyword:
+            own = f"; its parameter is {keyword}" if keyword else ""
+            raise TypeError(f"{name}: {act} takes no {given}{own}")
+    return float(parameter.get(keyword, PARAMETER[act])) if keyword else 0.0
+
+
+def floating(name: str, **tensors: Tensor | None) -> None:
+    """All given tensors are floating, of one dtype and on one device; None is a tensor left out."""
+    first: tuple[str, Tensor] | None = None
+    for label, t in tensors.items():
+        if t is None:
+            continue
+        if not isinstance(t, torch.Tensor):
+            raise TypeError(f"{name}: {label} is a {type(t).__name__}; expected a tensor")
+        if t.dtype not in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
+            raise TypeError(f"{name}: {label} is {_short(t)}; expected float16, bfloat16, float32 or float64")
+        if first is None:
+            first = label, t
+        elif t.dtype != first[1].dtype:
+            raise TypeError(
+                f"{name}: {label} is {_short(t)}, {first[0]} is {_short(first[1])}; expected one dtype")
+        elif t.device != first[1].device:
+            raise ValueError(
+                f"{name}: {label} is on {t.device}, {first[0]} is on {first[1].device}; expected one device")
+
+
+def kernel_dtype(name: str, t: Tensor) -> None:
+    if t.dtype == torch.float64:
+        raise TypeError(f"{name}: the kernel computes in float32, {_short(t)} would lose half its digits; "
+                        "use float32, or a CPU tensor, which runs as a composite")
+
+
+def rank(name: str, expected: int, **tensors: Tensor) -> None:
+    for label, t in tensors.items():
+        if t.dim() != expected:
+            raise ValueError(f"{name}: {label} has shape {tuple(t.shape)}; expected {expected} dimension"
+                             f"{'s' if expected != 1 else ''}")
+
+
+def sizes(name: str, shapes: str, **pairs: tuple[int, int]) -> None:
+    """Each pair of sizes agrees; `shapes` says what was expected."""
+    for label, (one, other) in pairs.items():
+        if one != other:
+            raise ValueError(f"{name}: {label} differ: {one} and {other}; expected {shapes}")
+
+
+def same_shape(name: str, **tensors: Tensor) -> None:
+    (one, s), (other, t) = tensors.items()
+    if s.shape != t.shape:
+        raise ValueError(
+            f"{name}: {one} has shape {tuple(s.shape)}, {other} has {tuple(t.shape)}; expected equal shapes")
+
+
+def affine(x: Tensor, w: Tensor, b: Tensor | None, name: str = "net.layer.affine") -> None:
+    floating(name, x=x, w=w, b=b)
+    rank(name, 2, x=x, w=w)
+    shapes = "x (B, I), w (O, I), b (O,)"
+    sizes(name, shapes, **{"columns of x and of w": (x.shape[1], w.shape[1])})
+    if b is not None:
+        rank(name, 1, b=b)
+        sizes(name, shapes, **{"entries of b and rows of w": (b.shape[0], w.shape[0])})
+
+
+def delta(name: str, delta: Tensor, w: Tensor, saved: Tensor, label: str) -> None:
+    floating(name, delta=delta, w=w, **{label: saved})
+    rank(name, 2, delta=delta, w=w, **{label: saved})
+    shapes = f"delta (B, O), w (O, I), {label} (B, I)"
+    sizes(name, shapes, **{
+        "columns of delta and rows of w": (delta.shape[1], w.shape[0]),
+        f"columns of {label} and of w": (saved.shape[1], w.shape[1]),
+        f"rows of delta and of {label}": (delta.shape[0], saved.shape[0]),
+    })
+
+
+def average(delta: Tensor, a: Tensor, w: Tensor, n: float, name: str = "alg.average") -> None:
+    floating(name, delta=delta, a=a, w=w)
+    rank(name, 2, delta=delta, a=a, w=w)
+    shapes = "delta (B, O), a (B, I), w (O, I)"
+    sizes(name, shapes, **{
+        "rows of delta and of a": (delta.shape[0], a.shape[0]),
+        "columns of delta and rows of w": (delta.shape[1], w.shape[0]),
+        "columns of a and of w": (a.shape[1], w.shape[1]),
+    })
+    if not n > 0:
+        raise ValueError(f"{name}: n = {n}; an average needs at least one example")
+
+
+def classes(z: Tensor, y: Tensor, name: str = "loss.softmax") -> None:
+    floating(name, z=z)
+    rank(name, 2, z=z)
+    if not isinstance(y, torch.Tensor) or y.dtype != torch.int64:
+        raise TypeError(f"{name}: y is {_short(y)}; expected int64 class indices")
+    rank(name, 1, y=y)
+    sizes(name, "z (B, K), y (B,)", **{"rows of z and entries of y": (z.shape[0], y.shape[0])})
+    if y.device != z.device:
+        raise ValueError(f"{name}: y is on {y.device}, z is on {z.device}; expected one device")
+    if z.shape[1] == 0:
+        raise ValueError(f"{name}: z has shape {tuple(z.shape)}; expected at least one class")
+
+
+def same(name: str, **tensors: Tensor) -> None:
+    """Two floating tensors, alike in dtype, device and shape."""
+    floating(name, **tensors)
+    same_shape(name, **tensors)
+
+
+def _short(t: object) -> str:
+    return str(t.dtype).removeprefix("torch.") if isinstance(t, torch.Tensor) else type(t).__name__
+
+
+def writable(name: str, **tensors: Tensor) -> None:
+    """No two elements share memory, as they do in an expanded tensor."""
+    for label, t in tensors.items():
+        if any(stride == 0 and size > 1 for stride, size in zip(t.stride(), t.shape)):
+            raise ValueError(
+                f"{name}: {label} has strides {t.stride()}; an expanded tensor cannot be written in place")
+
+
+def filter1d(name: str, theta: Tensor, signal: Tensor, label: str) -> None:
+    floating(name, theta=theta, **{label: signal})
+    rank(name, 1, theta=theta, **{label: signal})
+    if not theta.shape[0]:
+        raise ValueError(f"{name}: theta has 0 entries; a filter needs at least one")
+
+
+def fits(
+    name: str, filter_size: tuple[int, ...], signal_size: tuple[int, ...], labels: tuple[str, str]
+) -> None:
+    """The filter is no longer than the signal, so that at least one output exists."""
+    if any(m > n for m, n in zip(filter_size, signal_size)):
+        (m, *_), (n, *_) = zip(*((m, n) for m, n in zip(filter_size, signal_size) if m > n))
+        raise ValueError(f"{name}: {labels[0]} is longer than {labels[1]}: {m} > {n}; there is no output")
+
+
+def odd(name: str, m: int) -> int:
+    """(m − 1)/2, the reach of a centred filter."""
+    if m < 1 or m % 2 == 0:
+        raise ValueError(f"{name}: the filter has m = {m} entries; a centred filter needs an odd number")
+    return (m - 1) // 2
+
+
+def image(name: str, **tensors: Tensor) -> None:
+    floating(name, **tensors)
+    rank(name, 2, **tensors)
+
+
+def conv1d_valid(theta: Tensor, x: Tensor) -> int:
+    """n − m + 1, the number of outputs."""
+    filter1d("conv1d.valid", theta, x, "x")
+    fits("conv1d.valid", tuple(theta.shape), tuple(x.shape), ("theta", "x"))
+    return x.shape[0] - theta.shape[0] + 1
+
+
+def conv1d_valid_grad_x(d: Tensor, theta: Tensor) -> int:
+    """n = len(d) + m − 1, the length of x."""
+    filter1d("conv1d.valid.grad_x", theta, d, "d")
+    return d.shape[0] + theta.shape[0] - 1
+
+
+def conv1d_valid_grad_theta(d: Tensor, x: Tensor) -> int:
+    """m = n − len(d) + 1, the length of theta."""
+    name = "conv1d.valid.grad_theta"
+    floating(name, d=d, x=x)
+    rank(name, 1, d=d, x=x)
+    fits(name, tuple(d.shape), tuple(x.shape), ("d", "x"))
+    return x.shape[0] - d.shape[0] + 1
+
+
+def conv1d_centred(name: str, theta: Tensor, signal: Tensor, label: str) -> int:
+    filter1d(name, theta, signal, label)
+    return odd(name, theta.shape[0])
+
+
+def conv1d_centred_grad_theta(d: Tensor, a: Tensor, m: int) -> int:
+    name = "conv1d.centred.grad_theta"
+    same(name, d=d, a=a)
+    rank(name, 1, d=d, a=a)
+    return odd(name, m)
+
+
+def conv2d_valid(I: Tensor, K: Tensor) -> tuple[int, int]:
+    """The shape of I ∗ K."""
+    return _inner("conv2d.valid", ("K", "I"), K, I)
+
+
+def conv2d_valid_grad_I(d: Tensor, K: Tensor) -> tuple[int, int]:
+    """The shape of I."""
+    image("conv2d.valid.grad_I", d=d, K=K)
+    return d.shape[0] + K.shape[0] - 1, d.shape[1] + K.shape[1] - 1
+
+
+def conv2d_valid_grad_K(d: Tensor, I: Tensor) -> tuple[int, int]:
+    """The shape of K."""
+    return _inner("conv2d.valid.grad_K", ("d", "I"), d, I)
+
+
+def _inner(name: str, labels: tuple[str, str], window: Tensor, over: Tensor) -> tuple[int, int]:
+    image(name, **dict(zip(labels, (window, over))))
+    if not window.numel():
+        raise ValueError(
+            f"{name}: {labels[0]} has shape {tuple(window.shape)}; a filter needs at least one entry")
+    fits(name, tuple(window.shape), tuple(over.shape), labels)
+    return over.shape[0] - window.shape[0] + 1, over.shape[1] - window.shape[1] + 1

@@ -1,0 +1,247 @@
+"""Every op as an ATen composite of the same equation: what a CPU tensor runs, and the `torch` backend.
+
+float16 and bfloat16 are widened to float32, computed there and rounded once, as the kernels do; float64
+stays float64. Needs no Triton.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeAlias
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from . import checks
+
+#: g or g′ of an array, with the activation's parameter p.
+Scalar: TypeAlias = Callable[[Tensor, float], Tensor]
+
+
+def wide(t: Tensor) -> Tensor:
+    return t.float() if t.dtype in (torch.float16, torch.bfloat16) else t
+
+
+def _sigmoid_prime(z: Tensor, p: float) -> Tensor:
+    e = torch.exp(-z.abs())
+    return e / (1 + e).square()
+
+
+def _tanh_prime(z: Tensor, p: float) -> Tensor:
+    e = torch.exp(-2 * z.abs())
+    return 4 * e / (1 + e).square()
+
+
+def _step(z: Tensor, below: float) -> Tensor:
+    """1 for z > 0, `below` for z ≤ 0, NaN for NaN."""
+    return torch.where(z > 0, torch.ones_like(z), torch.where(z <= 0, torch.full_like(z, below), z))
+
+
+def _elu_prime(z: Tensor, p: float) -> Tensor:
+    return torch.where(z >= 0, torch.ones_like(z), p * torch.exp(z.clamp(max=0)))
+
+
+VALUE: dict[str, Scalar] = {
+    "sigmoid": lambda z, p: torch.sigmoid(z),
+    "tanh": lambda z, p: torch.tanh(z),
+    "relu": lambda z, p: torch.relu(z),
+    "leaky": lambda z, p: torch.where(z > 0, z, p * z),
+    "elu": lambda z, p: torch.where(z >= 0, z, p * torch.expm1(z.clamp(max=0))),
+    "identity": lambda z, p: z.clone(),
+}
+PRIME: dict[str, Scalar] = {
+    "sigmoid": _sigmoid_prime, "tanh": _tanh_prime, "relu": lambda z, p: _step(z, 0.0),
+    "leaky": _step, "elu": _elu_prime, "identity": lambda z, p: torch.ones_like(z),
+}
+PRIME_OF_A: dict[str, Scalar] = {
+    "sigmoid": lambda a, p: a * (1 - a),
+    "relu": PRIME["relu"], "leaky": PRIME["leaky"], "identity": PRIME["identity"],
+}
+
+
+def derivative(act: str, form: str) -> Scalar:
+    return (PRIME_OF_A if form == "a" else PRIME)[act]
+
+
+def _unary(name: str, functions: dict[str, Scalar], act: str, z: Tensor, **parameter: float) -> Tensor:
+    p = checks.activation(name, act, **parameter)
+    checks.floating(name, z=z)
+    return functions[act](wide(z), p).to(z.dtype)
+
+
+def backward(grad: Tensor, saved: Tensor, act: str, form: str, p: float) -> Tensor:
+    return (wide(grad) * derivative(act, form)(wide(saved), p)).to(grad.dtype)
+
+
+def affine_keeping(
+    x: Tensor, w: Tensor, b: Tensor | None, act: str, p: float, keep_z: bool, math: str | None = None
+) -> tuple[Tensor, Tensor]:
+    z = F.linear(wide(x), wide(w), None if b is None else wide(b))
+    a = (z if act == "identity" else VALUE[act](z, p)).to(x.dtype)
+    return a, z.to(x.dtype) if keep_z else a
+
+
+def affine(
+    x: Tensor, w: Tensor, b: Tensor | None = None, act: str = "identity", *, precision: str | None = None,
+    **parameter: float,
+) -> Tensor:
+    """net.layer.affine   a = g(x wᵀ + b): x (B, I), w (O, I), b (O,) or None, act one of the six names."""
+    checks.affine(x, w, b)
+    p = checks.activation("net.layer.affine", act, **parameter)
+    return affine_keeping(x, w, b, act, p, False)[0]
+
+
+def delta_through(
+    delta: Tensor, w: Tensor, saved: Tensor, G: Scalar, p: float, name: str = "",
+    math: str | None = None,
+) -> tuple[Tensor, Tensor]:
+    d = (wide(delta) @ wide(w)) * G(wide(saved), p)
+    return d.to(delta.dtype), d.sum(0).to(delta.dtype)
+
+
+def delta_chain(
+    delta: Tensor, w: Tensor, z: Tensor, act: str, *, precision: str | None = None, **parameter: float
+) -> tuple[Tensor, Tensor]:
+    """bp.delta.chain   (δ_prev = (δ w) ⊙ g′(z), its batch sum): delta (B, O), w (O, I), z (B, I)."""
+    checks.delta("bp.delta.chain", delta, w, z, "z")
+    return delta_through(delta, w, z, PRIME[act], checks.activation("bp.delta.chain", act, **parameter))
+
+
+def delta_rec(delta: Tensor, w: Tensor, a: Tensor, *, precision: str | None = None) -> tuple[Tensor, Tensor]:
+    """bp.delta.rec   (δ_prev = (δ w) ⊙ a (1 − a), its batch sum): delta (B, O), w (O, I), a (B, I)."""
+    checks.delta("bp.delta.rec", delta, w, a, "a")
+    return delta_through(delta, w, a, PRIME_OF_A["sigmoid"], 0.0)
+
+
+def average(
+    delta: Tensor, a: Tensor, w: Tensor, lam: float, n: float, *, precision: str | None = None
+) -> tuple[Tensor, Tensor]:
+    """alg.average   D = δᵀ a / n + λ w and Db = Σ_batch δ / n: delta (B, O), a (B, I), w (O, I), n > 0."""
+    checks.average(delta, a, w, n)
+    wide_delta = wide(delta)
+    D = wide_delta.t() @ wide(a) / n + lam * wide(w)
+    return D.to(w.dtype), (wide_delta.sum(0) / n).to(w.dtype)
+
+
+def sgd(theta: Tensor, D: Tensor, eta: float) -> Tensor:
+    """opt.sgd   Θ − η D, a new tensor."""
+    checks.same("opt.sgd", theta=theta, D=D)
+    return (wide(theta) - eta * wide(D)).to(theta.dtype)
+
+
+def sgd_(theta: Tensor, D: Tensor, eta: float) -> Tensor:
+    checks.same("opt.sgd", theta=theta, D=D)
+    checks.writable("opt.sgd", theta=theta)
+    return theta.copy_(wide(theta) - eta * wide(D))
+
+
+def xent_logits(z: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """loss.xent.logits   (−y log g(z) − (1 − y) log(1 − g(z)), g(z) − y), per entry."""
+    checks.same("loss.xent.logits", z=z, y=y)
+    zw, yw = wide(z), wide(y)
+    e = torch.exp(-zw.abs())
+    loss = torch.where(zw >= 0, (1 - yw) * zw, -yw * zw) + torch.log1p(e)
+    s = e / (1 + e)
+    return loss.to(z.dtype), torch.where(zw >= 0, (1 - yw) - s, s - yw).to(z.dtype)
+
+
+def square(yhat: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """loss.square   ((y − ŷ)², 2 (ŷ − y)), per entry."""
+    checks.same("loss.square", yhat=yhat, y=y)
+    error = wide(yhat) - wide(y)
+    return error.square().to(y.dtype), (2 * error).to(y.dtype)
+
+
+def softmax(z: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """loss.softmax   (−log softmax(z)_y, softmax(z) − onehot(y)): z (B, K), y (B,) int64; any K ≥ 1."""
+    checks.classes(z, y)
+    zw = wide(z)
+    legal = (y >= 0) & (y < z.shape[1])
+    hit = torch.zeros_like(zw, dtype=torch.bool)
+    hit.scatter_(1, torch.where(legal, y, 0)[:, None], legal[:, None])
+    largest = zw.amax(1) if len(zw) else zw.new_empty(0)
+    e = torch.exp(zw - largest[:, None])
+    others = e.masked_fill(hit, 0.0).sum(1)
+    below = torch.where(legal, largest - zw.masked_fill(~hit, 0.0).sum(1), torch.nan)
+    total = others + torch.exp(-below)
+    loss = torch.where(below == 0, torch.log1p(others), below + torch.log(total))
+    delta = torch.where(hit, -others[:, None], e) / total[:, None]
+    return loss.to(z.dtype), delta.to(z.dtype)
+
+
+def _correlate1d(signal: Tensor, theta: Tensor, padding: int = 0) -> Tensor:
+    return F.conv1d(wide(signal)[None, None], wide(theta)[None, None], padding=padding)[0, 0].to(signal.dtype)
+
+
+def conv1d_valid(theta: Tensor, x: Tensor) -> Tensor:
+    """conv1d.valid   (θ ∗ x)_i = Σ_j θ_j x_{i+j}, n − m + 1 outputs."""
+    checks.conv1d_valid(theta, x)
+    return _correlate1d(x, theta)
+
+
+def conv1d_valid_grad_x(d: Tensor, theta: Tensor) -> Tensor:
+    """conv1d.valid.grad_x   Σ_j θ_j d_{t−j}, len(d) + m − 1 outputs."""
+    n = checks.conv1d_valid_grad_x(d, theta)
+    return _correlate1d(d, theta.flip(0), len(theta) - 1) if len(d) else d.new_zeros(n)
+
+
+def conv1d_valid_grad_theta(d: Tensor, x: Tensor) -> Tensor:
+    """conv1d.valid.grad_theta   Σ_i d_i x_{i+j}, n − len(d) + 1 outputs."""
+    m = checks.conv1d_valid_grad_theta(d, x)
+    return _correlate1d(x, d) if len(d) else d.new_zeros(m)
+
+
+def conv1d_centred(theta: Tensor, a: Tensor) -> Tensor:
+    """conv1d.centred   Σ_{j=−h}^{h} θ_{j+h} a_{i+j}, a = 0 outside, h = (m − 1)/2."""
+    h = checks.conv1d_centred("conv1d.centred", theta, a, "a")
+    return _correlate1d(a, theta, h) if len(a) else torch.empty_like(a)
+
+
+def conv1d_centred_grad_a(d: Tensor, theta: Tensor) -> Tensor:
+    """conv1d.centred.grad_a   Σ_j θ_j d_{t−j+h}, d = 0 outside."""
+    h = checks.conv1d_centred("conv1d.centred.grad_a", theta, d, "d")
+    return _correlate1d(d, theta.flip(0), h) if len(d) else torch.empty_like(d)
+
+
+def conv1d_centred_grad_theta(d: Tensor, a: Tensor, m: int) -> Tensor:
+    """conv1d.centred.grad_theta   Σ_i d_i a_{i+j−h}, m outputs, a = 0 outside."""
+    h = checks.conv1d_centred_grad_theta(d, a, m)
+    return _correlate1d(a, d, h) if len(d) else d.new_zeros(m)
+
+
+def _correlate2d(image: Tensor, K: Tensor, padding: tuple[int, int] = (0, 0)) -> Tensor:
+    return F.conv2d(wide(image)[None, None], wide(K)[None, None], padding=padding)[0, 0].to(image.dtype)
+
+
+def conv2d_valid(I: Tensor, K: Tensor) -> Tensor:
+    """conv2d.valid   (I ∗ K)(i, j) = Σ_m Σ_n I(i + m, j + n) K(m, n)."""
+    checks.conv2d_valid(I, K)
+    return _correlate2d(I, K)
+
+
+def conv2d_valid_grad_I(d: Tensor, K: Tensor) -> Tensor:
+    """conv2d.valid.grad_I   Σ_m Σ_n d(u − m, v − n) K(m, n), d = 0 outside."""
+    checks.conv2d_valid_grad_I(d, K)
+    return _correlate2d(d, K.flip(0, 1), (K.shape[0] - 1, K.shape[1] - 1))
+
+
+def conv2d_valid_grad_K(d: Tensor, I: Tensor) -> Tensor:
+    """conv2d.valid.grad_K   Σ_i Σ_j d(i, j) I(i + m, j + n)."""
+    checks.conv2d_valid_grad_K(d, I)
+    return _correlate2d(I, d)
+
+
+OPS: dict[str, Callable[..., Any]] = {
+    **{f"act.{act}": partial(_unary, f"act.{act}", VALUE, act) for act in VALUE},
+    **{f"act.{act}.prime": partial(_unary, f"act.{act}.prime", PRIME, act) for act in PRIME},
+    "net.layer.affine": affine,
+    "bp.delta.chain": delta_chain, "bp.delta.rec": delta_rec, "alg.average": average, "opt.sgd": sgd,
+    "loss.xent.logits": xent_logits, "loss.square": square, "loss.softmax": softmax,
+    "conv1d.valid": conv1d_valid, "conv1d.valid.grad_x": conv1d_valid_grad_x,
+    "conv1d.valid.grad_theta": conv1d_valid_grad_theta, "conv1d.centred": conv1d_centred,
+    "conv1d.centred.grad_a": conv1d_centred_grad_a, "conv1d.centred.grad_theta": conv1d_centred_grad_theta,
+    "conv2d.valid": conv2d_valid, "conv2d.valid.grad_I": conv2d_valid_grad_I,
+    "conv2d.valid.grad_K": conv2d_valid_grad_K,
+}

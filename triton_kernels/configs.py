@@ -1,0 +1,128 @@
+"""Which tile, how many warps, how many pipeline stages: a table per architecture, chosen by shape.
+
+No autotuning: the table is data, so that every shipped row can be compiled, run and judged in advance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import attrs
+import torch
+
+
+@attrs.frozen
+class Row:
+    """One configuration: a tile of BM × BN outputs, BK terms at a time, for elements of so many bits."""
+
+    BM: int
+    BN: int = 1
+    BK: int = 1
+    warps: int = 4
+    stages: int = 1
+    bits: tuple[int, ...] = (16, 32)
+
+    def __str__(self) -> str:
+        return f"{self.BM}x{self.BN}x{self.BK}w{self.warps}s{self.stages}"
+
+
+HALF, FLOAT = (16,), (32,)
+
+# Matrix products, largest tile first. float32 runs on FMAs (ieee), so registers bound its tiles.
+_FLOAT = (
+    Row(128, 128, 16, 8, 3, FLOAT),
+    Row(64, 64, 16, 4, 3, FLOAT),
+    Row(64, 16, 32, 4, 3, FLOAT),
+    Row(16, 64, 32, 4, 3, FLOAT),
+)
+_SM90 = (
+    Row(128, 256, 64, 8, 3, HALF),
+    Row(128, 128, 64, 8, 4, HALF),
+    Row(64, 128, 64, 4, 4, HALF),
+    Row(64, 64, 64, 4, 4, HALF),
+    Row(64, 16, 64, 4, 4, HALF),
+    Row(16, 64, 64, 4, 4, HALF),
+    *_FLOAT,
+)
+_SM80 = (
+    Row(128, 128, 32, 4, 4, HALF),
+    Row(64, 128, 32, 4, 4, HALF),
+    Row(64, 64, 32, 4, 4, HALF),
+    Row(64, 16, 64, 4, 4, HALF),
+    Row(16, 64, 64, 4, 4, HALF),
+    *_FLOAT,
+)
+_SMALL = (          # 99 KB of shared memory: what most people own
+    Row(128, 64, 32, 4, 3, HALF),
+    Row(64, 64, 32, 4, 3, HALF),
+    Row(64, 16, 32, 4, 3, HALF),
+    Row(16, 64, 32, 4, 3, HALF),
+    *_FLOAT,
+)
+
+# Memory-bound kernels: BM elements (or rows) and BN columns a program.
+_POINTWISE = (Row(1024, warps=4),)
+_COLUMNS = (Row(32, 128, warps=4),)                       # a block of rows, summed over columns
+_ROWS = (                                                 # BM rows of at most BN classes in registers
+    Row(4, 256, warps=4), Row(1, 1024, warps=4), Row(1, 4096, warps=8), Row(1, 16384, warps=16),
+)
+_WINDOWS = (Row(128, 1, 8, warps=4), Row(8, 1, 128, warps=4))       # BM outputs, BK taps: many of either
+
+PRODUCTS = ("net.layer.affine", "bp.delta", "alg.average")
+_TABLES: dict[str, dict[str, tuple[Row, ...]]] = {
+    arch: {
+        **dict.fromkeys(PRODUCTS, products),
+        "pointwise": _POINTWISE, "columns": _COLUMNS, "loss.softmax": _ROWS,
+        "conv1d": _WINDOWS, "conv2d": _WINDOWS,
+    }
+    for arch, products in (("sm_90", _SM90), ("sm_80", _SM80), ("default", _SMALL))
+}
+_PROCESSORS = {"sm_90": 132, "sm_80": 108}
+OPERATIONS = tuple(_TABLES["default"])
+
+_pinned: ContextVar[dict[str, Row] | None] = ContextVar("chainrule_pinned_rows", default=None)
+
+
+def rows(op: str, arch: str = "default", dtype: torch.dtype | None = None) -> tuple[Row, ...]:
+    """Every shipped row of an operation (see OPERATIONS) on an architecture, for one dtype or for all."""
+    table = _TABLES.get(arch, _TABLES["default"])
+    if op not in table:
+        raise KeyError(f"{op} has no configurations; there are {', '.join(OPERATIONS)}")
+    return tuple(row for row in table[op] if dtype is None or dtype.itemsize * 8 in row.bits)
+
+
+def choose(op: str, shape: tuple[int, ...], dtype: torch.dtype, arch: str = "default") -> Row:
+    """The row for an output of this shape: the largest tile that still keeps every processor busy."""
+    pinned = (_pinned.get() or {}).get(op)
+    if pinned is not None:
+        return pinned
+    candidates = rows(op, arch, dtype)
+    if op in PRODUCTS:
+        return _product(candidates, shape[0], shape[1], _PROCESSORS.get(arch, 80))
+    if op == "loss.softmax":
+        return next((row for row in candidates if shape[1] <= row.BN), candidates[-1])
+    if op in ("conv1d", "conv2d"):
+        outputs, taps = shape
+        return candidates[1] if taps > 32 and outputs < 64 * taps else candidates[0]
+    return candidates[0]
+
+
+def _product(candidates: tuple[Row, ...], m: int, n: int, processors: int) -> Row:
+    height, width = 2 * max(m, 16), 2 * max(n, 16)
+    fitting = [row for row in candidates if max(row.BM / height, row.BN / width) < 1] or [candidates[-1]]
+    for row in fitting:
+        if -(-m // row.BM) * -(-n // row.BN) >= processors:
+            return row
+    return fitting[-1]
+
+
+@contextmanager
+def pinned(op: str, row: Row) -> Iterator[None]:
+    """Use this row for this operation, whatever the shape: for the suite and the tuner."""
+    token = _pinned.set({**(_pinned.get() or {}), op: row})
+    try:
+        yield
+    finally:
+        _pinned.reset(token)

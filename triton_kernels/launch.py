@@ -1,0 +1,80 @@
+"""Where an op runs, and how a kernel is started.
+
+A CUDA tensor, or a CPU tensor while a simulator is active, goes to the Triton kernel; any other CPU
+tensor takes the ATen composite of the same equation. Importing this module touches no driver and needs no
+Triton.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+from contextvars import ContextVar
+from typing import Any
+
+import torch
+
+from .configs import Row
+
+log = logging.getLogger("chainrule")
+
+#: Set by a simulator for as long as it is active; it may carry `target`, the architecture that it stands for.
+simulation: ContextVar[Any | None] = ContextVar("chainrule_simulation", default=None)
+
+_PLAIN = (torch.Tensor, torch.nn.Parameter)
+
+
+def runs_kernel(t: Any) -> bool:
+    """Does an op on this tensor run the kernel? Fake and subclassed CPU tensors never do."""
+    if not isinstance(t, torch.Tensor):
+        return False
+    return t.is_cuda or (simulation.get() is not None and type(t) in _PLAIN)
+
+
+def current_arch(device: torch.device | int | None = None) -> str:
+    """`sm_90` and the like: of the simulator's target, else of the CUDA device, else `default`."""
+    simulator = simulation.get()
+    if simulator is not None:
+        return str(getattr(simulator, "target", "sm_90"))
+    if not torch.cuda.is_available():
+        return "default"
+    return _arch_of(torch.cuda.current_device() if device is None else torch.device(device).index or 0)
+
+
+@functools.cache
+def _arch_of(index: int) -> str:
+    major, minor = torch.cuda.get_device_capability(index)
+    return f"sm_{major}{minor}"
+
+
+def launch(kernel: Any, grid: tuple[int, ...], *args: Any, row: Row, **meta: Any) -> None:
+    """Start `kernel` on the device its tensors live on, with every compiler option that matters passed."""
+    options = {"num_warps": row.warps, "num_stages": row.stages, "enable_fp_fusion": True}
+    device = next(a.device for a in args if isinstance(a, torch.Tensor))
+    if device.type != "cuda":
+        kernel[grid](*args, **meta, **options)
+        return
+    with torch.cuda.device(device):         # Triton launches on the current device, whatever the tensors say
+        kernel[grid](*args, **meta, **options)
+
+
+def math_mode(wanted: str | None = None) -> str:
+    """How float32 operands enter a matrix product: `ieee` or `tf32`; None follows torch's own switch."""
+    if wanted is None:
+        return "ieee" if torch.get_float32_matmul_precision() == "highest" else "tf32"
+    if wanted not in ("ieee", "tf32"):
+        raise ValueError(f"precision {wanted!r} is unknown; choose 'ieee' or 'tf32'")
+    return wanted
+
+
+def fall_back(reason: str) -> None:
+    """Say once per reason that a composite stands in for a kernel; with CHAINRULE_STRICT=1 refuse instead."""
+    if os.environ.get("CHAINRULE_STRICT") == "1":
+        raise RuntimeError(f"{reason} (CHAINRULE_STRICT=1 allows no fallback)")
+    _say_once(reason)
+
+
+@functools.cache
+def _say_once(reason: str) -> None:
+    log.warning("%s; the ATen composite runs instead", reason)

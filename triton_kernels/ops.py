@@ -1,0 +1,52 @@
+"""OPS: one callable per equation id, which takes the kernel or the composite by where its tensors are.
+
+A kernel's module, and with it Triton, is imported when the first kernel is asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from functools import cache, wraps
+from typing import Any
+
+from . import composite
+from .launch import runs_kernel
+
+#: The module that holds the kernels of an id, by the id's first word.
+MODULES = {
+    "act": "act", "net": "linear", "bp": "linear", "alg": "linear", "opt": "update", "loss": "losses",
+    "conv1d": "conv1d", "conv2d": "conv2d",
+}
+
+
+@cache
+def kernels(module: str, asked_by: str) -> Any:
+    """A module of kernels, or one sentence saying why there is none."""
+    try:
+        return importlib.import_module(f".{module}", __package__)
+    except ModuleNotFoundError as missing:
+        if (missing.name or "").split(".")[0] != "triton":
+            raise
+        raise RuntimeError(
+            f"{asked_by}: Triton is not installed, so this tensor has no kernel; install triton, or move the "
+            "tensor to the CPU, where the ATen composite runs"
+        ) from None
+
+
+def _operation(identity: str, fallback: Callable[..., Any]) -> Callable[..., Any]:
+    def run(*args: Any, **kwargs: Any) -> Any:
+        lead = args[0] if args else next(iter(kwargs.values()), None)
+        if runs_kernel(lead):
+            return kernels(MODULES[identity.split(".")[0]], identity).OPS[identity](*args, **kwargs)
+        return fallback(*args, **kwargs)
+
+    if hasattr(fallback, "__name__"):
+        wraps(fallback)(run)
+    run.__name__ = identity
+    return run
+
+
+OPS: dict[str, Callable[..., Any]] = {
+    identity: _operation(identity, fallback) for identity, fallback in composite.OPS.items()
+}
