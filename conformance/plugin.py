@@ -1,1 +1,52 @@
+"""The pytest plugin: names the backend, the cases and the result file. Imports no torch until a case runs.
 
+    pytest --pyargs chainrule.conformance.suite --chainrule-backend mypkg:backend -k conv2d
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+OPTIONS = (
+    ("--chainrule-backend", {"metavar": "NAME", "default": None,
+                             "help": "the backend to judge: triton, torch, an entry point, or module:attribute"}),
+    ("--chainrule-op", {"metavar": "ID=MODULE:FUNCTION", "action": "append", "default": [],
+                        "help": "judge this function as op ID; may be given again"}),
+    ("--chainrule-dtype", {"metavar": "DTYPES", "default": "", "help": "comma-separated: fp32,fp16,bf16"}),
+    ("--chainrule-mode", {"choices": ("auto", "simulated", "native"), "default": "auto",
+                          "help": "where the kernels run; auto takes the GPU if there is one"}),
+    ("--chainrule-quick", {"action": "store_true", "help": "one case per op, tier and dtype"}),
+    ("--chainrule-case", {"metavar": "ID", "action": "append", "default": [], "help": "replay this case"}),
+    ("--chainrule-json", {"metavar": "FILE", "default": None, "help": "write one JSON record per case"}),
+    ("--deck", {"metavar": "FILE", "default": None, "help": "the deck's text, to find each printed formula in it"}),
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("chainrule")
+    for name, settings in OPTIONS:
+        group.addoption(name, **settings)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--chainrule-json") and not hasattr(config, "workerinput"):
+        from .results import Results
+
+        config.pluginmanager.register(Recorder(Results.for_config(config)), "chainrule-recorder")
+
+
+class Recorder:
+    """Collects the verdict of every item, also from workers, and writes the result file at the end."""
+
+    def __init__(self, results: Any) -> None:
+        self.results = results
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        for name, value in report.user_properties:
+            if name == "chainrule" and report.when == "call":
+                self.results.add(value)
+
+    def pytest_sessionfinish(self) -> None:
+        self.results.write()

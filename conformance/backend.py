@@ -1,0 +1,137 @@
+"""A backend: the functions to be judged, by op id. Ten lines plug anybody's in.
+
+    from chainrule.conformance import Backend
+    backend = Backend("mykernels")
+
+    @backend.op("conv2d.valid")
+    def conv2d(I, K): ...
+
+A function is called by keyword, with the letters of `chainrule conform --list`, and returns its outputs in order.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
+from importlib.metadata import entry_points
+from typing import Any
+
+Function = Callable[..., Any]
+GROUP = "chainrule.backends"
+
+
+class BackendError(ValueError):
+    """A backend that cannot be found or used; the message says what, where and what to do."""
+
+
+class Backend:
+    """Functions by op id, and what they promise.
+
+    device: where their tensors live, "cpu" or "cuda". Kernels for "cuda" run in the simulator where there is no GPU.
+    arithmetic: per dtype, "ieee" (the default) or "tf32"; the bound follows the promise, and the promise is tested.
+    array: "torch" or "numpy". dtypes: what the functions take. kernels: a claim that every output element is stored by
+    a Triton kernel and nothing else computes; it is checked.
+    """
+
+    def __init__(self, name: str, *, device: str = "cpu", arithmetic: Mapping[str, str] | None = None,
+                 array: str = "torch", dtypes: Iterable[str] | None = None, kernels: bool = False,
+                 rows: Callable[[str], Iterable[tuple[str, Any]]] | None = None) -> None:
+        if device not in ("cpu", "cuda") or array not in ("torch", "numpy"):
+            raise BackendError(f"backend {name}: device is 'cpu' or 'cuda' and array 'torch' or 'numpy', "
+                               f"not {device!r} and {array!r}")
+        unknown = set((arithmetic or {}).values()) - {"ieee", "tf32"}
+        if unknown:
+            raise BackendError(f"backend {name}: arithmetic is 'ieee' or 'tf32', not {', '.join(sorted(unknown))}")
+        self.name, self.device, self.array, self.kernels = name, device, array, kernels
+        self.arithmetic = dict(arithmetic or {})
+        self.dtypes = tuple(dtypes or (("fp32", "fp16", "bf16") if array == "torch" else ("fp32", "fp16")))
+        self.rows = rows
+        self.ops: dict[str, Function] = {}
+        self.skipped: dict[str, str] = {}
+
+    def op(self, id: str, *, skip: str | None = None) -> Callable[[Function], Function]:
+        """Register the function of an op; with `skip`, only say why there is none."""
+        known_op(id)
+        if skip is not None:
+            self.skipped[id] = skip
+
+        def register(function: Function) -> Function:
+            self.ops[id] = function
+            return function
+
+        return register
+
+    def supports(self, id: str, dtype: str) -> str | None:
+        """None if the op can be judged in this dtype, else why not."""
+        if id not in self.ops:
+            return self.skipped.get(id, "the backend has no function for this op")
+        if dtype not in self.dtypes:
+            return f"the backend does not take {dtype}"
+        return None
+
+
+def known_op(id: str) -> str:
+    """The id if there is such an op; BackendError naming near ones otherwise."""
+    from .operations import OPERATIONS
+
+    if id not in OPERATIONS:
+        near = get_close_matches(id, OPERATIONS, n=3, cutoff=0.5)
+        raise BackendError(f"no op {id!r}" + (f"; did you mean {' or '.join(near)}?" if near
+                                             else "; `chainrule conform --list` shows them all"))
+    return id
+
+
+BUILT_IN = {"triton": "chainrule.conformance.backends.triton:backend",
+            "torch": "chainrule.conformance.backends.torch:backend"}
+
+
+def load(target: str | None, ops: Iterable[str] = ()) -> Backend:
+    """A backend by name (triton, torch, an installed entry point) or as module:attribute; `ops` are ID=module:function."""
+    overrides = list(ops)
+    if target is None and overrides:
+        backend = Backend("+".join(one.partition("=")[2] for one in overrides))
+    else:
+        backend = _named(target or "triton")
+    for one in overrides:
+        id, separator, place = one.partition("=")
+        if not separator:
+            raise BackendError(f"--op {one}: write it as ID=module:function, for example --op act.elu=mypkg.kernels:elu")
+        backend.op(id)(_object(place))
+    return backend
+
+
+def _named(target: str) -> Backend:
+    found = {point.name: point.value for point in entry_points(group=GROUP)}
+    places = {**found, **BUILT_IN}
+    place = places.get(target, target)
+    if ":" not in place:
+        near = get_close_matches(target, places, n=1)
+        raise BackendError(f"no backend {target!r}; " + (f"did you mean {near[0]}? " if near else "")
+                           + f"known: {', '.join(sorted(places))}; your own is named module:attribute")
+    backend = _object(place)
+    if not isinstance(backend, Backend):
+        raise BackendError(f"{place} is a {type(backend).__name__}, not a chainrule.conformance.Backend")
+    return backend
+
+
+def _object(place: str) -> Any:
+    """What module:attribute names. The working folder counts as a place to import from, as for a script."""
+    import sys
+    from pathlib import Path
+
+    module, _, attribute = place.partition(":")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        found: Any = importlib.import_module(module)
+    except ImportError as error:
+        raise BackendError(f"{place}: cannot import {module} ({error}); is it on PYTHONPATH?") from error
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            names = [name for name in vars(found) if not name.startswith("_")]
+            near = get_close_matches(part, names, n=1)
+            raise BackendError(f"{place}: {module} has no {part!r}" + (f"; did you mean {near[0]}?" if near else ""))
+        found = getattr(found, part)
+    return found

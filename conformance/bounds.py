@@ -1,0 +1,69 @@
+"""How wrong a kernel may be: |computed − y| ≤ B, element by element, derived from the equation and the data.
+
+B = accumulation (the careful form of the equation over `Bounded` numbers in the declared arithmetic, every summation
+order allowed) + input rounding (tf32 operands, where declared) + output rounding u·|y| + underflow of the output format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from attrs import evolve, frozen
+
+from .numbers.bounded import FLOAT32, FLOAT64, TF32, Arithmetic, Bounded
+from .numbers.formats import FORMATS
+from .numbers.lanes import Array
+from .operations import OPERATIONS, evaluate, stable
+
+ARITHMETIC = {"ieee": FLOAT32, "tf32": TF32, "fp64": FLOAT64}
+
+
+@frozen
+class Bound:
+    """B of one output, and the terms it is the sum of."""
+
+    accumulation: Array
+    input_rounding: Array
+    output_rounding: Array
+    underflow: Array
+
+    @property
+    def total(self) -> Array:
+        return self.accumulation + self.input_rounding + self.output_rounding + self.underflow
+
+    def terms(self, index: tuple[int, ...]) -> dict[str, float]:
+        names = ("accumulation", "input_rounding", "output_rounding", "underflow")
+        return {name: float(np.broadcast_to(getattr(self, name), self.accumulation.shape)[index]) for name in names}
+
+
+def declared(backend: Mapping[str, str], dtype: str) -> Arithmetic:
+    """The arithmetic a backend declares for a dtype; the default accumulates in IEEE float32."""
+    if dtype == "fp64":
+        return FLOAT64
+    return ARITHMETIC[backend.get(dtype, "ieee")]
+
+
+def bound(op: str, arguments: Mapping[str, Any], dtype: str, arithmetic: Arithmetic) -> dict[str, Bound]:
+    """B for every output of an op on these arguments."""
+    input_u = arithmetic.input_u if OPERATIONS[op].dot else 0.0
+    plain = _errors(op, arguments, evolve(arithmetic, input_u=0.0))
+    rounded = _errors(op, arguments, arithmetic) if input_u else plain
+    form = FORMATS[dtype]
+    result = {}
+    for name, (value, error) in plain.items():
+        # a result that is already float32 is rounded by its last operation; a narrower one is rounded once more
+        u = 0.0 if form.bits >= 24 else form.u
+        with np.errstate(invalid="ignore"):
+            result[name] = Bound(error, rounded[name][1] - error, u * (np.abs(value) + rounded[name][1]),
+                                 np.full(value.shape, form.step / 2 if form.bits < 24 else 0.0))
+    return result
+
+
+def _errors(op: str, arguments: Mapping[str, Any], arithmetic: Arithmetic) -> dict[str, tuple[Array, Array]]:
+    def lift(x: Array) -> Bounded:
+        return Bounded(np.asarray(x, dtype=np.float64), arithmetic, e=arithmetic.input_u * np.abs(x))
+
+    numbers = evaluate(op, lift, stable, arguments)
+    return {name: (n.v, np.broadcast_to(n.error, n.v.shape)) for name, n in numbers.items()}

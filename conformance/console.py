@@ -1,0 +1,145 @@
+"""What a run prints: a bar on a terminal, a line per op elsewhere, the table, the failures, the counts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from .cases import DTYPES
+from .results import Results, device, versions
+from .selection import Selection
+
+SHOWN = 5                    # failures printed in full; the result file has them all
+
+
+def worst_of(records: list[dict[str, Any]]) -> str:
+    """The worst fraction of the bound over some cases; `exact` where every answer had to be and was exact."""
+    if any(one["state"] == "fail" for one in records):
+        known = [one["fraction"] for one in records if one["fraction"] is not None]
+        return f"[bold red]{max(known):.3g}[/]" if known and max(known) > 1 else "[bold red]FAIL[/]"
+    known = [one["fraction"] for one in records if one["state"] == "pass" and one["fraction"] is not None]
+    if not known:
+        return "[dim]–[/]"
+    worst = max(known)
+    return "exact" if worst == 0 else f"{worst:.2f}" if worst >= 0.01 else "<0.01"
+
+
+def verdict_of(records: list[dict[str, Any]]) -> str:
+    states = Counter(one["state"] for one in records)
+    if states["fail"]:
+        return f"[bold red]FAIL[/] {states['fail']} of {len(records)}"
+    if not states["pass"]:
+        return "[dim]unsupported[/]" if states["unsupported"] else "[yellow]not judged[/]"
+    rest = states["unsupported"] + states["not_judged"]
+    return f"[green]pass[/] {states['pass']}" + (f" [dim](+{rest} not judged)[/]" if rest else "")
+
+
+class Reporter:
+    """Stands in for pytest's terminal reporter during `chainrule conform`."""
+
+    def __init__(self, chosen: Selection, results: Results, console: Console) -> None:
+        self.chosen, self.results, self.console = chosen, results, console
+        self.failures: list[str] = []
+        self.selected = len(chosen.cases)
+        self.progress = Progress(TextColumn("judging"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+                                 TextColumn("{task.description}"), console=console, transient=True,
+                                 disable=not console.is_terminal)
+        self.task = self.progress.add_task("", total=self.selected)
+        self.pending = Counter(case.op for case in chosen.cases)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_configure(self, config: pytest.Config) -> None:
+        own = config.pluginmanager.getplugin("terminalreporter")
+        if own is not None:
+            config.pluginmanager.unregister(own)
+
+    def pytest_sessionstart(self) -> None:
+        found = versions()
+        packages = " · ".join(f"{name} {found[name]}" for name in ("torch", "triton", "numpy", "python"))
+        self.console.print(f"[bold]{self.chosen.backend.name}[/] · {self.chosen.mode} on {device(self.chosen.mode)}"
+                           f" · {packages}", highlight=False)
+        self.progress.start()
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        self.items = items
+
+    def pytest_collection_finish(self) -> None:
+        if hasattr(self, "items"):
+            self.selected = len(self.items)
+            self.pending = Counter(item.callspec.params["case"].op for item in self.items)  # type: ignore[attr-defined]
+            self.progress.update(self.task, total=self.selected)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self.failures.append(f"the suite could not be collected:\n{report.longreprtext}")
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed and report.when != "call":
+            self.failures.append(report.longreprtext)
+        if report.when != "call":
+            return
+        record = dict(report.user_properties).get("chainrule")
+        if not isinstance(record, dict):
+            self.failures.append(report.longreprtext)
+            return
+        if report.failed:
+            self.failures.append(report.longreprtext)
+        op = record["id"]
+        self.progress.update(self.task, advance=1, description=op)
+        self.pending[op] -= 1
+        if not self.pending[op] and not self.console.is_terminal:
+            mine = [one for one in [*self.results.cases, record] if one["id"] == op]
+            self.console.print(f"{op:26} {verdict_of(mine)}", highlight=False)
+
+    def pytest_sessionfinish(self) -> None:
+        self.progress.stop()
+
+    def close(self) -> None:
+        """The table, the failures in full, the counts and where the results lie."""
+        say = self.console.print
+        by_op: dict[str, list[dict[str, Any]]] = {}
+        for record in self.results.cases:
+            by_op.setdefault(record["id"], []).append(record)
+        if by_op:
+            say()
+            say(self.table(by_op))
+        for text in self.failures[:SHOWN]:
+            say()
+            say(escape(text), highlight=False, soft_wrap=True)
+        if len(self.failures) > SHOWN:
+            say(f"\n… and {len(self.failures) - SHOWN} more failures")
+        say()
+        say(self.totals(), highlight=False)
+        if self.results.path is not None:
+            say(f"[dim]results: {self.results.path}[/]", highlight=False)
+
+    def table(self, by_op: dict[str, list[dict[str, Any]]]) -> Table:
+        table = Table(title="worst fraction of the bound (1 is the limit)", title_justify="left", title_style="dim",
+                      box=None, pad_edge=False, padding=(0, 2, 0, 0))
+        table.add_column("id", no_wrap=True)
+        for dtype in DTYPES:
+            table.add_column(dtype, justify="right")
+        table.add_column("cases")
+        for op, records in by_op.items():
+            table.add_row(op, *(worst_of([r for r in records if r["dtype"] == dtype]) for dtype in DTYPES),
+                          verdict_of(records))
+        return table
+
+    def totals(self) -> str:
+        """Counts that add up, and over how many ops the backend has something to judge."""
+        counts, cases = self.results.counts, self.results.cases
+        ops = {one["id"] for one in cases}
+        supported = {one["id"] for one in cases if one["state"] in ("pass", "fail")}
+        parts = [f"{counts['pass']} passed", f"{counts['fail']} failed", f"{counts['unsupported']} unsupported",
+                 f"{counts['not_judged']} not judged"]
+        text = f"{len(supported)} of {len(ops)} ops supported · {len(cases)} cases: " + ", ".join(parts)
+        if len(cases) < self.selected:
+            text += f" · stopped early, {self.selected - len(cases)} not run"
+        verdict = {0: "[green]conforms[/]", 1: "[bold red]does not conform[/]", 3: "[yellow]nothing was judged[/]"}
+        return f"{verdict[self.results.exit_code()]} · {text}"

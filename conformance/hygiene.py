@@ -1,0 +1,103 @@
+"""What a kernel may not do beside computing: write to its inputs or past them, leave elements unwritten, let torch work.
+
+Inputs lie between bands of NaN and are compared bit by bit afterwards. While the op runs, everything it allocates is
+filled with a NaN of its own first; an output element that still holds it was never written.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from attrs import define, field
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+BITS = {torch.float32: torch.int32, torch.float16: torch.int16, torch.bfloat16: torch.int16, torch.float64: torch.int64}
+POISON = {torch.float32: 0x7FC1BEEF, torch.float16: 0x7EAB, torch.bfloat16: 0x7FAB, torch.float64: 0x7FF8DEADBEEF0001}
+BAND = 64                    # elements of NaN before and after an input; keeps 16-byte alignment
+
+
+class HygieneFault(AssertionError):
+    """A kernel that did something besides its computation."""
+
+
+def poisoned(t: Tensor) -> Tensor:
+    """Fill with the dtype's poison."""
+    if t.dtype in BITS and t.numel():
+        whole = t.untyped_storage()
+        torch.tensor([], dtype=BITS[t.dtype], device=t.device).set_(whole).fill_(POISON[t.dtype])
+    return t
+
+
+def unwritten(t: Tensor) -> int:
+    """How many elements still hold the poison."""
+    if t.dtype not in BITS:
+        return 0
+    return int((t.contiguous().view(BITS[t.dtype]) == POISON[t.dtype]).sum())
+
+
+ALLOCATES = {"empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided"}
+VIEWS = {"view", "_unsafe_view", "as_strided", "t", "transpose", "expand", "slice", "select", "detach", "alias",
+         "unsqueeze", "squeeze", "permute", "_reshape_alias", "split", "unbind", "diagonal", "lift_fresh",
+         "_local_scalar_dense"}
+
+
+class Allocations(TorchDispatchMode):
+    """Poison what is allocated; with `kernels_only`, refuse that torch computes anything."""
+
+    def __init__(self, kernels_only: bool) -> None:
+        super().__init__()
+        self.kernels_only = kernels_only
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func.overloadpacket.__name__
+        result = func(*args, **(kwargs or {}))
+        if name in ALLOCATES:
+            return poisoned(result)
+        if self.kernels_only and name not in VIEWS:
+            raise HygieneFault(f"torch's {name} computed part of a kernel's result; only allocation and views may")
+        return result
+
+
+@define
+class Input:
+    """One input tensor between its bands, and a copy of all its bytes."""
+
+    name: str
+    tensor: Tensor
+    buffer: Tensor
+    before: Tensor = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.before = self.buffer.clone()
+
+    def check(self) -> None:
+        if self.buffer.view(torch.uint8).equal(self.before.view(torch.uint8)):
+            return
+        whole = torch.zeros_like(self.buffer, dtype=torch.bool)
+        whole.as_strided(self.tensor.shape, self.tensor.stride(), self.tensor.storage_offset()).fill_(True)
+        size = self.buffer.element_size()
+        changed = (self.buffer.view(torch.uint8) != self.before.view(torch.uint8)).view(-1, size).any(1)
+        if (changed & whole).any():
+            raise HygieneFault(f"the input {self.name} was overwritten ({int((changed & whole).sum())} elements)")
+        raise HygieneFault(f"memory beside the input {self.name} was overwritten ({int(changed.sum())} elements)")
+
+
+def placed(name: str, value: Tensor, layout: str) -> Input:
+    """The tensor in memory as the layout says, between bands of NaN (of the largest integer, for integers)."""
+    fill = float("nan") if value.is_floating_point() else torch.iinfo(value.dtype).max
+    offset = BAND + (1 if layout == "offset" else 0)
+    step = 2 if layout == "strided" else 1
+    expanded = layout == "expanded" and value.dim() > 1
+    stored = value[:1] if expanded else value
+    buffer = torch.full((2 * BAND + step * max(stored.numel(), 1) + 1,), fill, dtype=value.dtype, device=value.device)
+    shape = list(stored.shape)
+    order = list(reversed(range(len(shape)))) if layout != "transposed" else list(range(len(shape)))
+    stride, run = [0] * len(shape), step
+    for axis in order:
+        stride[axis] = run
+        run *= shape[axis]
+    view = buffer.as_strided(shape, stride, offset)
+    view.copy_(stored)
+    return Input(name, view.expand(value.shape) if expanded else view, buffer)

@@ -1,0 +1,108 @@
+"""What the right answer is, and how sure we are of it.
+
+The oracle is the reference itself. Exact data: over int and Fraction. Real data: over float64 lanes that carry their own
+error bound (ρ); where ρ is not far below the kernel's bound, once more over mpmath numbers with as many digits as the
+data need. Nothing is ever rounded to the kernel's dtype before it is compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+import mpmath
+import numpy as np
+from attrs import frozen
+
+from .numbers import multiprecision  # noqa: F401  (registers mpf with the scalar functions)
+from .numbers.bounded import FLOAT64, Bounded
+from .numbers.lanes import Array, exact, lanes_of
+from .operations import OPERATIONS, evaluate, literal
+
+CERTAIN = Fraction(1, 64)          # ρ may be this share of the bound before more digits are asked for
+
+
+@frozen
+class Truth:
+    """One output: its value in float64 and the radius ρ of what is not known about it."""
+
+    value: Array
+    radius: Array
+
+    @property
+    def exact(self) -> bool:
+        return not self.radius.any()
+
+
+def exact_truth(op: str, arguments: Mapping[str, Any]) -> dict[str, Truth]:
+    """The reference over exact numbers; the outputs must be float64 numbers, which T0 data see to."""
+    lifted = {k: _fraction(v) for k, v in arguments.items()}
+    return {name: Truth(_float(value), np.zeros(_float(value).shape))
+            for name, value in evaluate(op, exact, literal, lifted).items()}
+
+
+def _fraction(value: Any) -> Any:
+    return Fraction(value) if isinstance(value, float) else value
+
+
+def _float(value: Any) -> Array:
+    values = np.asarray(value, dtype=object)
+    return np.asarray(np.frompyfunc(float, 1, 1)(values), dtype=np.float64).reshape(values.shape)
+
+
+def truth(op: str, arguments: Mapping[str, Any], bounds: Mapping[str, Array] | None = None) -> dict[str, Truth]:
+    """The reference over float64 with its own error bound, sharpened by mpmath where that is not certain enough."""
+    quick = evaluate(op, lambda x: Bounded(x, FLOAT64), literal, arguments)
+    result = {}
+    for name, number in quick.items():
+        value = np.asarray(number.v, dtype=np.float64)
+        result[name] = Truth(value, np.broadcast_to(number.error, value.shape))
+    if bounds is not None and all(certain(result[name], bounds[name]).all() for name in result):
+        return result
+    return sharpened(op, arguments, result)
+
+
+def certain(one: Truth, bound: Array) -> Array:
+    """Where the oracle is far better known than the kernel must be."""
+    with np.errstate(all="ignore"):
+        return np.isfinite(one.value) & (one.radius <= float(CERTAIN) * bound)
+
+
+def digits(arguments: Mapping[str, Any]) -> int:
+    """Enough decimal digits that 1 − g(z) does not round to 0 at the largest argument."""
+    largest = 0.0
+    for value in arguments.values():
+        if isinstance(value, np.ndarray) and value.size and value.dtype.kind == "f":
+            finite = np.abs(value[np.isfinite(value)])
+            largest = max(largest, float(finite.max(initial=0.0)))
+    return 40 + int(2 * min(largest, 2000.0))
+
+
+def sharpened(op: str, arguments: Mapping[str, Any], quick: Mapping[str, Truth]) -> dict[str, Truth]:
+    """The reference over mpmath numbers. A value float64 cannot hold keeps its sign: it overflows, or is zero."""
+    with mpmath.workdps(digits(arguments)):
+        try:
+            slow = evaluate(op, lanes_of(mpmath.mpf), literal, arguments)
+        except (ZeroDivisionError, ValueError, OverflowError):      # mpmath refuses 1/0 and log 0: the formula has no value
+            return dict(quick)
+        return {name: _rounded(values) for name, values in slow.items()}
+
+
+def _rounded(values: Any) -> Truth:
+    value = _float(values)
+    return Truth(value, np.where(np.isfinite(value), np.spacing(np.abs(value)), 0.0))
+
+
+def printed(op: str, arguments: Mapping[str, Any], output: str, index: tuple[int, ...]) -> str:
+    """One element of the answer with 25 digits, for a failure text."""
+    with mpmath.workdps(max(40, digits(arguments))):
+        try:
+            values = np.asarray(evaluate(op, lanes_of(mpmath.mpf), literal, arguments)[output], dtype=object)
+        except (ZeroDivisionError, ValueError, OverflowError) as error:
+            return f"no value as printed ({error})"
+        return str(mpmath.nstr(mpmath.mpf(values[index]), 25))
+
+
+def known(op: str) -> bool:
+    return op in OPERATIONS

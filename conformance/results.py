@@ -1,0 +1,87 @@
+"""The result file: a run record, one record per case, a summary. Written to a temporary file first, then moved."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+import tempfile
+from collections import Counter
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from attrs import define, field
+
+STATES = ("pass", "fail", "unsupported", "not_judged")
+SCHEMA = Path(__file__).with_name("results.schema.json")
+
+
+def versions() -> dict[str, str]:
+    """What ran: Python and the packages that matter."""
+    found = {"python": platform.python_version()}
+    for name in ("chainrule", "torch", "triton", "numpy", "sympy"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def device(mode: str) -> str:
+    """The device the verdicts speak of. A simulated run never speaks of a GPU."""
+    if mode == "native":
+        import torch
+
+        return str(torch.cuda.get_device_name())
+    return "simulator" if mode == "simulated" else "cpu"
+
+
+@define
+class Results:
+    """The records of a run as they come in."""
+
+    backend: str
+    mode: str
+    planned: int
+    path: Path | None = None
+    cases: list[dict[str, Any]] = field(factory=list)
+
+    @classmethod
+    def for_config(cls, config: Any) -> Results:
+        from . import selection
+
+        chosen = selection.of(config)
+        return cls(chosen.backend.name, chosen.mode, len(chosen.cases), Path(config.getoption("--chainrule-json")))
+
+    def add(self, record: dict[str, Any]) -> None:
+        self.cases.append(record)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        count = Counter(one["state"] for one in self.cases)
+        return {state: count[state] for state in STATES}
+
+    def exit_code(self) -> int:
+        """0 pass · 1 a check failed · 3 nothing was judged."""
+        counts = self.counts
+        if counts["fail"]:
+            return 1
+        return 0 if counts["pass"] else 3
+
+    def records(self) -> list[dict[str, Any]]:
+        run = {"record": "run", "backend": self.backend, "mode": self.mode, "device": device(self.mode),
+               "planned": self.planned, "versions": versions(), "command": sys.argv[1:]}
+        summary = {"record": "summary", "total": len(self.cases), **self.counts, "exit": self.exit_code()}
+        return [run, *self.cases, summary]
+
+    def write(self) -> None:
+        """All or nothing: a reader never sees half a file."""
+        assert self.path is not None
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")
+        with os.fdopen(handle, "w") as out:
+            for record in self.records():
+                out.write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
+        os.replace(temporary, self.path)

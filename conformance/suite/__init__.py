@@ -1,0 +1,1 @@
+"""The suite that judges a backend; `pytest --pyargs chainrule.conformance.suite` runs it."""

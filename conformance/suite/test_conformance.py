@@ -1,0 +1,16 @@
+"""Every case of every op: |error| / bound ≤ 1, element by element; NaN is a failure."""
+
+from __future__ import annotations
+
+import pytest
+
+from chainrule.conformance.judge import FAIL, PASS, judge
+
+
+def test_case(case, chosen, record_property):
+    verdict = judge(case, chosen.backend, chosen.mode)
+    record_property("chainrule", verdict.record())
+    if verdict.state == FAIL:
+        pytest.fail(verdict.report(), pytrace=False)
+    if verdict.state != PASS:
+        pytest.skip(f"{verdict.state.replace('_', ' ')}: {verdict.reason}")
