@@ -18,6 +18,7 @@ from . import (
     backprop,
     convolution,
     counts,
+    examples,
     filters,
     layers,
     losses,
@@ -28,5 +29,5 @@ from . import (
 )
 from .ids import FUNCTIONS, implements
 
-__all__ = ["FUNCTIONS", "activations", "attention", "backprop", "convolution", "counts", "filters",
-           "implements", "layers", "losses", "networks", "normalization", "optimizers", "pooling"]
+__all__ = ["FUNCTIONS", "activations", "attention", "backprop", "convolution", "counts", "examples",
+           "filters", "implements", "layers", "losses", "networks", "normalization", "optimizers", "pooling"]

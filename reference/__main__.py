@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import repeat
+
 from .backprop import alg_delta_out, average, averaged_gradient, backprop, delta_out, forward, passes
-from .convolution import conv1d, conv1d_centred, conv2d
+from .convolution import conv1d_centred
+from .counts import fc_claim, fc_params, local_claim, local_params, parameters
+from .examples import THETA, I, K, X, example_conv1d, example_conv2d
 from .ids import FUNCTIONS
 from .lists import Matrix, Network, Scalar, Vector
 from .losses import cross_entropy, cross_entropy_negated
+from .networks import LENET, NET, build
 from .optimizers import gd
 
-X = [1, 1, 1, 0, 0]
-THETA = [1, 0, 1]
-IMAGE = [[1, 1, 1, 0, 0],
-         [0, 1, 1, 1, 0],
-         [0, 0, 1, 1, 1],
-         [0, 0, 1, 1, 0],
-         [0, 1, 1, 0, 0]]
-FILTER = [[1, 0, 1],
-          [0, 1, 0],
-          [1, 0, 1]]
 NETWORK: Network = [None,
                     [None, [0.1, 0.3, -0.2], [-0.1, 0.4, 0.5]],
                     [None, [0.2, -0.6, 0.7]]]
@@ -41,10 +36,10 @@ def beside(*tables: Matrix) -> list[str]:
 
 def convolutions() -> None:
     print("Convolution (lines 1753–1811, 1833–1909); the slides lost the outputs, here they are")
-    say("conv1d.valid", f"θ = {THETA}   x = {X}   θ ∗ x = {conv1d(THETA, X)}")
+    say("conv1d.valid", f"θ = {THETA}   x = {X}   θ ∗ x = {example_conv1d()}")
     say("conv1d.centred", f"the same, ends padded with zeros: {conv1d_centred(THETA, X)}")
     say("conv2d.valid", "image I       filter K      I ∗ K")
-    for line in beside(IMAGE, FILTER, conv2d(IMAGE, FILTER)):
+    for line in beside(I, K, example_conv2d()):
         print(" " * 21 + line)
 
 
@@ -93,12 +88,23 @@ def averages() -> None:
     say("loss.objective", f"its λ‖Θ‖² has the gradient 2λΘ: {vector([2 * lam] * 3)}   twice, intercept too")
 
 
+def counts() -> None:
+    print("\nCounts (lines 253–276, 1669–1717, 2025–2031)")
+    say("fc.params", f"n² = {fc_params(5)} weights for n = 5")
+    say("local.params", f"3n − 2 = {local_params(5)}, and shared 3 (conv1d.params)")
+    net, lenet = (parameters(build(shapes, repeat(0))) for shapes in (NET, LENET))
+    say("torch.net", f"{net:,} parameters (lenet: {lenet:,})")
+    say("claim.fc16e9", f"{fc_claim():,}")
+    say("claim.local40e6", f"{local_claim():,}")
+
+
 def main() -> None:
     print("chainrule.reference: the deck's worked examples, computed literally\n")
     convolutions()
     passes_of_a_network()
     signs()
     averages()
+    counts()
     print(f"\n{len(FUNCTIONS)} ids have a function: chainrule.reference.FUNCTIONS[id]")
 
 

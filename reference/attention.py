@@ -64,7 +64,7 @@ def embed(patch: Matrix, Theta: Matrix, token: Vector, position: Matrix) -> Matr
 def vit_block(z: Matrix, p: dict[str, Any], g: Activation, eps: Scalar) -> Matrix:
     """vit.block   z' = MSA(LN(z)) + z,   z″ = MLP(LN(z')) + z'
 
-    p holds norm1 and norm2 = (γ, β), heads = [(Θ_Q, Θ_K, Θ_V), …], out, mlp1, mlp2; g acts between the last two.
+    p holds norm1 and norm2 = (γ, β), heads = [(Θ_Q, Θ_K, Θ_V), …], out, mlp1 and mlp2, with g between these.
     """
     attended = multi_head(normalized(z, p["norm1"], eps), p["heads"], p["out"], p.get("scale"))
     z = [residual(z[s], attended[s]) for s in range(len(z))]

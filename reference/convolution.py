@@ -74,8 +74,8 @@ def conv2d_layer(x: Image, K: Filters, b: Vector | None = None, stride: Sides = 
                  dilation: Sides = 1, groups: int = 1) -> Image:
     """conv2d.layer   y(f, i, j) = b_f + Σ_c Σ_m Σ_n x(c, s i + d m − p, s j + d n − p) K(f, c, m, n)
 
-    x counts zero beyond its edges. With groups, filter f of F reads the channels of group ⌊f groups / F⌋ alone.
-    With one channel, one filter and nothing else it is conv2d.valid.
+    x counts zero beyond its edges. With groups, filter f of F reads the channels of group ⌊f groups / F⌋
+    alone. With one channel, one filter and nothing else it is conv2d.valid.
     """
     (channels, H, W), (F, C, M, N) = sizes(x, 3, "input x"), sizes(K, 4, "filters K")
     (s, t), (pad, qad), (d, e) = pair(stride), pair(padding), pair(dilation)
@@ -92,7 +92,7 @@ def conv2d_layer(x: Image, K: Filters, b: Vector | None = None, stride: Sides = 
 
 
 def taps(i: int, m: int, stride: int, padding: int, dilation: int, n: int) -> list[tuple[int, int]]:
-    """For output i the taps k of the filter with their places s i + d k − p, where the input has such a place."""
+    """For output i the taps k of a filter and their places s i + d k − p, where the input has that place"""
     places = [(k, stride * i + dilation * k - padding) for k in range(m)]
     return [(k, place) for k, place in places if 0 <= place < n]
 

@@ -41,7 +41,7 @@ def local_matrix(Theta: Matrix) -> Matrix:
 
 @implements("conv1d.matrix")
 def conv1d_matrix(theta: Vector, n: int) -> Matrix:
-    """conv1d.matrix   Θ_ij = θ_{j−i+(m−1)/2} where θ has that entry,   0 otherwise: neighbours, weights shared
+    """conv1d.matrix   Θ_ij = θ_{j−i+(m−1)/2} where θ has that entry,   0 otherwise: shared weights
 
     For m = 3, n = 5 the first row is [θ_1 θ_2 0 0 0], as line 1715 prints it; line 1736 prints a θ_3, which
     no filter of length 3 has.

@@ -6,8 +6,6 @@ goes to. NaN rule: a window with a NaN gives NaN, and its last NaN is the one th
 
 from __future__ import annotations
 
-from typing import Any
-
 from chainrule.scalar import where
 
 from .convolution import Sides, output_size, pair, taps
@@ -15,9 +13,9 @@ from .ids import implements
 from .lists import Image, Matrix, Scalar, Vector, sizes
 
 
-def wins(v: Scalar, best: Scalar) -> Any:
-    """Whether v takes the place of the best so far: it is larger, or it is NaN."""
-    return (v > best) | (v != v)
+def winner(best: Scalar, v: Scalar, kept: Scalar, new: Scalar) -> Scalar:
+    """`new` if v takes the place of the best so far, because it is larger or NaN; else what was `kept`."""
+    return where(v != v, new, where(v > best, new, kept))
 
 
 @implements("pool.max")
@@ -29,9 +27,9 @@ def maxpool(x: Matrix, k: Sides = 2, stride: Sides | None = None, padding: Sides
     fills no window is dropped, as `F.max_pool2d` drops it.
     """
     def largest(window: Vector) -> Scalar:
-        best = x[window[0][0]][window[0][1]]
-        for p, q in window[1:]:
-            best = where(wins(x[p][q], best), x[p][q], best)
+        best, *others = [x[p][q] for p, q in window]
+        for v in others:
+            best = winner(best, v, best, v)
         return best
 
     return [[largest(window) for window in row] for row in windows(x, k, stride, padding, dilation)]
@@ -40,14 +38,12 @@ def maxpool(x: Matrix, k: Sides = 2, stride: Sides | None = None, padding: Sides
 @implements("pool.max.index")
 def maxpool_index(x: Matrix, k: Sides = 2, stride: Sides | None = None, padding: Sides = 0,
                   dilation: Sides = 1) -> Matrix:
-    """pool.max.index   argmax of the same windows, as the row-major index W p + q into x"""
-    W = len(x[0])
-
+    """pool.max.index   arg max of the same windows, as the row-major index W p + q into x"""
     def index(window: Vector) -> Scalar:
-        best, at = x[window[0][0]][window[0][1]], W * window[0][0] + window[0][1]
-        for p, q in window[1:]:
-            at = where(wins(x[p][q], best), W * p + q, at)
-            best = where(wins(x[p][q], best), x[p][q], best)
+        (best, at), *others = [(x[p][q], len(x[p]) * p + q) for p, q in window]
+        for v, here in others:
+            at = winner(best, v, at, here)
+            best = winner(best, v, best, v)
         return at
 
     return [[index(window) for window in row] for row in windows(x, k, stride, padding, dilation)]
