@@ -1,0 +1,53 @@
+"""The gradients that SymPy derived, as functions: `derived("conv1d.valid.grad_x")(d, theta)`.
+
+They are the Python of spec/derived/, over any number type; the steps that lead to each stand beside it as Markdown.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import json
+from collections.abc import Callable
+from functools import cache
+from importlib import resources
+from typing import Any
+
+
+class NotDerived(KeyError):
+    """No derivation with this id is in spec/derived."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+@cache
+def derived_ids() -> tuple[str, ...]:
+    """The ids of all derived gradients."""
+    digests = json.loads((_folder() / "digests.json").read_text(encoding="utf-8"))
+    return tuple(digests["digests"])
+
+
+def derived(id: str) -> Callable[..., Any]:
+    """The derived gradient with this id, as a function."""
+    _known(id)
+    name = id.replace(".", "_")
+    module = importlib.import_module(f"{__package__}.derived.{name}")
+    function: Callable[..., Any] = getattr(module, name)
+    return function
+
+
+def derivation_page(id: str) -> str:
+    """The Markdown page of this derivation: assumptions, steps, result, Python."""
+    _known(id)
+    return (_folder() / f"{id.replace('.', '_')}.md").read_text(encoding="utf-8")
+
+
+def _known(id: str) -> None:
+    if id not in derived_ids():
+        near = difflib.get_close_matches(id, derived_ids(), n=3, cutoff=0.5)
+        raise NotDerived(f"no derivation {id!r}" + (f"; did you mean {', '.join(near)}?" if near else ""))
+
+
+def _folder() -> Any:
+    return resources.files(f"{__package__}.derived")

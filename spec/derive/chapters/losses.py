@@ -1,0 +1,70 @@
+"""Output deltas of the losses: ∂(loss)/∂z of the last layer, before any average."""
+
+from __future__ import annotations
+
+import sympy as sp
+
+from ..language import Same, arrays, indices, scalars, sizes
+from ..steps import Derivation, Named, grid, trials
+from .register import derives
+
+y, yhat, z, a = scalars("y yhat z a")
+Y, Z, p = arrays("y z p")
+i, j, k = indices("i j k")
+K = sizes("K")
+S = sp.Symbol("S", real=True)
+
+
+@derives("loss.square.delta")
+def square_delta(id: str) -> Derivation:
+    D = Derivation(
+        id=id, title="The output delta of the square loss: its derivative by the prediction ŷ = z.",
+        loss=(y - yhat)**2, wrt=yhat, over=(), shapes={y: (), yhat: ()},
+        python=("y", "yhat"), lengths={}, trials=({},) * 3,
+        remarks=("There is no ½ in the deck's loss, hence the 2.",),
+    )
+    D.chain()
+    D.linearity(why="chain rule, (u²)′ = 2 u and ∂(y − ŷ)/∂ŷ = −1")
+    D.rewrite("pull", "the factor 2", sp.Mul(2, yhat - y, evaluate=False))
+    return D
+
+
+@derives("loss.xent.logits.delta")
+def xent_logits_delta(id: str) -> Derivation:
+    D = Derivation(
+        id=id, title="The output delta of binary cross entropy from the logit z (the negated reading).",
+        loss=-(y * sp.log(a) + (1 - y) * sp.log(1 - a)), wrt=z, over=(), shapes={y: (), z: ()},
+        named=(Named(entry=a, means=1 / (1 + sp.exp(-z))),),
+        python=("z", "y"), lengths={}, trials=({},) * 3, order=("y", "a"),
+    )
+    slope = sp.Derivative(a, z, evaluate=False)
+    D.chain()
+    D.linearity(why="(log u)′ = 1/u; a is a function of z")
+    D.substitute("act.sigmoid.prime", "∂a/∂z = a (1 − a)", {slope: a * (1 - a)})
+    D.rewrite("cancel", "a against a, 1 − a against 1 − a", -(y * (1 - a) - (1 - y) * a))
+    D.rewrite("expand", "−y + y a + a − y a", a - y)
+    D.substitute("definition", "a = g(z), the sigmoid", {a: 1 / (1 + sp.exp(-z))})
+    return D
+
+
+@derives("loss.softmax.delta")
+def softmax_delta(id: str) -> Derivation:
+    D = Derivation(
+        id=id, title="The output delta of K-class cross entropy over a softmax.",
+        loss=-sp.Sum(Y[k] * sp.log(p[k]), (k, 0, K - 1)), wrt=Z[i], over=((i, 0, K - 1),),
+        named=(Named(entry=S, means=sp.Sum(sp.exp(Z[j]), (j, 0, K - 1))),
+               Named(entry=p[k], means=sp.exp(Z[k]) / S, over=((k, 0, K - 1),))),
+        shapes={Z: ((0, K - 1),), Y: ((0, K - 1),)}, python=("z", "y"), lengths={K: "len(z)"},
+        trials=trials({"K": K}, grid(K=range(1, 7))), order=("p", "y"),
+        remarks=("For labels with Σ y = 1 (one class, or shares that add up) this is p_i − y_i.",),
+    )
+    D.chain()
+    D.linearity(why="(log u)′ = 1/u; every p_k is a function of z_i")
+    D.unfold(p, why="quotient rule on p_k = exp(z_k)/S")
+    D.unfold(S, why="∂S/∂z_i, term by term")
+    D.collapse(j, why="only j = i survives")
+    D.holds(why="0 ≤ i ≤ K − 1")
+    D.rewrite("definition", "exp(z_k)/S = p_k, and it cancels against 1/p_k",
+              -sp.Sum(Y[k] * (Same(k, i) - p[i]), (k, 0, K - 1)))
+    D.rewrite("collapse", "the first term has only k = i", p[i] * sp.Sum(Y[k], (k, 0, K - 1)) - Y[i])
+    return D

@@ -1,0 +1,160 @@
+"""A derivation as a Markdown page and as a Python module."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+import sympy as sp
+
+from .language import Expr
+from .printers import Latex, Plain, Python
+from .steps import Derivation, Named
+
+
+def function_name(id: str) -> str:
+    """conv1d.valid.grad_x → conv1d_valid_grad_x, the name of the function and of its file."""
+    return id.replace(".", "_")
+
+
+def digest(derivation: Derivation) -> str:
+    """sha256 of the sorted srepr of the steps: the same on every machine and under every hash seed."""
+    lines = sorted(sp.srepr(step.expr) for step in derivation.steps)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def signature(derivation: Derivation) -> str:
+    arguments = [f"{a}={derivation.defaults[a]}" if a in derivation.defaults else a for a in derivation.python]
+    return f"{function_name(derivation.id)}({', '.join(arguments)})"
+
+
+def module(derivation: Derivation) -> str:
+    """The last step as Python that runs over any number type."""
+    write = Python(derivation.order)
+    lines = [f"def {signature(derivation)}:", f'    """{headline(derivation)}"""']
+    lines += [f"    {size} = {length}" for size, length in derivation.lengths.items() if str(size) != length]
+    lines += [f"    {n.base} = {_define(derivation, n, write)}" for n in _needed(derivation)]
+    lines.append(f"    return {comprehension(write(derivation.last), derivation.over, write)}")
+    blocks = ([derivation.helpers] if derivation.helpers else []) + ["\n".join(map(wrap, lines))]
+    words = [w for w in ("exp", "log", "sqrt", "where") if any(f"{w}(" in block for block in blocks)]
+    name = function_name(derivation.id)
+    head = f'"""{derivation.id}, made by `chainrule derive`. The steps are in {name}.md."""\n'
+    imports = f"\nfrom chainrule.scalar import {', '.join(words)}\n" if words else ""
+    return head + imports + "".join(f"\n\n{block}\n" for block in blocks)
+
+
+def wrap(line: str, width: int = 100) -> str:
+    """A long line broken before each `for` and `if`, under the bracket it stands in."""
+    if len(line) <= width or " for " not in line:
+        return line
+    done, row, opened = "", "", []
+    pieces = re.split(r"(?= for | if )", line)
+    for piece in pieces:
+        if opened and row:
+            done += row + "\n"
+            row = " " * opened[-1] + piece.lstrip()
+        else:
+            row = piece
+        start = len(row) - len(piece.lstrip() if opened else piece)
+        for column in range(start, len(row)):
+            if row[column] in "[(":
+                opened.append(column + 1)
+            elif row[column] in "])":
+                opened.pop()
+    return done + row
+
+
+def _define(derivation: Derivation, n: Named, write: Python) -> str:
+    if n.base in derivation.code:
+        return derivation.code[n.base]
+    return comprehension(write(n.means), n.over, write)
+
+
+def _needed(derivation: Derivation) -> list[Named]:
+    """The named quantities the last step uses, and those they use, in order of definition."""
+    wanted = {n.base for n in derivation.named if derivation.last.has(n.base)}
+    for n in reversed(derivation.named):
+        if n.base in wanted:
+            wanted |= {other.base for other in derivation.named if n.means.has(other.base)}
+    return [n for n in derivation.named if n.base in wanted and str(n.base) not in derivation.python]
+
+
+def comprehension(body: str, over: tuple[tuple[Expr, Expr, Expr], ...], write: Python) -> str:
+    """Nested lists over the free indices, the first outermost; a range from 1 leaves slot 0 empty."""
+    for index, low, high in reversed(over):
+        body = f"[{body} for {index} in {write.range(low, high)}]"
+        if low == 1:
+            body = f"[None, *{body}]"
+    return body
+
+
+def headline(derivation: Derivation) -> str:
+    write = Plain(derivation.order)
+    text = f"{target(derivation, write)} = {write(derivation.last)}"
+    over = ranges(derivation.over, write)
+    return text + over if len(text + over) <= 96 else f"{text}\n    {over.lstrip(', ')}"
+
+
+def target(derivation: Derivation, write: Plain) -> str:
+    """What the derivation is about: ∂ℒ/∂x_p, or tanh′(x)."""
+    if derivation.lhs is not None:
+        return derivation.lhs[isinstance(write, Latex)]
+    below = write(derivation.wrt)
+    if isinstance(write, Latex):
+        return rf"\frac{{\partial \mathcal{{L}}}}{{\partial {below}}}"
+    return f"∂ℒ/∂{below}"
+
+
+def ranges(over: tuple[tuple[Expr, Expr, Expr], ...], write: Plain) -> str:
+    if not over:
+        return ""
+    if isinstance(write, Latex):
+        return r",\quad " + r",\ ".join(rf"{write(low)} \le {write(i)} \le {write(high)}" for i, low, high in over)
+    return ",   " + ", ".join(f"{write(low)} ≤ {write(i)} ≤ {write(high)}" for i, low, high in over)
+
+
+def page(derivation: Derivation) -> str:
+    """The Markdown page: what is derived, under what assumptions, every step, the index ranges, the Python."""
+    plain, latex = Plain(derivation.order), Latex(derivation.order)
+    lines = [f"# {derivation.id}", "", derivation.title, "", *_given(derivation, plain, latex), "## Steps", ""]
+    for k, step in enumerate(derivation.steps):
+        left = target(derivation, plain) if k == 0 else " " * len(target(derivation, plain))
+        lines += [f"{k + 1}. **{step.rule}**{' · ' + step.why if step.why else ''}", "",
+                  "   ```text", f"   {left} = {plain(step.expr)}", "   ```", "",
+                  f"   $${target(derivation, latex) if k == 0 else ''} = {latex(step.expr)}$$", ""]
+    lines += _result(derivation, plain)
+    lines += ["## Python", "", "```python", module(derivation).split('"""\n', 1)[1].strip("\n"), "```", ""]
+    return "\n".join(lines)
+
+
+def _given(derivation: Derivation, plain: Plain, latex: Latex) -> list[str]:
+    lines = ["## Given", ""]
+    if derivation.output is not None:
+        o = derivation.output
+        lines += [f"- the output  `{plain(o.entry)} = {plain(o.means)}{ranges(o.over, plain)}`", "",
+                  f"  $${latex(o.entry)} = {latex(o.means)}{ranges(o.over, latex)}$$", "",
+                  f"- any loss ℒ of the output, with `{plain(o.delta)} = ∂ℒ/∂{plain(o.entry)}`"]
+    else:
+        kind, name, tex = ("loss", "ℒ", r"\mathcal{L}")
+        if derivation.lhs is not None:
+            kind, name, tex = "function", *(t.replace("′", "").replace("'", "") for t in derivation.lhs)
+        lines += [f"- the {kind}  `{name} = {plain(derivation.loss)}`", "",
+                  f"  $${tex} = {latex(derivation.loss)}$$", ""]
+    for n in derivation.named:
+        lines.append(f"- `{plain(n.entry)} = {plain(n.means)}{ranges(n.over, plain)}`")
+    for base, axes in derivation.shapes.items():
+        if axes:
+            size = " × ".join(f"{plain(low)}…{plain(high)}" for low, high in axes)
+            lines.append(f"- `{plain.name(str(base))}` has the indices {size}")
+    if derivation.relations:
+        lines.append(f"- sizes: {derivation.relations}")
+    lines += [f"- assumed: {a}" for a in derivation.assumes]
+    return [*lines, ""]
+
+
+def _result(derivation: Derivation, plain: Plain) -> list[str]:
+    lines = ["## Result", "", "```text", headline(derivation), "```", ""]
+    for r in derivation.remarks:
+        lines += [r, ""]
+    return lines
+

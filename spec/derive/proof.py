@@ -1,0 +1,173 @@
+"""Every line of a derivation against the line before it, and the first against the definition, over the exact field."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import attrs
+import sympy as sp
+
+from ..field import DRAWS, Field, NoRoot, P, constant
+from .evaluate import Instance, Key, OutOfRange
+from .language import Expr
+from .steps import Derivation
+
+
+@attrs.frozen
+class Verdict:
+    """How many comparisons held, or the first that did not."""
+
+    compared: int
+    sizes: int
+    failure: str | None = None
+
+
+class Refused(ValueError):
+    """A step that does not follow: the message names the derivation, the step and the sizes."""
+
+
+def prove(derivation: Derivation, function: Any = None) -> Verdict:
+    """Compare all adjacent steps at all trial sizes, the first with the definition, the last with its Python."""
+    compared = 0
+    try:
+        for number, sizes in enumerate(derivation.trials):
+            compared += _prove_at(derivation, sizes, number, function)
+    except Refused as refusal:
+        return Verdict(compared, len(derivation.trials), str(refusal))
+    return Verdict(compared, len(derivation.trials))
+
+
+def _prove_at(derivation: Derivation, sizes: dict[Expr, int], seed: int, function: Any) -> int:
+    for attempt in range(DRAWS):
+        field = Field(seed * DRAWS + attempt)
+        try:
+            with field:
+                return _compare(_Trial(derivation, sizes, field), function)
+        except NoRoot:
+            continue
+    raise NoRoot(f"{derivation.id}: no random point with all its square roots")
+
+
+class _Trial:
+    """A derivation at one choice of sizes."""
+
+    def __init__(self, derivation: Derivation, sizes: dict[Expr, int], field: Field) -> None:
+        self.derivation, self.field, self.sizes = derivation, field, sizes
+        named = {n.base: (n.letters, n.means) for n in derivation.named}
+        self.instance = Instance(field, sizes, derivation.shapes, named, derivation.functions, derivation.draws)
+        ranges = [range(self._int(low), self._int(high) + 1) for _, low, high in derivation.over]
+        letters = [index for index, _, _ in derivation.over]
+        self.places = [dict(zip(letters, at)) for at in product(*ranges)]
+        self.curvature: dict[tuple[int, ...], tuple[int, int]] = {}
+        if derivation.output is not None:
+            self._set_delta()
+
+    def _int(self, e: Expr) -> int:
+        return int(self.instance.value(e, {}))
+
+    def _output_places(self) -> list[tuple[tuple[int, ...], dict[Expr, int]]]:
+        over = self.derivation.output.over                           # type: ignore[union-attr]
+        ranges = [range(self._int(low), self._int(high) + 1) for _, low, high in over]
+        return [(at, dict(zip([r[0] for r in over], at))) for at in product(*ranges)]
+
+    def _set_delta(self) -> None:
+        """The loss is Σ c y + q y² with random c, q for each output y, hence δ = c + 2 q y."""
+        output = self.derivation.output
+        assert output is not None
+        for at, place in self._output_places():
+            c, q = self.field.random.randrange(P), self.field.random.randrange(P)
+            self.curvature[at] = c, q
+            y = constant(self.instance.value(output.means, place))
+            key = self._key(output.delta, place)
+            self.instance.known[key] = constant(0) + c + 2 * q * y
+
+    def _key(self, entry: Expr, place: dict[Expr, int]) -> Key:
+        if not isinstance(entry, sp.Indexed):
+            return str(entry), ()
+        return str(entry.base), tuple(int(self.instance.value(i, place)) for i in entry.indices)
+
+    def loss(self) -> Any:
+        """The loss at the current derivatives."""
+        d = self.derivation
+        if d.output is None:
+            return self.instance.value(d.loss, {})
+        total: Any = 0
+        for at, place in self._output_places():
+            c, q = self.curvature[at]
+            y = constant(self.instance.value(d.output.means, place))
+            total = total + c * y + q * y * y
+        total = self.instance.value(d.scale, {}) * total
+        return total if d.plus is None else total + self.instance.value(d.plus, {})
+
+    def directional(self, step: list[Any]) -> tuple[int, int]:
+        """D_u loss for a random direction u, and what the line says it is."""
+        u = [self.field.random.randrange(1, P) for _ in self.places]
+        self.instance.move({self._key(self.derivation.wrt, place): v for place, v in zip(self.places, u)})
+        truth = constant(self.loss()).d % P
+        self.instance.move({})
+        return truth, sum(constant(s).v * v for s, v in zip(step, u)) % P
+
+    def line(self, k: int) -> list[Any]:
+        """One line of the derivation at every free index."""
+        step = self.derivation.steps[k]
+        try:
+            return [self.instance.value(step.expr, place) for place in self.places]
+        except OutOfRange as error:
+            raise Refused(self.refusal(k, str(error))) from None
+
+    def refusal(self, k: int, what: str) -> str:
+        step = self.derivation.steps[k]
+        at = ", ".join(f"{size} = {value}" for size, value in self.sizes.items())
+        return f"{self.derivation.id}: step {k + 1} ({step.rule}) {what}{' at ' + at if at else ''}"
+
+
+def _compare(trial: _Trial, function: Any) -> int:
+    lines = [trial.line(k) for k in range(len(trial.derivation.steps))]
+    truth, claimed = trial.directional(lines[0])
+    if truth != claimed:
+        raise Refused(trial.refusal(0, "is not the derivative of the definition"))
+    for k in range(1, len(lines)):
+        if any(constant(a) != constant(b) for a, b in zip(lines[k - 1], lines[k])):
+            raise Refused(trial.refusal(k, "does not equal the step before it"))
+    if function is not None and not _same(_call(trial, function), lines[-1], trial):
+        raise Refused(trial.refusal(len(lines) - 1, "does not equal the printed Python"))
+    return (len(lines) + (function is not None)) * len(trial.places)
+
+
+def _call(trial: _Trial, function: Any) -> Any:
+    """The printed Python on the same numbers, its arguments as nested lists."""
+    d, instance = trial.derivation, trial.instance
+    bases = {str(base): base for base in d.shapes}
+    arguments = []
+    for name in d.python:
+        if name in bases:
+            arguments.append(instance.list_of(bases[name]))
+        elif name.endswith("_prime") or name in d.functions:
+            arguments.append(_function(d, name))
+        else:
+            arguments.append(trial.instance.value(d.values[name], {}))
+    return function(*arguments)
+
+
+def _function(derivation: Derivation, name: str) -> Any:
+    g = derivation.functions[name.removesuffix("_prime")]
+    if not name.endswith("_prime"):
+        return g
+    from ..field import Dual
+    return lambda u: Dual(g(Dual(u.v, 1, u.w)).d % P)
+
+
+def _same(result: Any, expected: list[Any], trial: _Trial) -> bool:
+    """Nested lists against the values at the free indices; a list with slot 0 has None there."""
+    for place, value in zip(trial.places, expected):
+        found = result
+        for index, _, _ in trial.derivation.over:
+            found = found[place[index]]
+        if constant(found) != constant(value):
+            return False
+    return _count(result) == len(trial.places)
+
+
+def _count(result: Any) -> int:
+    return sum(map(_count, result)) if isinstance(result, list) else int(result is not None)

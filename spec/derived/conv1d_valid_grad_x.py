@@ -1,0 +1,10 @@
+"""conv1d.valid.grad_x, made by `chainrule derive`. The steps are in conv1d_valid_grad_x.md."""
+
+
+def conv1d_valid_grad_x(d, theta):
+    """∂ℒ/∂x_p = Σ_{j=max(0,p+m−n)}^{min(p,m−1)} d_{p−j} θ_j,   0 ≤ p ≤ n − 1"""
+    m = len(theta)
+    n = len(d) + m - 1
+    return [sum(d[p - j] * theta[j]
+                for j in range(max(0, p + m - n), min(p, m - 1) + 1))
+            for p in range(n)]

@@ -1,0 +1,14 @@
+"""conv2d.valid.grad_K, made by `chainrule derive`. The steps are in conv2d_valid_grad_K.md."""
+
+
+def conv2d_valid_grad_K(d, I):
+    """∂ℒ/∂K_{p,q} = Σ_{i=0}^{H−M} Σ_{j=0}^{W−N} d_{i,j} I_{i+p,j+q},   0 ≤ p ≤ M − 1, 0 ≤ q ≤ N − 1"""
+    H = len(I)
+    W = len(I[0])
+    M = H - len(d) + 1
+    N = W - len(d[0]) + 1
+    return [[sum(d[i][j] * I[i + p][j + q]
+                 for i in range(H - M + 1)
+                 for j in range(W - N + 1))
+             for q in range(N)]
+            for p in range(M)]

@@ -1,0 +1,8 @@
+"""loss.xent.logits.delta, made by `chainrule derive`. The steps are in loss_xent_logits_delta.md."""
+
+from chainrule.scalar import exp
+
+
+def loss_xent_logits_delta(z, y):
+    """∂ℒ/∂z = 1/(exp(−z) + 1) − y"""
+    return 1 / (exp(-z) + 1) - y
