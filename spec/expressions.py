@@ -52,6 +52,8 @@ def python(node: ast.expr) -> str:
             return f"({python(left)} {BINARY[type(op)]} {python(right)})"
         case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in COMPARE:
             return f"({python(left)} {COMPARE[type(op)]} {python(right)})"
+        case ast.Compare(left=left, ops=[op, *ops], comparators=[middle, *rest]):        # 1 <= m <= n
+            return f"({python(ast.Compare(left, [op], [middle]))} & {python(ast.Compare(middle, ops, rest))})"
         case ast.Subscript(value=ast.Name(id=name), slice=ast.Tuple(elts=indices)):
             return f"{name}[{', '.join(map(python, indices))}]"
         case ast.Subscript(value=ast.Name(id=name), slice=index):

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import attrs
 
 KINDS = ("definition", "derivation", "algorithm", "notation", "shape", "count", "claim", "example",
-         "convention", "code", "prose")
+         "convention", "network", "code", "prose")
 STATUSES = ("printed", "corrected", "derived", "external")
 SEVERITIES = ("A", "B", "verified")
 
@@ -101,6 +101,7 @@ class Equation:
     forms: tuple[Form, ...] = _list()
     of: str = ""
     source: str = ""
+    code: str = ""
     assumes: tuple[str, ...] = _list()
     sizes: Mapping[str, str] = _table()
     arrays: Mapping[str, str] = _table()
