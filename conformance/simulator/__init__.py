@@ -11,13 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
 
 from ...triton_kernels.launch import simulation
 from . import active
 from .fault import KernelFault
 from .sim import Sim
 
-__all__ = ["KernelFault", "Sim", "simulate"]
+if TYPE_CHECKING:
+    from .feature_table import Row
+
+__all__ = ["KernelFault", "Sim", "features", "simulate"]
 
 
 @contextmanager
@@ -27,7 +31,7 @@ def simulate(
 ) -> Iterator[Sim]:
     """Run every Triton kernel started inside on CPU tensors; a fault raises `KernelFault`.
 
-    check: programs may not race, nor lanes of a store collide. Accesses out of bounds are refused in any case.
+    check: programs may not race, nor lanes of a store collide. Accesses out of bounds are always refused.
     order: in which order the programs of a grid run: "forward", "reverse" or "random" (by `seed`).
     target: the architecture that launchers choose their configuration for.
     overflow: signed integer arithmetic may not overflow (default: as `check`).
@@ -36,7 +40,7 @@ def simulate(
     sim = Sim(check, order, seed, target, check if overflow is None else overflow, poison)
     with ExitStack() as stack:
         if active.depth() == 0:
-            from .patches import patched                  # imports Triton's interpreter: not for free
+            from .patches import patched  # imports Triton's interpreter: not for free
 
             stack.enter_context(patched())
         active.push(sim)
@@ -44,3 +48,10 @@ def simulate(
         token = simulation.set(sim)
         stack.callback(simulation.reset, token)
         yield sim
+
+
+def features() -> list[Row]:
+    """Which features of Triton behave, with the release that is installed: (feature, ok, note) each."""
+    from .feature_table import rows  # its kernels need Triton
+
+    return list(rows())

@@ -1,4 +1,4 @@
-"""Arithmetic, conversions and matrix products in the number formats of `values.py`, with integer overflow watched.
+"""Arithmetic, conversions and matrix products in the formats of `values.py`, with integer overflow watched.
 
 Functions here replace methods of Triton's `InterpreterBuilder`; `patches.py` says which.
 """
@@ -123,13 +123,23 @@ def clamp(self: Any, x: Any, low: Any, high: Any, propagate_nan: Any) -> Any:
     return TensorHandle(out, x.dtype.scalar)
 
 
+def unary(self: Any, arg: Any, op: Callable[[Array], Array]) -> Any:
+    """An elementary function: of float32 in float64, then rounded once, so the same on every machine."""
+    x = arg.data
+    out = op(x.astype(np.float64)).astype(np.float32) if x.dtype == np.float32 else op(x)
+    return TensorHandle(out, arg.dtype.scalar)
+
+
+def reciprocal_root(self: Any, arg: Any) -> Any:
+    return unary(self, arg, lambda x: 1 / np.sqrt(x))
+
+
 def magnitude(self: Any, arg: Any) -> Any:
     return TensorHandle(np.abs(arg.data), arg.dtype.scalar)
 
 
 def error_function(self: Any, arg: Any) -> Any:
-    return TensorHandle(torch.special.erf(torch.from_numpy(np.ascontiguousarray(arg.data))).numpy(),
-                        arg.dtype.scalar)
+    return unary(self, arg, lambda x: torch.special.erf(torch.from_numpy(np.ascontiguousarray(x))).numpy())
 
 
 def assertion(self: Any, condition: Any, message: str) -> None:

@@ -1,4 +1,4 @@
-"""Running one launch: arguments as the compiler would type them, every program of the grid, autotune's first choice."""
+"""Running one launch: arguments typed as by the compiler, and every program of the grid."""
 
 from __future__ import annotations
 
@@ -140,9 +140,9 @@ def _typed(parameter: Any, value: Any, memory: Memory) -> Any:
 
 def convert(value: Any, memory: Memory, annotated: str = "") -> Any:
     """A launch argument as the value that the kernel sees, typed as the compiler types it."""
-    if isinstance(value, bool | int | float) and (annotated or not isinstance(value, int) or isinstance(value, bool)):
-        name = annotated or ("u1" if isinstance(value, bool) else "fp32")
-        return scalar(value, tl.str_to_ty(name, None))
+    if isinstance(value, bool | int | float):
+        name = annotated or {bool: "u1", float: "fp32"}.get(type(value))
+        return scalar(value, tl.str_to_ty(name, None)) if name else interpreter._implicit_cvt(value)
     if isinstance(value, tuple):
         items = [convert(v, memory) for v in value]
         return type(value)(*items) if hasattr(value, "_fields") else tuple(items)

@@ -1,8 +1,9 @@
 """The memory one launch may touch: the elements its tensor arguments have, and nothing between them.
 
-A *view* is one tensor argument. Views that share memory lie in one *region*, which has a cell for every element (of
-the smallest of them) and remembers per cell which program read and which program wrote it. Pointers carry the view
-that they were made from, so one that runs past its tensor is caught even where it lands in another argument.
+A *view* is one tensor argument. Views that share memory lie in one *region*, which has a cell for every
+element (of the smallest of them) and remembers per cell which program read and which program wrote it.
+Pointers carry the view that they were made from, so one that runs past its tensor is caught even where it
+lands in another argument.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class Region:
 
 @dataclass(eq=False)
 class View:
-    """One tensor argument: its name, the bytes it spans, and which elements of the span it has (None: all)."""
+    """One tensor argument: its name, the bytes it spans, and which elements of these it has (None: all)."""
 
     name: str
     tensor: torch.Tensor
@@ -73,9 +74,9 @@ class View:
     def outside(self, addresses: Array, size: int) -> Array:
         """Per address: is it outside this tensor?"""
         offset = addresses - self.start
-        bad = offset > np.uint64(self.hi - self.lo - size) if self.hi - self.lo >= size else np.ones(len(offset), bool)
+        bad = offset.astype(np.float64) > self.hi - self.lo - size
         if self.has is not None:
-            bad = bad | ~self.has[np.where(bad, 0, offset) >> self.shift]
+            bad |= ~self.has[np.where(bad, np.uint64(0), offset) >> self.shift]
         return np.asarray(bad)
 
     def __str__(self) -> str:
@@ -100,7 +101,9 @@ class Memory:
     """All tensor arguments of one launch."""
 
     def __init__(self, tensors: Iterable[tuple[str, torch.Tensor]]) -> None:
-        spans = sorted(((*_span(t), name, t) for name, t in tensors if t.numel()), key=lambda s: s[:2])
+        named = list(tensors)
+        self.empty = [name for name, t in named if not t.numel()]
+        spans = sorted(((*_span(t), name, t) for name, t in named if t.numel()), key=lambda s: s[:2])
         self.views: dict[int, View] = {}
         self.regions: list[Region] = []
         for group in _overlapping(spans):
@@ -112,7 +115,7 @@ class Memory:
                 self.views[id(t)] = view
 
     def owners(self, addresses: Array, size: int) -> Iterator[tuple[View, Array]]:
-        """For pointers of unknown origin: the views they fall into, each with the positions of its addresses."""
+        """For pointers of unknown origin: the views they fall into, with the positions of their addresses."""
         left = np.arange(addresses.size)
         for view in self.views.values():
             inside = ~view.outside(addresses[left], size)
@@ -120,8 +123,10 @@ class Memory:
                 yield view, left[inside]
                 left = left[~inside]
         if left.size:
-            raise KernelFault(f"{left.size} lane(s) use an address that lies in none of the tensor arguments",
-                              check="out of bounds")
+            empty = f"; {', '.join(self.empty)} has no elements" if self.empty else ""
+            raise KernelFault(
+                f"out-of-bounds access: {left.size} lanes use an address in no tensor argument{empty}",
+                check="out of bounds")
 
 
 def _span(t: torch.Tensor) -> tuple[int, int]:

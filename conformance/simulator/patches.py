@@ -44,6 +44,8 @@ BUILDER = {
     "create_dot": arithmetic.dot,
     "create_fma": arithmetic.fused_multiply_add,
     "create_clampf": arithmetic.clamp,
+    "unary_op": arithmetic.unary,
+    "create_rsqrt": arithmetic.reciprocal_root,
     "create_fabs": arithmetic.magnitude,
     "create_erf": arithmetic.error_function,
     "create_maxnumf": lambda self, a, b: arithmetic.binary(self, a, b, np.fmax),   # a GPU's max drops NaN
@@ -55,7 +57,7 @@ BUILDER = {
 
 @contextmanager
 def patched() -> Iterator[None]:
-    """Triton's kernels run in its interpreter, with the operations above; everything is as before afterwards."""
+    """Kernels run in Triton's interpreter with the operations above; afterwards everything is as before."""
     builder = interpreter.InterpreterBuilder
     rmw, cas = builder.create_atomic_rmw, builder.create_atomic_cas
     names = types.FunctionType((lambda: 0).__code__, {"tl": tl, "core": tl.core})

@@ -1,7 +1,7 @@
 """Loads, stores and atomics, and the trail from a pointer back to the tensor argument it was made from.
 
-Functions here replace methods of Triton's `InterpreterBuilder` of the same purpose (`patches.py` says which), hence
-`self` and the trailing arguments that only a GPU has a use for.
+Functions here replace methods of Triton's `InterpreterBuilder` (`patches.py` says which), hence `self` and
+the trailing arguments that only a GPU has a use for.
 """
 
 from __future__ import annotations
@@ -32,19 +32,25 @@ def like(handle: Any, data: Array, dtype: Any) -> Any:
     return TensorHandle(data, dtype, handle.attr if handle.attr else {})
 
 
+def block(data: Array) -> Array:
+    """Contiguous and writable, as the compiled module wants its arguments."""
+    out = np.ascontiguousarray(data)
+    return out if out.flags.writeable else out.copy()
+
+
 def lanes(mask: Any, shape: tuple[int, ...]) -> Array | None:
     """The mask of an access over all its lanes, or None where all of them take part."""
     data = mask.data if isinstance(mask, TensorHandle) else mask
     if data is None or data.all():
         return None
-    return np.ascontiguousarray(np.broadcast_to(data, shape), bool)
+    return block(np.broadcast_to(data, shape))
 
 
 def load(self: Any, ptr: Any, mask: Any, other: Any, *_: Any, **__: Any) -> Any:
     """A masked load; lanes that are off and have no `other` hold what a GPU may leave there: anything."""
     element = ptr.get_element_ty()
     dtype = numpy_type(element)
-    pointers = np.ascontiguousarray(ptr.data)
+    pointers = block(ptr.data)
     on = lanes(mask, pointers.shape)
     active.launch().load(made_from(ptr), pointers, on, dtype.itemsize)
     if on is None:
@@ -53,7 +59,7 @@ def load(self: Any, ptr: Any, mask: Any, other: Any, *_: Any, **__: Any) -> Any:
     elif other is None:
         fill = np.full(pointers.shape, undefined(dtype) if active.sim().poison else 0, dtype)
     else:
-        fill = np.ascontiguousarray(np.broadcast_to(other.data, pointers.shape), dtype)
+        fill = block(np.broadcast_to(other.data, pointers.shape))
     raw = bits_type(dtype) if is_small(dtype) else dtype
     return TensorHandle(_raw.load(pointers, on, fill.view(raw), raw).view(dtype), element)
 
@@ -65,13 +71,13 @@ def load_all(self: Any, ptr: Any, *rest: Any) -> Any:
 def store(self: Any, ptr: Any, value: Any, mask: Any, *_: Any, **__: Any) -> None:
     element = ptr.get_element_ty()
     dtype = numpy_type(element)
-    pointers = np.ascontiguousarray(ptr.data)
+    pointers = block(ptr.data)
     if value.data.dtype != dtype:
         raise KernelFault(
-            f"dtype mismatch: {value.data.dtype} data (typed {value.dtype} in Triton) stored through a pointer to "
-            f"{element}", check="dtype mismatch")
+            f"dtype mismatch: {value.data.dtype} values (typed {value.dtype}) stored as {element}",
+            check="dtype mismatch")
     on = lanes(mask, pointers.shape)
-    values = np.ascontiguousarray(np.broadcast_to(value.data, pointers.shape))
+    values = block(np.broadcast_to(value.data, pointers.shape))
     values = values.view(bits_type(dtype)) if dtype.kind not in "b" else values
     active.launch().store(made_from(ptr), pointers, on, values)
     _raw.store(pointers, values, np.ones(pointers.shape, bool) if on is None else on)
@@ -85,7 +91,7 @@ def atomic_update(original: Any) -> Any:
     """The replacement of `create_atomic_rmw`, given the original."""
 
     def update(self: Any, op: Any, ptr: Any, value: Any, mask: Any, sem: Any, scope: Any) -> Any:
-        pointers = np.ascontiguousarray(ptr.data)
+        pointers = block(ptr.data)
         _book_atomic(ptr, pointers, lanes(mask, pointers.shape), value.data.dtype.itemsize, sem)
         if value.data.dtype == BF16:
             return _atomic_bf16(op, pointers, value, np.broadcast_to(mask.data, pointers.shape))
@@ -106,7 +112,8 @@ def atomic_exchange_if(original: Any) -> Any:
 
 def _book_atomic(ptr: Any, pointers: Array, on: Array | None, size: int, sem: Any) -> None:
     order = str(getattr(sem, "name", sem)).rsplit(".", 1)[-1].lower()
-    active.launch().atomic(made_from(ptr), pointers, on, size, "acq_rel" if order == "acquire_release" else order)
+    sem = "acq_rel" if order == "acquire_release" else order
+    active.launch().atomic(made_from(ptr), pointers, on, size, sem)
 
 
 def _atomic_bf16(op: Any, pointers: Array, value: Any, on: Array) -> Any:

@@ -1,8 +1,8 @@
 """Who read and who wrote what within one launch.
 
-Programs of a grid run in any order and at the same time, and nothing but atomics orders them. So one program may not
-store what another stores or has read, nor read what another has stored, unless the one took hold of an atomic
-(semaphore, counter) that the other had let go of before.
+Programs of a grid run in any order and at the same time, and nothing but atomics orders them. So one
+program may not store what another stores or has read, nor read what another has stored, unless the one took
+hold of an atomic (semaphore, counter) that the other had let go of before.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ class Races:
 
     def load(self, region: Region, cells: Array, me: int) -> None:
         if region.stored:
-            self._no_other(region.writer[cells], me, "reads what program {other} wrote, and nothing orders them")
+            self._no_other(region.writer[cells], me, "reads what program {other} wrote")
         if region.atomic is not None:
             self._no_other(region.atomic[cells], me, "reads what program {other} updates atomically")
         _claim(region.reader, cells, me)
 
     def store(self, region: Region, cells: Array, me: int) -> None:
         if region.stored:
-            self._no_other(region.writer[cells], me, "stores what program {other} stored too", check="write race")
+            self._no_other(region.writer[cells], me, "stores what program {other} stored", "write race")
         self._no_other(region.reader[cells], me, "overwrites what program {other} reads")
         if region.atomic is not None:
             self._no_other(region.atomic[cells], me, "overwrites what program {other} updates atomically")
@@ -46,7 +46,7 @@ class Races:
         region.writer[cells] = me
 
     def update(self, region: Region, cells: Array, me: int) -> None:
-        """An atomic: never a race with another atomic, always one with a plain load or store of another program."""
+        """An atomic: no race with another atomic, always one with a plain access of another program."""
         if region.atomic is None:
             region.atomic = np.full_like(region.reader, NOBODY)
         plain = region.atomic[cells] == NOBODY
@@ -64,7 +64,9 @@ class Races:
             if other not in known and not (other == MANY and known):
                 name = "several programs" if other == MANY else f"program {other}"
                 text = what.replace("program {other}", name)
-                raise KernelFault(f"{check}: program {me} {text} ({int(others.sum())} element(s))", check=check)
+                raise KernelFault(
+                    f"{check}: program {me} {text} ({int(others.sum())} element(s)), and nothing orders them",
+                    check=check)
 
 
 def _claim(owner: Array, cells: Array, me: int) -> None:

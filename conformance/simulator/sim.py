@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +20,7 @@ ORDERS = ("forward", "reverse", "random")
 class Sim:
     """What `simulate()` hands out. See there for the options.
 
-    `launches`, `bytes_read`, `bytes_written`, `bytes_requested` are totals; `kernels` has the same per kernel name.
+    `launches`, `bytes_read`, `bytes_written`, `bytes_requested` are totals; `kernels` has them per kernel.
     """
 
     def __init__(self, check: bool, order: str, seed: int, target: str, overflow: bool, poison: bool) -> None:
@@ -133,14 +132,18 @@ class Launch:
         self, view: View, addresses: Array, lanes: Array, shape: tuple[int, ...], size: int, what: str
     ) -> KernelFault:
         bad = np.flatnonzero(view.outside(addresses, size))
-        element, rest = divmod(int(addresses[bad[0]]) - view.lo, view.size)
-        place = "between its elements" if 0 <= element and int(addresses[bad[0]]) + size <= view.hi else (
-            f"{-element} before its first" if element < 0 else f"{element - (view.hi - view.lo) // view.size + 1} "
-            "past its last")
-        offset = f"offset {element}" + (f" and {rest} bytes" if rest else "")
-        lane: Any = [int(i) for i in np.unravel_index(int(lanes[bad[0]]), shape)]
+        address = int(addresses[bad[0]])
+        element, rest = divmod(address - view.lo, view.size)
+        if element < 0:
+            place = f"{-element} before its first"
+        elif address + size > view.hi:
+            place = f"{element - (view.hi - view.lo) // view.size + 1} past its last"
+        else:
+            place = "between its elements"
+        offset = f"{element}" + (f" and {rest} bytes" if rest else "")
+        lane = [int(i) for i in np.unravel_index(int(lanes[bad[0]]), shape)]
         return KernelFault(
-            f"out-of-bounds {what} through {view}: {bad.size} of {lanes.size} lanes, first lane {lane} at element "
-            f"{offset}, {place}",
+            f"out-of-bounds {what} through {view}: {bad.size} of {lanes.size} lanes, first lane {lane} at "
+            f"element offset {offset}, {place}",
             check="out of bounds", argument=view.name,
         )

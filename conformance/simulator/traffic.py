@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from .values import Array
 class Traffic:
     """Bytes of one kernel, or of all.
 
-    `bytes_read` and `bytes_written` count each byte once per launch: what a cache as large as the data would move.
+    `bytes_read` and `bytes_written` count each byte once per launch: what an endless cache would move.
     `bytes_requested` counts every load, store and atomic of every program, and never less.
     """
 
@@ -38,7 +39,7 @@ class Stored:
     A storage is known by its identity, held weakly: memory that is freed and handed out again counts as new.
     """
 
-    bytes_of: dict[int, tuple[StorageWeakRef, Array]] = field(default_factory=dict)
+    bytes_of: dict[int, tuple[Any, Array]] = field(default_factory=dict)
 
     def mark(self, tensor: torch.Tensor, elements: Array) -> None:
         view = _elements(tensor, self._bytes(tensor))
@@ -56,12 +57,13 @@ class Stored:
         if key not in self.bytes_of:
             if len(self.bytes_of) % 64 == 63:
                 self.bytes_of = {k: v for k, v in self.bytes_of.items() if not v[0].expired()}
-            self.bytes_of[key] = (StorageWeakRef(storage), np.zeros(storage.nbytes(), bool))
+            reference: Any = StorageWeakRef(storage)  # type: ignore[no-untyped-call]
+            self.bytes_of[key] = (reference, np.zeros(storage.nbytes(), bool))
         return self.bytes_of[key][1]
 
 
 def _elements(tensor: torch.Tensor, marks: Array) -> list[Array]:
-    """One array per byte of an element, each of the tensor's shape, all views into the marks of its storage."""
+    """One array per byte of an element, each of the tensor's shape, all views into its storage's marks."""
     size = tensor.element_size()
     first = tensor.storage_offset() * size
     strides = tuple(s * size for s in tensor.stride())

@@ -1,6 +1,6 @@
-"""Number formats as a GPU has them: bf16 and fp8 hold values, not bit patterns, and round to nearest even.
+"""Number formats as a GPU has them: bf16 and fp8 hold values, not bits, and round to nearest even.
 
-Triton's own interpreter keeps bf16 and fp8 as integers of their bits and truncates on the way down. Here every
+Triton's own interpreter keeps bf16 and fp8 as integers of their bits and truncates on the way down. Here each
 format has a NumPy type of its own, so that arithmetic, comparison and rounding are NumPy's.
 """
 

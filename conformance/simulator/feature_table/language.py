@@ -1,0 +1,290 @@
+"""Control flow, meta-programming, reductions and scans with functions of one's own."""
+# mypy: disable-error-code="no-untyped-def, untyped-decorator"
+
+from __future__ import annotations
+
+import torch
+import triton
+import triton.language as tl
+
+from ..fault import KernelFault
+from .registry import Unavailable, feature, integers, refused, same
+
+
+@triton.jit
+def ranges(x, y, n, programs, B: tl.constexpr):
+    for t in tl.range(tl.program_id(0), tl.cdiv(n, B), programs, flatten=True, num_stages=2):
+        i = t * B + tl.arange(0, B)
+        tl.store(y + i, tl.load(x + i, mask=i < n) * 2, mask=i < n)
+    for t in tl.range(tl.program_id(0), tl.cdiv(n, B), programs, warp_specialize=True):
+        i = t * B + tl.arange(0, B)
+        tl.store(y + n + i, tl.load(x + i, mask=i < n) * 3, mask=i < n)
+    for t in range(tl.program_id(0), tl.cdiv(n, B), programs):
+        for j in tl.static_range(2):
+            i = t * B + j * (B // 2) + tl.arange(0, B // 2)
+            tl.store(y + 2 * n + i, tl.load(x + i, mask=i < n) * 4, mask=i < n)
+
+
+@triton.jit
+def while_sum(y, n):
+    i = 0
+    s = 0
+    while i < n:
+        s += i
+        i += 1
+    tl.store(y, s)
+
+
+@triton.jit
+def twice(x):
+    return x * 2
+
+
+@triton.jit
+def shifted(x, by=1.0):
+    return x + by
+
+
+@triton.jit
+def applied(x, y, F: tl.constexpr, B: tl.constexpr):
+    i = tl.arange(0, B)
+    tl.store(y + i, shifted(F(tl.load(x + i))))
+
+
+@triton.jit
+def fill(outs, values, B: tl.constexpr):
+    for k in tl.static_range(2):
+        tl.store(outs[k] + tl.arange(0, B), values[k])
+
+
+@triton.autotune(configs=[triton.Config({"B": 32}), triton.Config({"B": 64}, num_warps=8)], key=["n"])
+@triton.jit
+def tuned(x, y, n, B: tl.constexpr):
+    i = tl.program_id(0) * B + tl.arange(0, B)
+    tl.store(y + i, tl.load(x + i, mask=i < n) + B, mask=i < n)
+
+
+@triton.heuristics({"EVEN": lambda a: a["n"] % a["B"] == 0})
+@triton.jit
+def heuristic(x, y, n, B: tl.constexpr, EVEN: tl.constexpr):
+    i = tl.program_id(0) * B + tl.arange(0, B)
+    if EVEN:
+        tl.store(y + i, tl.load(x + i))
+    else:
+        tl.store(y + i, tl.load(x + i, mask=i < n), mask=i < n)
+
+
+@triton.jit
+def float_argument(x, y, factor, B: tl.constexpr):
+    i = tl.arange(0, B)
+    tl.store(y + i, tl.load(x + i) * factor)
+
+
+@triton.jit
+def offsets(y, s, B: tl.constexpr):
+    p = tl.program_id(0).to(tl.int64)
+    tl.store(y + p * B + tl.arange(0, B), p * s + tl.arange(0, B))
+
+
+@triton.jit
+def merge(m1, s1, n1, m2, s2, n2):
+    n = n1 + n2
+    d = m2 - m1
+    return m1 + d * (n2 / n), s1 + s2 + d * d * (n1 * n2 / n), n
+
+
+@triton.jit
+def moments(x, y, N: tl.constexpr):
+    v = tl.load(x + tl.arange(0, N))
+    m, s, n = tl.reduce((v, tl.zeros_like(v), tl.full((N,), 1.0, tl.float32)), 0, merge)
+    tl.store(y, m)
+    tl.store(y + 1, s)
+    tl.store(y + 2, n)
+
+
+@triton.jit
+def segment(a, fa, b, fb):
+    return tl.where(fb > 0, b, a + b), tl.maximum(fa, fb)
+
+
+@triton.jit
+def scans(x, f, y, N: tl.constexpr):
+    i = tl.arange(0, N)
+    v = tl.load(x + i)
+    r, _ = tl.associative_scan((v, tl.load(f + i)), 0, segment)
+    tl.store(y + i, r)
+    tl.store(y + N + i, tl.cumsum(v, 0))
+    tl.store(y + 2 * N + i, tl.cumsum(v, 0, reverse=True))
+
+
+@triton.jit
+def reduced(x, y, M: tl.constexpr, N: tl.constexpr):
+    v = tl.load(x + tl.arange(0, M)[:, None] * N + tl.arange(0, N)[None, :])
+    i = tl.arange(0, M)
+    tl.store(y + i, tl.argmax(v, 1))
+    tl.store(y + M + i, tl.argmin(v, 1))
+    tl.store(y + 2 * M + i, tl.xor_sum(v.to(tl.int32), 1))
+    tl.store(y + 3 * M + i, tl.sum(v, 1, keep_dims=True).reshape(M).to(tl.int32))
+    tl.store(y + 4 * M + i, tl.sum(v).to(tl.int32))
+    tl.store(y + 5 * M + i, tl.max(tl.sort(v), 1).to(tl.int32))
+
+
+@triton.jit
+def shapes(x, y, N: tl.constexpr):
+    i = tl.arange(0, N)
+    v = tl.load(x + i)
+    pairs = tl.reshape(v, (N // 2, 2))
+    left, right = tl.split(pairs)
+    tl.store(y + i, tl.interleave(left, right))
+    tl.store(y + N + i, tl.reshape(tl.trans(tl.permute(pairs, (1, 0))), (N,)))
+    tl.store(y + 2 * N + i, tl.flip(v, 0))
+    tl.store(y + 3 * N + i, tl.gather(v, N - 1 - i, 0))
+    tl.store(y + 4 * N + i, tl.reshape(tl.join(left, right), (N,)))
+
+
+@feature("tl.range: flattened, staged, warp-specialised; range and static_range")
+def _() -> None:
+    x, y = integers(100), torch.empty(3, 100)
+    ranges[(2,)](x, y, 100, 2, 16)
+    same(y, torch.stack([2 * x, 3 * x, 4 * x]))
+
+
+@feature("while loops")
+def _() -> None:
+    y = torch.zeros(1, dtype=torch.int32)
+    while_sum[(1,)](y, 5)
+    assert y.item() == 10
+
+
+@feature("device functions, with defaults, and passed as constexpr")
+def _() -> None:
+    x, y = integers(16), torch.empty(16)
+    applied[(1,)](x, y, twice, 16)
+    same(y, 2 * x + 1)
+
+
+@feature("tuple arguments")
+def _() -> None:
+    a, b = torch.empty(8), torch.empty(8)
+    fill[(1,)]((a, b), (1.0, 2.0), 8)
+    same(torch.cat([a, b]), torch.tensor([1.0] * 8 + [2.0] * 8))
+
+
+@feature("autotune takes its first configuration")
+def _() -> None:
+    x, y = integers(100), torch.empty(100)
+    tuned[lambda meta: (triton.cdiv(100, meta["B"]),)](x, y, 100)
+    same(y, x + 32)
+
+
+@feature("heuristics")
+def _() -> None:
+    x, y = integers(100), torch.empty(100)
+    heuristic[(2,)](x, y, 100, B=64)
+    same(y, x)
+
+
+@feature("float arguments are fp32, whatever they meet")
+def _() -> None:
+    x, y = torch.tensor([1.0, 3.0]).bfloat16(), torch.empty(2)
+    float_argument[(1,)](x, y, 1 + 2.0**-20, 2)
+    same(y, x.float() * (1 + 2.0**-20))
+
+
+@feature("int64 offsets beyond 2^31")
+def _() -> None:
+    y = torch.zeros(16, dtype=torch.int64)
+    offsets[(2,)](y, 2**31 - 4, 8)
+    assert y[8].item() == 2**31 - 4
+
+
+@feature("tl.reduce with a function of one's own")
+def _() -> None:
+    x, y = integers(1024), torch.empty(3)
+    moments[(1,)](x, y, 1024)
+    mean, spread, n = y.tolist()
+    exact = x.double()
+    assert n == 1024
+    assert round(mean * 1024) == exact.sum()
+    assert round(spread) == round(float(((exact - exact.mean()) ** 2).sum()))
+
+
+@feature("tl.associative_scan, tl.cumsum, reversed")
+def _() -> None:
+    x, f, y = integers(64), (torch.rand(64) < 0.1).int(), torch.empty(3, 64)
+    scans[(1,)](x, f, y, 64)
+    running, segments = 0.0, []
+    for value, start in zip(x.tolist(), f.tolist()):
+        running = value if start else running + value
+        segments.append(running)
+    same(y, torch.stack([torch.tensor(segments), x.cumsum(0), x.flip(0).cumsum(0).flip(0)]))
+
+
+@feature("argmax, argmin, xor_sum, keep_dims, sum of all, sort")
+def _() -> None:
+    x, y = integers(8, 32), torch.empty(6, 8, dtype=torch.int32)
+    reduced[(1,)](x, y, 8, 32)
+    whole = x.int()
+    odd = whole[:, 0].clone()
+    for column in range(1, 32):
+        odd ^= whole[:, column]
+    largest = torch.tensor([(row == row.max()).nonzero()[0, 0] for row in x])
+    smallest = torch.tensor([(row == row.min()).nonzero()[0, 0] for row in x])
+    total = whole.sum().expand(8)
+    same(y, torch.stack([largest, smallest, odd, whole.sum(1), total, whole.max(1).values]).int())
+
+
+@feature("reshape, split, join, interleave, permute, trans, flip, gather")
+def _() -> None:
+    x, y = integers(16), torch.empty(5, 16)
+    shapes[(1,)](x, y, 16)
+    same(y, torch.stack([x, x, x.flip(0), x.flip(0), x]))
+
+
+@triton.jit
+def logic(x, y, B: tl.constexpr):
+    i = tl.arange(0, B)
+    v = tl.load(x + i)
+    tl.store(y + i, tl.where(v > 0 and v < 5, 1, 0))
+    tl.store(y + B + i, tl.where(v < 0 or v > 5, 1, 0))
+    tl.store(y + 2 * B + i, tl.where(not (v > 0), 1, 0))
+
+
+@triton.jit
+def chained(x, y, B: tl.constexpr):
+    i = tl.arange(0, B)
+    tl.store(y + i, tl.load(x + i), mask=0 <= i < B)
+
+
+@feature("and, or, not on blocks")
+def _() -> None:
+    x, y = integers(16), torch.empty(3, 16)
+    logic[(1,)](x, y, 16)
+    same(y, torch.stack([(x > 0) & (x < 5), (x < 0) | (x > 5), x <= 0]).float())
+
+
+@feature("chained comparisons are refused, as by the compiler")
+def _() -> None:
+    x = torch.ones(8)
+    with refused(KernelFault):
+        chained[(1,)](x, x.clone(), 8)
+
+
+@feature("constexpr_function")
+def _() -> None:
+    if not hasattr(triton, "constexpr_function"):
+        raise Unavailable("this Triton has no triton.constexpr_function")
+    y = torch.zeros(16)
+    computed[(1,)](y, 8)
+    same(y, torch.ones(16))
+
+
+if hasattr(triton, "constexpr_function"):
+    @triton.constexpr_function
+    def doubled(b):
+        return b * 2
+
+    @triton.jit
+    def computed(y, B: tl.constexpr):
+        C: tl.constexpr = doubled(B)
+        tl.store(y + tl.arange(0, C), tl.full((C,), 1.0, tl.float32))

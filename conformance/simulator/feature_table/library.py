@@ -1,0 +1,123 @@
+"""Elementary functions: Triton's own and the device library's."""
+# mypy: disable-error-code="no-untyped-def, untyped-decorator"
+
+from __future__ import annotations
+
+import torch
+import triton
+import triton.language as tl
+from triton.language.extra import libdevice
+from triton.language.extra.cuda import libdevice as cuda_libdevice
+
+from .registry import feature, nearest, refused, same
+
+
+@triton.jit
+def mathematics(x, y, N: tl.constexpr):
+    i = tl.arange(0, N)
+    v = tl.load(x + i)
+    tl.store(y + i, tl.exp(v))
+    tl.store(y + N + i, tl.math.exp2(v))
+    tl.store(y + 2 * N + i, tl.log(v * v + 1))
+    tl.store(y + 3 * N + i, tl.math.erf(v))
+    tl.store(y + 4 * N + i, tl.sqrt(v * v))
+    tl.store(y + 5 * N + i, tl.math.rsqrt(v * v + 1))
+    tl.store(y + 6 * N + i, tl.clamp(v, -1.0, 1.0))
+    tl.store(y + 7 * N + i, tl.math.div_rn(v, v * v + 1))
+
+
+@triton.jit
+def rounded_once(x, y, z, out, N: tl.constexpr):
+    i = tl.arange(0, N)
+    tl.store(out + i, tl.math.fma(tl.load(x + i), tl.load(y + i), tl.load(z + i)))
+
+
+@triton.jit
+def device_library(x, y, N: tl.constexpr):
+    i = tl.arange(0, N)
+    v = tl.load(x + i)
+    tl.store(y + i, libdevice.tanh(v))
+    tl.store(y + N + i, libdevice.expm1(v))
+    tl.store(y + 2 * N + i, libdevice.log1p(v * v))
+    tl.store(y + 3 * N + i, libdevice.erf(v))
+    tl.store(y + 4 * N + i, libdevice.rsqrt(v * v + 1))
+    tl.store(y + 5 * N + i, cuda_libdevice.tanh(v))
+    tl.store(y + 6 * N + i, libdevice.pow(v * v + 1, v))
+    tl.store(y + 7 * N + i, tl.where(libdevice.isnan(v), 1.0, 0.0))
+
+
+@triton.jit
+def fast_library(x, y, N: tl.constexpr):
+    i = tl.arange(0, N)
+    v = tl.load(x + i)
+    tl.store(y + i, libdevice.fast_expf(v))
+    tl.store(y + N + i, libdevice.fast_logf(v * v + 1))
+    tl.store(y + 2 * N + i, libdevice.fast_dividef(v, v * v + 1))
+    tl.store(y + 3 * N + i, libdevice.fast_sinf(v))
+    tl.store(y + 4 * N + i, libdevice.fast_cosf(v))
+
+
+@triton.jit
+def half_exp(x, y, N: tl.constexpr):
+    i = tl.arange(0, N)
+    tl.store(y + i, tl.exp(tl.load(x + i)))
+
+
+@triton.jit
+def assembly(x, y, N: tl.constexpr):
+    i = tl.arange(0, N)
+    tl.store(y + i, tl.inline_asm_elementwise("tanh.approx.f32 $0, $1;", "=f,f", [tl.load(x + i)],
+                                              dtype=tl.float32, is_pure=True, pack=1))
+
+
+@feature("tl.exp, exp2, log, erf, sqrt, rsqrt, clamp, div_rn")
+def _() -> None:
+    x = torch.randn(64)
+    y = torch.empty(8, 64)
+    mathematics[(1,)](x, y, 64)
+    square = x * x
+    v, s = x.double(), square.double()
+    once = (square + 1).double()
+    nearest(y, torch.stack([v.exp(), v.exp2(), once.log(), v.erf(), s.sqrt(), once.rsqrt(),
+                            v.clamp(-1, 1), v / once]))
+
+
+@feature("tl.math.fma rounds once")
+def _() -> None:
+    x, z, out = torch.tensor([1 + 2.0**-12] * 2), torch.tensor([-1.0, 0.0]), torch.empty(2)
+    rounded_once[(1,)](x, x, z, out, 2)
+    same(out, (x.double() * x.double() + z.double()).float())
+
+
+@feature("libdevice: tanh, expm1, log1p, erf, rsqrt, pow, isnan")
+def _() -> None:
+    x = torch.randn(64)
+    y = torch.empty(8, 64)
+    device_library[(1,)](x, y, 64)
+    square = x * x
+    v, once = x.double(), (square + 1).double()
+    nearest(y, torch.stack([v.tanh(), v.expm1(), square.double().log1p(), v.erf(), once.rsqrt(), v.tanh(),
+                            once**v, torch.zeros_like(v)]))
+
+
+@feature("libdevice: the fast_ functions")
+def _() -> None:
+    x = torch.randn(64)
+    y = torch.empty(5, 64)
+    fast_library[(1,)](x, y, 64)
+    v, once = x.double(), (x * x + 1).double()
+    nearest(y, torch.stack([v.exp(), once.log(), v / once, v.sin(), v.cos()]))
+
+
+@feature("tl.exp of fp16 is refused, as by the compiler")
+def _() -> None:
+    x = torch.ones(4).half()
+    with refused(ValueError):
+        half_exp[(1,)](x, x.clone(), 4)
+
+
+@feature("inline assembly is refused: no stand-in is possible")
+def _() -> None:
+    x = torch.ones(4)
+    with refused(NotImplementedError):
+        assembly[(1,)](x, x.clone(), 4)
