@@ -1,7 +1,7 @@
 """Nothing the deck prints is lost: every formula is claimed by exactly one record, verbatim, at its lines.
 
-With the deck at hand `judge` compares it with the records. Without it `recall` compares the records with what was
-written down when the deck was last read: for each line, a digest of the formulas on it (spec/deck.toml).
+With the deck at hand `judge` compares it with the records. Without it `recall` compares the records with what
+was written down when the deck was last read: for each line, a digest of the formulas on it (spec/deck.toml).
 """
 
 from __future__ import annotations
@@ -118,8 +118,8 @@ def remember(text: str) -> str:
         lines.setdefault(number, []).append(latex)
     deck = formulas(text)
     return "\n".join([
-        "# Made by `python -m chainrule.spec.coverage DECK`: what the deck printed when it was last read. A digest is",
-        "# the start of the sha256 of the formulas on that line.",
+        "# Made by `python -m chainrule.spec.coverage DECK`: what the deck printed when it was last read.",
+        "# A digest is the start of the sha256 of the formulas on that line.",
         f'sha256 = "{hashlib.sha256(text.encode()).hexdigest()}"',
         f"formulas = {len(deck)}",
         f"places = {sum(map(len, deck.values()))}",

@@ -18,6 +18,7 @@ from typing import Any
 from .. import scalar
 from .records import Equation
 
+OVER = {"Sum": 1, "MaxOver": 1, "ArgMaxOver": 2}         # how many arguments stand before the ranges
 ELEMENTARY = ("exp", "expm1", "log", "log1p", "sqrt")
 BINARY: dict[type[ast.operator], str] = {
     ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%", ast.Pow: "**",
@@ -65,14 +66,21 @@ def python(node: ast.expr) -> str:
 
 def _python_call(name: str, args: list[ast.expr]) -> str:
     match name:
-        case "Sum" | "MaxOver":
-            ranges = [f" for {v} in range({python(lo)}, {python(hi)} + 1)" for v, lo, hi in limits(args[1:])]
-            return f"{'sum' if name == 'Sum' else 'largest'}({python(args[0])}{''.join(ranges)})"
+        case "Sum":
+            return f"sum({python(args[0])}{_python_loops(args[1:])})"
+        case "MaxOver":
+            return f"largest(({python(args[0])}, {python(args[0])}){_python_loops(args[1:])})"
+        case "ArgMaxOver":
+            return f"largest(({python(args[0])}, {python(args[1])}){_python_loops(args[2:])})"
         case "Piecewise":
             return _python_cases(cases(args))
         case "abs":
             return f"maximum({python(args[0])}, -({python(args[0])}))"
     return f"{name}({', '.join(map(python, args))})"
+
+
+def _python_loops(args: list[ast.expr]) -> str:
+    return "".join(f" for {v} in range({python(first)}, {python(last)} + 1)" for v, first, last in limits(args))
 
 
 def limits(args: list[ast.expr]) -> Iterator[tuple[str, ast.expr, ast.expr]]:
@@ -102,12 +110,13 @@ def _python_cases(pairs: list[tuple[ast.expr, ast.expr]]) -> str:
     return f"where({python(condition)}, lambda: {python(value)}, lambda: {_python_cases(pairs[1:])})"
 
 
-def _largest(values: Iterator[Any]) -> Any:
-    """The first of the largest."""
-    best = next(values)
-    for value in values:
-        best = scalar.maximum(best, value)
-    return best
+def _largest(pairs: Iterator[tuple[Any, Any]]) -> Any:
+    """The second of the pair whose first is largest: the first of equals, or the last NaN."""
+    best, label = next(pairs)
+    for value, other in pairs:
+        label = scalar.where(value != value, other, scalar.where(value > best, other, label))
+        best = scalar.where(value != value, value, scalar.where(value > best, value, best))
+    return label
 
 
 _NAMESPACE: dict[str, Any] = {
@@ -121,9 +130,9 @@ def names_of(form: str) -> set[str]:
     tree = parse(form)
     bound: set[str] = set()
     for call in ast.walk(tree):
-        if isinstance(call, ast.Call) and ast.unparse(call.func) in ("Sum", "MaxOver"):
-            bound |= {variable for variable, _, _ in limits(call.args[1:])}
-    language = {*_NAMESPACE, "Sum", "MaxOver", "Piecewise", "abs"}
+        if isinstance(call, ast.Call) and (skip := OVER.get(ast.unparse(call.func))):
+            bound |= {variable for variable, _, _ in limits(call.args[skip:])}
+    language = {*_NAMESPACE, *OVER, "Piecewise", "abs"}
     return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} - bound - language
 
 

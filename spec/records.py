@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import attrs
 
 KINDS = ("definition", "derivation", "algorithm", "notation", "shape", "count", "claim", "example",
-         "convention", "network", "code", "prose")
+         "convention", "composition", "prose")
 STATUSES = ("printed", "corrected", "derived", "external")
 SEVERITIES = ("A", "B", "verified")
 
