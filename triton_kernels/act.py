@@ -118,6 +118,11 @@ def _times(grad, saved, p, G: tl.constexpr):
     return grad * G(saved, p)
 
 
+def value(z: Tensor, act: str, p: float) -> Tensor:
+    """g(z)."""
+    return pointwise.unary(VALUE[act], z, p)
+
+
 def backward(grad: Tensor, saved: Tensor, act: str, form: str, p: float) -> Tensor:
     """grad ⊙ g′, g′ read off what was saved."""
     return pointwise.binary(_times, grad, saved, p, G=derivative(act, form))

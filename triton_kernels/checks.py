@@ -20,7 +20,10 @@ def activation(name: str, act: str, **parameter: float) -> float:
         if given != keyword:
             own = f"; its parameter is {keyword}" if keyword else ""
             raise TypeError(f"{name}: {act} takes no {given}{own}")
-    return float(parameter.get(keyword, PARAMETER[act])) if keyword else 0.0
+    p = float(parameter.get(keyword, PARAMETER[act])) if keyword else 0.0
+    if act == "leaky" and not 0 <= p <= 1:
+        raise ValueError(f"{name}: slope = {p}; max(slope z, z) is a leaky ReLU for 0 <= slope <= 1 only")
+    return p
 
 
 def floating(name: str, **tensors: Tensor | None) -> None:

@@ -62,6 +62,7 @@ PRIME_OF_A: dict[str, Scalar] = {
 
 
 def derivative(act: str, form: str) -> Scalar:
+    """g′ as a function of what was saved: `a`, or `z`."""
     return (PRIME_OF_A if form == "a" else PRIME)[act]
 
 
@@ -69,6 +70,10 @@ def _unary(name: str, functions: dict[str, Scalar], act: str, z: Tensor, **param
     p = checks.activation(name, act, **parameter)
     checks.floating(name, z=z)
     return functions[act](wide(z), p).to(z.dtype)
+
+
+def value(z: Tensor, act: str, p: float) -> Tensor:
+    return VALUE[act](wide(z), p).to(z.dtype)
 
 
 def backward(grad: Tensor, saved: Tensor, act: str, form: str, p: float) -> Tensor:
@@ -120,9 +125,19 @@ def average(
 ) -> tuple[Tensor, Tensor]:
     """alg.average   D = δᵀ a / n + λ w and Db = Σ_batch δ / n: delta (B, O), a (B, I), w (O, I), n > 0."""
     checks.average(delta, a, w, n)
+    D, Db = averaged(delta, a, w, lam, n, True)
+    assert Db is not None
+    return D, Db
+
+
+def averaged(
+    delta: Tensor, a: Tensor, w: Tensor, lam: float, n: float, intercepts: bool, math: str | None = None
+) -> tuple[Tensor, Tensor | None]:
     wide_delta = wide(delta)
-    D = wide_delta.t() @ wide(a) / n + lam * wide(w)
-    return D.to(w.dtype), (wide_delta.sum(0) / n).to(w.dtype)
+    D = wide_delta.t() @ wide(a)
+    D = D if n == 1 else D / n
+    D = D + lam * wide(w) if lam else D
+    return D.to(w.dtype), (wide_delta.sum(0) / n).to(w.dtype) if intercepts else None
 
 
 def sgd(theta: Tensor, D: Tensor, eta: float) -> Tensor:
@@ -169,6 +184,11 @@ def softmax(z: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     loss = torch.where(below == 0, torch.log1p(others), below + torch.log(total))
     delta = torch.where(hit, -others[:, None], e) / total[:, None]
     return loss.to(z.dtype), delta.to(z.dtype)
+
+
+def scaled(delta: Tensor, grad: Tensor, n: int) -> Tensor:
+    """δ · grad / n: an un-averaged delta turned into the gradient of a mean."""
+    return (wide(delta) * (wide(grad) / n)).to(delta.dtype)
 
 
 def _correlate1d(signal: Tensor, theta: Tensor, padding: int = 0) -> Tensor:

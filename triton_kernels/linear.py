@@ -20,6 +20,7 @@ from torch import Tensor
 
 from . import act as activations
 from . import checks
+from .act import derivative
 from .configs import Row, choose
 from .launch import current_arch, launch, math_mode
 from .reduce import column_sums
@@ -105,6 +106,7 @@ def delta_kernel(
 @triton.jit
 def average_kernel(
     delta, a, w, D, Db, M, N, K, d_k, d_m, a_k, a_n, w_m, w_n, n, lam,
+    REGULARISED: tl.constexpr, INTERCEPTS: tl.constexpr,
     BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr, PRECISION: tl.constexpr,
 ):
     """M outputs, N inputs, K examples; the first column of tiles also sums δ for the intercepts."""
@@ -114,10 +116,11 @@ def average_kernel(
     total = product(delta, a, rm, rn, M, N, K, d_m, d_k, a_k, a_n, BM, BN, BK, PRECISION)
     inside = (rm < M)[:, None] & (rn < N)[None, :]
     at_w = rm.to(tl.int64)[:, None] * w_m + rn.to(tl.int64)[None, :] * w_n
-    theta = tl.load(w + at_w, mask=inside, other=0.0).to(tl.float32)
-    value = regularised(divided(total, n), lam, theta)
+    value = divided(total, n)
+    if REGULARISED:
+        value = regularised(value, lam, tl.load(w + at_w, mask=inside, other=0.0).to(tl.float32))
     tl.store(D + rm.to(tl.int64)[:, None] * N + rn[None, :], value.to(D.dtype.element_ty), mask=inside)
-    if tn == 0:
+    if INTERCEPTS and tn == 0:
         summed = tl.zeros((BM,), tl.float32)
         for start in range(0, K, BK):
             k = start + tl.arange(0, BK)
@@ -192,12 +195,15 @@ def average(
     delta: Tensor, a: Tensor, w: Tensor, lam: float, n: float, *, precision: str | None = None
 ) -> tuple[Tensor, Tensor]:
     checks.average(delta, a, w, n)
-    return _average(delta, a, w, float(lam), float(n), precision)
+    D, Db = averaged(delta, a, w, float(lam), float(n), True, precision)
+    assert Db is not None
+    return D, Db
 
 
-def _average(
-    delta: Tensor, a: Tensor, w: Tensor, lam: float, n: float, math: str | None
-) -> tuple[Tensor, Tensor]:
+def averaged(
+    delta: Tensor, a: Tensor, w: Tensor, lam: float, n: float, intercepts: bool, math: str | None = None
+) -> tuple[Tensor, Tensor | None]:
+    """(D, Db), or (D, None) where the intercepts' sum is known from elsewhere."""
     D = torch.empty(w.shape, dtype=w.dtype, device=w.device)
     row, grid, tile = _tiles("alg.average", D, "alg.average")
     if not a.shape[1]:              # no inputs: the intercepts alone, through one empty column of tiles
@@ -206,10 +212,13 @@ def _average(
     if Db.numel():
         launch(
             average_kernel, grid, delta, a, w, D, Db, *D.shape, delta.shape[0],
-            *delta.stride(), *a.stride(), *w.stride(), n, lam, row=row, **tile, PRECISION=math_mode(math),
+            *delta.stride(), *a.stride(), *w.stride(), n, lam, row=row, **tile,
+            REGULARISED=lam != 0, INTERCEPTS=intercepts, PRECISION=math_mode(math),
         )
-    return D, Db
+    return D, Db if intercepts else None
 
+
+__all__ = ["OPS", "affine_keeping", "averaged", "delta_through", "derivative"]
 
 OPS = {
     "net.layer.affine": affine,

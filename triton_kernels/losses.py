@@ -142,4 +142,14 @@ def square_op(yhat: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     return pointwise.pair(square, square_delta, yhat, y)
 
 
+@triton.jit
+def _scale(delta, grad, n, G: tl.constexpr):
+    return delta * tl.div_rn(grad, n + tl.zeros_like(grad))
+
+
+def scaled(delta: Tensor, grad: Tensor, n: int) -> Tensor:
+    """δ · grad / n: an un-averaged delta turned into the gradient of a mean."""
+    return pointwise.binary(_scale, delta, grad.expand_as(delta), float(n))
+
+
 OPS = {"loss.xent.logits": xent_logits_op, "loss.square": square_op, "loss.softmax": softmax}

@@ -1,0 +1,201 @@
+"""The autograd nodes: an activation, a chain of layers, a mean loss. What each keeps is `saved`'s decision.
+
+Differentiating a gradient again raises an error, since no kernel here has a second derivative. (torch's
+`once_differentiable` would return zeros without a word where the incoming gradient is a constant.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+
+from . import composite, saved
+from .launch import fall_back, runs_kernel
+from .ops import kernels
+
+
+def room(module: str, name: str, t: Tensor) -> Any:
+    """The kernels of a module, or the composites where these have to stand in."""
+    if not runs_kernel(t):
+        return composite
+    if t.dtype == torch.float64:
+        fall_back(f"{name}: no kernel computes in float64")
+        return composite
+    try:
+        return kernels(module, name)
+    except RuntimeError as missing:
+        fall_back(str(missing).split(";")[0])
+        return composite
+
+
+def through(grad: Tensor, kept: Tensor | None, act: str, form: str, p: float) -> Tensor:
+    """grad ⊙ g′."""
+    if form == "nothing":
+        return grad
+    result: Tensor = room("act", f"act.{act}", grad).backward(grad, kept, act, form, p)
+    return result
+
+
+class _NoSecond(Function):
+    @staticmethod
+    def forward(grad: Tensor, *came_from: Tensor) -> Tensor:
+        return grad.view_as(grad)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        pass
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        raise RuntimeError(
+            "a gradient of chainrule.triton_kernels.functional cannot be differentiated again; use "
+            "torch.nn.functional where a second derivative is needed")
+
+
+def once(backward: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, ...]]:
+    """Let a backward pass run unrecorded, and its results refuse to be differentiated."""
+
+    @wraps(backward)
+    def run(ctx: Any, *grads: Tensor) -> tuple[Any, ...]:
+        with torch.no_grad():
+            results = backward(ctx, *grads)
+        if not torch.is_grad_enabled():
+            return results
+        came_from = [t for t in (*ctx.saved_tensors, *grads) if t is not None and t.requires_grad]
+        refuse: Callable[..., Tensor] = _NoSecond.apply
+        return tuple(None if r is None else refuse(r, *came_from) for r in results)
+
+    return run
+
+
+class Activation(Function):
+    @staticmethod
+    def forward(z: Tensor, act: str, p: float) -> Any:
+        return room("act", f"act.{act}", z).value(z, act, p)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        z, ctx.act, ctx.p = inputs
+        ctx.form = saved.form(ctx.act, z.dtype, ctx.p)
+        ctx.save_for_backward(output if ctx.form == "a" else z if ctx.form == "z" else None)
+
+    @staticmethod
+    @once
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        return through(grad, ctx.saved_tensors[0], ctx.act, ctx.form, ctx.p), None, None
+
+
+class Chain(Function):
+    """Layers of one network as one node, so that δ ⊙ g′ rides on the product with the next layer's weights.
+
+    Returned besides the result, without gradients of their own: the hidden layers' activations, then each z
+    that g′ is to be read off.
+    """
+
+    @staticmethod
+    def forward(
+        x: Tensor, act: str, p: float, last: str, math: str | None, keep: bool, *parameters: Tensor | None
+    ) -> tuple[Tensor, ...]:
+        linear = room("linear", "net.layer.affine", x)
+        layers = len(parameters) // 2
+        activations, zs = [x], []
+        for l in range(layers):
+            w, b = parameters[2 * l : 2 * l + 2]
+            g = act if l < layers - 1 else last
+            keep_z = keep and saved.form(g, x.dtype, p) == "z"
+            a, z = linear.affine_keeping(activations[-1], w, b, g, p, keep_z, math)
+            activations.append(a)
+            zs += [z] if keep_z else []
+        return (activations[-1], *activations[1:-1], *zs) if keep else (activations[-1],)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        x, ctx.act, ctx.p, ctx.last, ctx.math, _, *parameters = inputs
+        ctx.biased = [b is not None for b in parameters[1::2]]
+        ctx.form, ctx.last_form = (saved.form(g, x.dtype, ctx.p) for g in (ctx.act, ctx.last))
+        ctx.mark_non_differentiable(*output[1:])
+        result = output[0] if ctx.last_form == "a" else None
+        ctx.save_for_backward(x, *parameters[::2], *output[1:], result)
+
+    @staticmethod
+    @once
+    def backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+        layers = len(ctx.biased)
+        *tensors, result = ctx.saved_tensors
+        weights, zs = tensors[1 : layers + 1], tensors[2 * layers :]
+        a = [tensors[0], *tensors[layers + 1 : 2 * layers]]             # a[l] enters layer l
+        linear = room("linear", "bp.delta.chain", grad)
+        gradients: list[Tensor | None] = [None] * (6 + 2 * layers)      # as forward's arguments
+        delta = through(grad, zs[-1] if ctx.last_form == "z" else result, ctx.last, ctx.last_form, ctx.p)
+        db: Tensor | None = None
+        for l in reversed(range(layers)):
+            here = 6 + 2 * l
+            wants_w, wants_b = ctx.needs_input_grad[here], ctx.needs_input_grad[here + 1]
+            if wants_w or (wants_b and db is None):
+                unsummed = wants_b and db is None
+                dw, sums = linear.averaged(delta, a[l], weights[l], 0.0, 1.0, unsummed, ctx.math)
+                gradients[here] = dw if wants_w else None
+                db = sums if db is None else db
+            gradients[here + 1] = db if wants_b else None
+            if not any(ctx.needs_input_grad[:here]):
+                break
+            if l == 0:
+                w = weights[0].t()
+                gradients[0], _z = linear.affine_keeping(delta, w, None, "identity", 0.0, False, ctx.math)
+            else:
+                kept = zs[l - 1] if ctx.form == "z" else a[l]
+                g_prime = linear.derivative(ctx.act, ctx.form)
+                delta, db = linear.delta_through(
+                    delta, weights[l], kept, g_prime, ctx.p, "bp.delta.chain", ctx.math)
+        return tuple(gradients)
+
+
+class MeanLoss(Function):
+    """The mean of a per-example loss; its delta, computed in the same pass, waits for the backward pass."""
+
+    @staticmethod
+    def forward(identity: str, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        loss, delta = room("losses", identity, input).OPS[identity](input, target)
+        return loss.mean(), delta
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+        ctx.identity, input, _ = inputs
+        ctx.n = input.shape[0] if ctx.identity == "loss.softmax" else input.numel()
+        ctx.mark_non_differentiable(output[1])
+        ctx.save_for_backward(output[1], input)
+
+    @staticmethod
+    @once
+    def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[None, Tensor | None, Tensor | None]:
+        delta, input = ctx.saved_tensors
+        scaled = room("losses", ctx.identity, delta).scaled
+        to_input = scaled(delta, grad, ctx.n) if ctx.needs_input_grad[1] else None
+        if not ctx.needs_input_grad[2]:
+            return None, to_input, None
+        # ∂L/∂y is −δ of the square loss, and −z of the cross entropy
+        return None, to_input, scaled(delta if ctx.identity == "loss.square" else input, -grad, ctx.n)
+
+
+def activation(z: Tensor, act: str, p: float) -> Tensor:
+    a: Tensor = Activation.apply(z, act, float(p))          # type: ignore[no-untyped-call]
+    return a
+
+
+def chain(
+    x: Tensor, parameters: tuple[Tensor | None, ...], act: str, p: float, last: str, math: str | None
+) -> Tensor:
+    """Layers (w, b, w, b, …): g is `act` after all but the last, which has `last`."""
+    keep = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (x, *parameters))
+    a: Tensor = Chain.apply(x, act, p, last, math, keep, *parameters)[0]        # type: ignore[no-untyped-call]
+    return a
+
+
+def mean_loss(identity: str, input: Tensor, target: Tensor) -> Tensor:
+    mean: Tensor = MeanLoss.apply(identity, input, target)[0]                   # type: ignore[no-untyped-call]
+    return mean

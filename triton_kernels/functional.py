@@ -1,0 +1,134 @@
+"""torch.nn.functional's names and contracts over the deck's equations.
+
+Losses are means here, as in torch, and leaky ReLU's slope is torch's 0.01; the ops underneath (`OPS`) are per
+example and have the deck's 0.1. Inputs are never changed. A CUDA tensor runs the Triton kernels, a CPU tensor
+ATen composites of the same equations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from . import autograd, checks, composite
+from .launch import math_mode
+from .ops import OPS
+
+
+def sigmoid(input: Tensor) -> Tensor:
+    """act.sigmoid   1 / (1 + e⁻ᶻ), elementwise."""
+    checks.floating("sigmoid", input=input)
+    return autograd.activation(input, "sigmoid", 0.0)
+
+
+def tanh(input: Tensor) -> Tensor:
+    """act.tanh   elementwise."""
+    checks.floating("tanh", input=input)
+    return autograd.activation(input, "tanh", 0.0)
+
+
+def relu(input: Tensor) -> Tensor:
+    """act.relu   max(0, z), elementwise; the derivative at 0 is 0."""
+    checks.floating("relu", input=input)
+    return autograd.activation(input, "relu", 0.0)
+
+
+def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:
+    """act.leaky   z if z > 0 else negative_slope · z, elementwise; any slope, as in torch."""
+    checks.floating("leaky_relu", input=input)
+    return autograd.activation(input, "leaky", negative_slope)
+
+
+def elu(input: Tensor, alpha: float = 1.0) -> Tensor:
+    """act.elu   z if z ≥ 0 else alpha (eᶻ − 1), elementwise; the derivative at 0 is 1."""
+    checks.floating("elu", input=input)
+    return autograd.activation(input, "elu", alpha)
+
+
+def linear(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, *, precision: str | None = None
+) -> Tensor:
+    """net.layer.affine   x wᵀ + b: input (…, I), weight (O, I), bias (O,) or None."""
+    return _layer("linear", input, weight, bias, "identity", 0.0, precision)
+
+
+def linear_act(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, act: str = "relu", *,
+    precision: str | None = None, **parameter: float,
+) -> Tensor:
+    """net.layer.affine   g(x wᵀ + b) in one pass: input (…, I), weight (O, I), bias (O,) or None.
+
+    act is sigmoid, tanh, relu, leaky (slope=0.1), elu (alpha=1) or identity. precision is for float32:
+    `ieee`, `tf32`, or None, which follows torch.set_float32_matmul_precision.
+    """
+    p = checks.activation("linear_act", act, **parameter)
+    return _layer("linear_act", input, weight, bias, act, p, precision)
+
+
+def _layer(
+    name: str, input: Tensor, weight: Tensor, bias: Tensor | None, act: str, p: float, precision: str | None
+) -> Tensor:
+    checks.floating(name, input=input, weight=weight, bias=bias)
+    if input.dim() == 0:
+        raise ValueError(f"{name}: input has shape (); expected (…, I)")
+    x = input if input.dim() == 2 else input.reshape(-1, input.shape[-1])
+    checks.affine(x, weight, bias, name)
+    a = autograd.chain(x, (weight, bias), "identity", p, act, math_mode(precision))
+    return a if input.dim() == 2 else a.view(*input.shape[:-1], weight.shape[0])
+
+
+def mlp(
+    x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor | None], act: str = "relu", *,
+    precision: str | None = None, **parameter: float,
+) -> Tensor:
+    """A feed-forward network: act after every layer but the last, which returns its z (losses take logits).
+
+    x (B, I), weights[l] (n_{l+1}, n_l), biases[l] (n_{l+1},) or None. One autograd node: in the backward
+    pass each layer's δ is multiplied by the previous layer's g′ before it is written (bp.delta.chain).
+    """
+    p = checks.activation("mlp", act, **parameter)
+    if len(weights) != len(biases) or not weights:
+        raise ValueError(
+            f"mlp: {len(weights)} weights and {len(biases)} biases; expected as many, at least one")
+    a = x
+    for l, (w, b) in enumerate(zip(weights, biases)):
+        checks.affine(a, w, b, f"mlp, layer {l + 1}")
+        a = x.new_empty((0, w.shape[0]))
+    parameters = tuple(t for layer in zip(weights, biases) for t in layer)
+    return autograd.chain(x, parameters, act, p, "identity", math_mode(precision))
+
+
+def binary_cross_entropy_with_logits(input: Tensor, target: Tensor) -> Tensor:
+    """The mean of loss.xent.logits, −y log g(z) − (1 − y) log(1 − g(z)); input and target alike."""
+    checks.same("binary_cross_entropy_with_logits", input=input, target=target)
+    return autograd.mean_loss("loss.xent.logits", input, target)
+
+
+def cross_entropy(input: Tensor, target: Tensor) -> Tensor:
+    """The mean of loss.softmax: input (B, K), target (B,) int64; a target outside 0 … K − 1 gives NaN."""
+    checks.classes(input, target, "cross_entropy")
+    return autograd.mean_loss("loss.softmax", input, target)
+
+
+def mse_loss(input: Tensor, target: Tensor) -> Tensor:
+    """The mean of loss.square, (y − ŷ)², without a factor ½; input and target alike."""
+    checks.same("mse_loss", input=input, target=target)
+    return autograd.mean_loss("loss.square", input, target)
+
+
+def sgd(theta: Tensor, D: Tensor, eta: float) -> Tensor:
+    """opt.sgd   Θ − η D, a new tensor."""
+    result: Tensor = OPS["opt.sgd"](theta, D, eta)
+    return result
+
+
+@torch.no_grad()
+def sgd_(theta: Tensor, D: Tensor, eta: float) -> Tensor:
+    """opt.sgd   Θ ← Θ − η D, in place: the one function here that changes an argument; returns it."""
+    room = autograd.room("update", "opt.sgd", theta)
+    room.sgd_(theta, D, eta)
+    if room is not composite:
+        torch.autograd.graph.increment_version(theta)       # a kernel's write is invisible to autograd
+    return theta
