@@ -35,7 +35,7 @@ def run(self: Any, *args: Any, grid: Any, warmup: bool = False, **kwargs: Any) -
     shape = _grid(grid(bound) if callable(grid) else grid, self.__name__)
     if 0 in shape:
         return                                 # as Triton's launcher: nothing to run
-    launch = sim.begin(self.__name__, _tensors(bound))
+    launch = sim.begin(self.__name__, shape[0] * shape[1] * shape[2], _tensors(bound))
     function = rewrite(self.fn)
     try:
         values = {p.name: _typed(p, bound[p.name], launch.memory) for p in self.params}
@@ -52,7 +52,7 @@ def _run_programs(function: Any, values: dict[str, Any], shape: tuple[int, int, 
     nx, ny, _ = shape
     for x, y, z in launch.sim.programs(shape):
         builder.set_grid_idx(x, y, z)
-        launch.me = x + nx * (y + ny * z) if launch.sim.check else 0
+        launch.races.begin(x + nx * (y + ny * z) if launch.sim.check else 0)      # unchecked, all are one
         try:
             function(**values)
         except KernelFault as fault:

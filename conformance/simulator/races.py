@@ -1,8 +1,11 @@
 """Who read and who wrote what within one launch.
 
-Programs of a grid run in any order and at the same time, and nothing but atomics orders them. So one
-program may not store what another stores or has read, nor read what another has stored, unless the one took
-hold of an atomic (semaphore, counter) that the other had let go of before.
+Programs of a grid run in any order and at the same time, and nothing but atomics orders them. So one program may not
+store what another stores or has read, nor read what another has stored, unless it took hold of an atomic (semaphore,
+counter) that the other had let go of in between.
+
+A release ends a *stretch* of its program's work. Cells remember stretches, so what a program does after its release
+is not covered by it. Without atomics a stretch is a program, and bears its number.
 """
 
 from __future__ import annotations
@@ -17,61 +20,70 @@ from .values import Array
 class Races:
     """The order between the programs of one launch, and the rules that follow from it."""
 
-    def __init__(self) -> None:
-        self.released: dict[int, set[int]] = {}     # address of a scalar atomic -> programs that released it
-        self.after: dict[int, set[int]] = {}        # program -> programs whose work it may rely on
+    def __init__(self, programs: int) -> None:
+        self.me = 0
+        self.known: set[int] = set()                # stretches that came before the present one for certain
+        self.released: dict[int, set[int]] = {}     # address of an atomic -> stretches released there
+        self.program: list[int] = []                # of each stretch after a program's first
+        self.first = programs                       # its number
 
-    def synchronise(self, me: int, address: int, sem: str) -> None:
-        """A scalar atomic: acquire what others released at this address, and release our own work."""
-        before = self.after.setdefault(me, set())
+    def begin(self, program: int) -> None:
+        self.me, self.known = program, set()
+
+    def synchronise(self, address: int, sem: str) -> None:
+        """A scalar atomic: acquire what others released at this address, and release one's own work."""
         if sem in ("acquire", "acq_rel"):
-            before |= self.released.get(address, set())
+            self.known |= self.released.get(address, set())
         if sem in ("release", "acq_rel"):
-            self.released.setdefault(address, set()).update(before, {me})
+            self.known.add(self.me)
+            self.released.setdefault(address, set()).update(self.known)
+            self.program.append(self._program_of(self.me))
+            self.me = self.first + len(self.program) - 1
 
-    def load(self, region: Region, cells: Array, me: int) -> None:
+    def load(self, region: Region, cells: Array) -> None:
         if region.stored:
-            self._no_other(region.writer[cells], me, "reads what program {other} wrote")
+            self._only_me(region.writer[cells], "reads what program {} wrote")
         if region.atomic is not None:
-            self._no_other(region.atomic[cells], me, "reads what program {other} updates atomically")
-        _claim(region.reader, cells, me)
+            self._only_me(region.atomic[cells], "reads what program {} updates atomically")
+        self._claim(region.reader, cells)
 
-    def store(self, region: Region, cells: Array, me: int) -> None:
+    def store(self, region: Region, cells: Array) -> None:
         if region.stored:
-            self._no_other(region.writer[cells], me, "stores what program {other} stored", "write race")
-        self._no_other(region.reader[cells], me, "overwrites what program {other} reads")
+            self._only_me(region.writer[cells], "stores what program {} stored", "write race")
+        self._only_me(region.reader[cells], "overwrites what program {} reads")
         if region.atomic is not None:
-            self._no_other(region.atomic[cells], me, "overwrites what program {other} updates atomically")
+            self._only_me(region.atomic[cells], "overwrites what program {} updates atomically")
         region.stored = True
-        region.writer[cells] = me
+        region.writer[cells] = self.me
 
-    def update(self, region: Region, cells: Array, me: int) -> None:
+    def update(self, region: Region, cells: Array) -> None:
         """An atomic: no race with another atomic, always one with a plain access of another program."""
         if region.atomic is None:
             region.atomic = np.full_like(region.reader, NOBODY)
-        plain = region.atomic[cells] == NOBODY
         if region.stored:
-            self._no_other(region.writer[cells][plain], me, "atomically updates what program {other} stored")
-        self._no_other(region.reader[cells][plain], me, "atomically updates what program {other} reads")
-        _claim(region.atomic, cells, me)
+            self._only_me(region.writer[cells], "atomically updates what program {} stored")
+        self._only_me(region.reader[cells], "atomically updates what program {} reads")
+        self._claim(region.atomic, cells)
 
-    def _no_other(self, who: Array, me: int, what: str, check: str = "read/write race") -> None:
-        others = (who != NOBODY) & (who != me)
+    def _claim(self, owner: Array, cells: Array) -> None:
+        now = owner[cells]
+        owner[cells] = np.where((now == NOBODY) | (now == self.me), self.me, MANY)
+
+    def _only_me(self, who: Array, what: str, check: str = "read/write race") -> None:
+        others = (who != NOBODY) & (who != self.me)
         if not others.any():
             return
-        known = self.after.get(me, set())
         for other in np.unique(who[others]).tolist():
-            if other not in known and not (other == MANY and known):
-                name = "several programs" if other == MANY else f"program {other}"
-                text = what.replace("program {other}", name)
-                raise KernelFault(
-                    f"{check}: program {me} {text} ({int(others.sum())} element(s)), and nothing orders them",
-                    check=check)
+            # Of many, one cannot tell which: give a program that waits for others the benefit of the doubt.
+            if other in self.known or (other == MANY and self.known):
+                continue
+            text = what.format(self._program_of(other)) if other != MANY else what.replace("program {}", "others")
+            raise KernelFault(
+                f"{check}: program {self._program_of(self.me)} {text} ({int(others.sum())} elements), and nothing "
+                "orders them", check=check)
 
-
-def _claim(owner: Array, cells: Array, me: int) -> None:
-    now = owner[cells]
-    owner[cells] = np.where((now == NOBODY) | (now == me), me, MANY)
+    def _program_of(self, stretch: int) -> int:
+        return stretch if stretch < self.first else self.program[stretch - self.first]
 
 
 def same_value(region: Region, cells: Array, bits: Array) -> None:

@@ -64,8 +64,8 @@ class Sim:
             all_of_them = [all_of_them[i] for i in self.random.permutation(len(all_of_them))]
         return all_of_them
 
-    def begin(self, kernel: str, tensors: Iterable[tuple[str, torch.Tensor]]) -> Launch:
-        self.launch = Launch(self, kernel, Memory(tensors))
+    def begin(self, kernel: str, programs: int, tensors: Iterable[tuple[str, torch.Tensor]]) -> Launch:
+        self.launch = Launch(self, kernel, Memory(tensors), Races(programs))
         return self.launch
 
     def finish(self, launch: Launch) -> None:
@@ -83,29 +83,26 @@ class Sim:
 class Launch:
     """One launch while it runs: every access to memory is checked and booked here."""
 
-    def __init__(self, sim: Sim, kernel: str, memory: Memory) -> None:
-        self.sim, self.kernel, self.memory = sim, kernel, memory
-        self.races = Races()
-        self.me = 0                       # the running program's number; without check all are one
+    def __init__(self, sim: Sim, kernel: str, memory: Memory, races: Races) -> None:
+        self.sim, self.kernel, self.memory, self.races = sim, kernel, memory, races
         self.requested = 0
 
     def load(self, view: View | None, pointers: Array, mask: Array | None, size: int) -> None:
         for region, cells, _ in self._cells(view, pointers, mask, size, "load"):
-            self.races.load(region, cells, self.me)
+            self.races.load(region, cells)
 
     def store(self, view: View | None, pointers: Array, mask: Array | None, values: Array) -> None:
         size = values.dtype.itemsize
         for region, cells, lanes in self._cells(view, pointers, mask, size, "store"):
             if self.sim.check and cells.size == lanes.size > 1:
                 same_value(region, cells, values.ravel()[lanes])
-            self.races.store(region, cells, self.me)
+            self.races.store(region, cells)
 
     def atomic(self, view: View | None, pointers: Array, mask: Array | None, size: int, sem: str) -> None:
-        scalar = pointers.size == 1
         for region, cells, _ in self._cells(view, pointers, mask, size, "atomic"):
-            if scalar:
-                self.races.synchronise(self.me, int(pointers.reshape(-1)[0]), sem)
-            self.races.update(region, cells, self.me)
+            self.races.update(region, cells)
+        if pointers.size == 1 and mask is None and self.sim.check:
+            self.races.synchronise(int(pointers.reshape(-1)[0]), sem)
 
     def _cells(
         self, view: View | None, pointers: Array, mask: Array | None, size: int, what: str

@@ -1,0 +1,366 @@
+"""One planted bug per check of the sanitizer, each caught, and beside it the honest kernel, which passes."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+triton = pytest.importorskip("triton")
+import triton.language as tl
+
+from chainrule.conformance.simulator import KernelFault, simulate
+from chainrule.triton_kernels.launch import simulation
+
+
+@triton.jit
+def load_one_too_many(x, y, n, B: tl.constexpr, BUG: tl.constexpr):
+    i = tl.program_id(0) * B + tl.arange(0, B)
+    v = tl.load(x + i, mask=i <= n if BUG else i < n)
+    tl.store(y + i, v, mask=i < n)
+
+
+@triton.jit
+def store_without_mask(x, y, n, B: tl.constexpr, BUG: tl.constexpr):
+    i = tl.program_id(0) * B + tl.arange(0, B)
+    v = tl.load(x + i, mask=i < n)
+    if BUG:
+        tl.store(y + i, v)
+    else:
+        tl.store(y + i, v, mask=i < n)
+
+
+@triton.jit
+def before_the_first(x, y, n, B: tl.constexpr, BUG: tl.constexpr):
+    i = tl.program_id(0) * B + tl.arange(0, B)
+    v = tl.load(x + i - 1, mask=(i < n) & (i >= 0 if BUG else i >= 1))
+    tl.store(y + i, v, mask=(i < n) & (i >= 1))
+
+
+@triton.jit
+def into_the_neighbour(x, y, n, B: tl.constexpr, BUG: tl.constexpr):
+    i = tl.arange(0, B)                      # rows of one matrix: what lies behind x is y, and no stranger
+    tl.store(y + i, tl.load(x + i + (n if BUG else 0), mask=i < n), mask=i < n)
+
+
+@triton.jit
+def all_programs_store_one(x, y, n, B: tl.constexpr, BUG: tl.constexpr):
+    p = tl.program_id(0)
+    i = tl.arange(0, B)
+    tl.store(y + (0 if BUG else p) * B + i, tl.load(x + i) + p)
+
+
+@triton.jit
+def neighbour_of_output(x, y, n, B: tl.constexpr, BUG: tl.constexpr):
+    i = tl.program_id(0) * B + tl.arange(0, B)
+    tl.store(y + i, tl.load(x + i, mask=i < n), mask=i < n)
+    other = (i + B) % n if BUG else i
+    tl.store(x + i, tl.load(y + other, mask=i < n), mask=i < n)
+
+
+@triton.jit
+def shifted_in_place(x, y, n, B: tl.constexpr, BUG: tl.constexpr):
+    i = tl.program_id(0) * B + tl.arange(0, B)
+    v = tl.load(x + i + (B if BUG else 0), mask=i + B < n, other=0.0)
+    tl.store(x + i, v, mask=i < n)
+
+
+@triton.jit
+def sum_not_atomic(x, y, n, B: tl.constexpr, BUG: tl.constexpr):
+    i = tl.arange(0, B)
+    v = tl.load(x + tl.program_id(0) * B + i)
+    if BUG:
+        tl.store(y + i, tl.load(y + i) + v)
+    else:
+        tl.atomic_add(y + i, v)
+
+
+@triton.jit
+def read_beside_atomics(x, y, n, B: tl.constexpr, BUG: tl.constexpr):
+    tl.atomic_add(y, 1.0)
+    if BUG:
+        tl.store(x + tl.program_id(0), tl.load(y))
+
+
+@triton.jit
+def last_one_sums(x, y, count, n, B: tl.constexpr, BUG: tl.constexpr):
+    p = tl.program_id(0)
+    i = tl.arange(0, B)
+    tl.store(x + p * B + i, tl.zeros((B,), tl.float32) + p)
+    if BUG:
+        done = tl.load(count) + p + 1
+    else:
+        done = tl.atomic_add(count, 1) + 1
+    if done == tl.num_programs(0):
+        total = tl.zeros((B,), tl.float32)
+        for q in range(tl.num_programs(0)):
+            total += tl.load(x + q * B + i)
+        tl.store(y + i, total)
+
+
+@triton.jit
+def lanes_collide(x, y, n, B: tl.constexpr, BUG: tl.constexpr):
+    i = tl.arange(0, B)
+    v = tl.load(x + i)
+    tl.store(y + i // 2, v if BUG else tl.load(x + i // 2))
+
+
+@triton.jit
+def offset_overflows(x, y, n, B: tl.constexpr, BUG: tl.constexpr):
+    p = tl.program_id(0)
+    row = p if BUG else p.to(tl.int64)
+    i = row * n * 40_000_000 % 1 + tl.arange(0, B)
+    tl.store(y + p * B + tl.arange(0, B), tl.load(x + i))
+
+
+@triton.jit
+def asserts(x, y, n, B: tl.constexpr, BUG: tl.constexpr):
+    v = tl.load(x + tl.arange(0, B))
+    tl.device_assert(v < (0 if BUG else n), "not a class")
+
+
+@triton.jit
+def bits_as_float(x, y, n, B: tl.constexpr, BUG: tl.constexpr):
+    i = tl.arange(0, B)
+    a = tl.load(x + i[:, None] * B + i[None, :])
+    acc = tl.dot(a, a, acc=tl.zeros((B, B), tl.float32 if BUG else tl.float64), input_precision="ieee",
+                 out_dtype=tl.float32 if BUG else tl.float64)
+    tl.store(y + i[:, None] * B + i[None, :], acc)
+
+
+@triton.jit
+def strided(x, y, step, n, B: tl.constexpr, BUG: tl.constexpr):
+    i = tl.arange(0, B)
+    tl.store(y + i, tl.load(x + i * (1 if BUG else step), mask=i < n), mask=i < n)
+
+
+def vectors(n=40, m=None):
+    return torch.arange(float(n)), torch.zeros(m or n), n
+
+
+BUGS = {
+    "load past the end": (load_one_too_many, (2,), lambda: (*vectors(), 32), "out of bounds"),
+    "store past the end": (store_without_mask, (2,), lambda: (*vectors(), 32), "out of bounds"),
+    "load before the start": (before_the_first, (2,), lambda: (*vectors(), 32), "out of bounds"),
+    "load from the neighbour": (into_the_neighbour, (1,), lambda: (*torch.rand(2, 16), 16, 16), "out of bounds"),
+    "every second column": (strided, (1,), lambda: (torch.rand(8, 2)[:, 0], torch.zeros(8), 2, 8, 8),
+                            "out of bounds"),
+    "write race": (all_programs_store_one, (3,), lambda: (*vectors(32, 96), 32), "write race"),
+    "read what another wrote": (neighbour_of_output, (2,), lambda: (*vectors(64), 32), "read/write race"),
+    "overwrite what another reads": (shifted_in_place, (2,), lambda: (*vectors(64), 32), "read/write race"),
+    "sum without atomics": (sum_not_atomic, (3,), lambda: (torch.ones(96), torch.zeros(32), 96, 32),
+                            "read/write race"),
+    "plain read beside atomics": (read_beside_atomics, (2,), lambda: (torch.zeros(2), torch.zeros(1), 1, 1),
+                                  "read/write race"),
+    "last program without a semaphore": (
+        last_one_sums, (4,), lambda: (torch.zeros(64), torch.zeros(16), torch.zeros(1, dtype=torch.int32), 4, 16),
+        "read/write race"),
+    "lanes collide": (lanes_collide, (1,), lambda: (*vectors(32), 32), "lane collision"),
+    "int32 overflow": (offset_overflows, (3,), lambda: (*vectors(96), 32), "integer overflow"),
+    "device_assert": (asserts, (1,), lambda: (*vectors(32), 32), "device_assert"),
+    "dtype mismatch": (bits_as_float, (1,), lambda: (*torch.rand(2, 16, 16, dtype=torch.float64), 16, 16),
+                       "dtype mismatch"),
+}
+
+
+def run(name, bug, **options):
+    kernel, grid, arguments, _ = BUGS[name]
+    with simulate(**options) as sim:
+        kernel[grid](*arguments(), BUG=bug)
+    return sim
+
+
+@pytest.mark.parametrize("name", BUGS)
+def test_planted_bug_is_caught(name):
+    kernel, _, _, check = BUGS[name]
+    with pytest.raises(KernelFault) as caught:
+        run(name, bug=True)
+    assert caught.value.check == check
+    assert caught.value.kernel == kernel.fn.__name__
+    assert str(caught.value).startswith(f"{kernel.fn.__name__}, program (")
+
+
+@pytest.mark.parametrize("order", ["forward", "reverse", "random"])
+@pytest.mark.parametrize("name", BUGS)
+def test_honest_twin_passes(name, order):
+    assert run(name, bug=False, order=order).launches == 1
+
+
+def test_message_names_argument_lane_and_element():
+    with pytest.raises(KernelFault) as caught:
+        run("load past the end", bug=True)
+    assert str(caught.value) == (
+        "load_one_too_many, program (1, 0, 0): out-of-bounds load through x (float32, shape (40,)): 1 of 9 lanes, "
+        "first lane [8] at element offset 40, 1 past its last")
+    assert caught.value.argument == "x"
+    with pytest.raises(KernelFault, match=r"x \(float32, shape \(8,\), strides \(2,\)\).*offset 1, between its elem"):
+        run("every second column", bug=True)
+
+
+@triton.jit
+def sum_masked(x, y, n, B: tl.constexpr, BUG: tl.constexpr):
+    i = tl.arange(0, B)
+    tl.store(y, tl.sum(tl.load(x + i, mask=i < n) if BUG else tl.load(x + i, mask=i < n, other=0.0), 0))
+
+
+def test_undefined_lanes_are_nan():
+    for bug in (True, False):
+        y = torch.zeros(1)
+        with simulate():
+            sum_masked[(1,)](torch.ones(40), y, 40, 64, bug)
+        assert y.isnan().item() == bug
+    with simulate(poison=False):
+        sum_masked[(1,)](torch.ones(40), y, 40, 64, True)
+    assert y.item() == 40
+
+
+def test_unused_undefined_index_is_no_overflow():
+    @triton.jit
+    def gather(index, x, y, n, stride, B: tl.constexpr):
+        i = tl.arange(0, B)
+        row = tl.load(index + i, mask=i < n)
+        tl.store(y + i, tl.load(x + row * stride, mask=i < n), mask=i < n)
+
+    for dtype in (torch.int32, torch.int64):
+        x, y = torch.rand(4, 100), torch.zeros(5)
+        index = torch.tensor([3, 1, 0, 2, 3], dtype=dtype)
+        with simulate():
+            gather[(1,)](index, x, y, 5, 100, 8)
+        assert torch.equal(y, x[index.long(), 0])
+
+
+@triton.jit
+def touch(x, B: tl.constexpr):
+    tl.store(x + tl.arange(0, B), 1.0)
+
+
+def test_empty_tensors():
+    empty = torch.zeros(0)
+    with simulate() as sim:
+        touch[(0,)](empty, 8)
+        assert sim.launches == 0
+        with pytest.raises(KernelFault, match="x has no elements"):
+            touch[(1,)](empty, 8)
+        assert sim.stored(empty).shape == (0,)
+
+
+def test_grid_limits_and_unknown_options():
+    x = torch.zeros(8)
+    with simulate():
+        with pytest.raises(KernelFault, match="grid axis y is 70000"):
+            touch[(1, 70000)](x, 8)
+        with pytest.raises(KeyError, match="num_wraps"):
+            touch[(1,)](x, 8, num_wraps=4)
+        with pytest.raises(TypeError, match="missing a required argument: 'B'"):
+            touch[(1,)](x)
+        touch[(1,)](x, 8, num_warps=4, num_stages=2)
+
+
+def test_check_off_still_bounds():
+    assert run("write race", bug=True, check=False).launches == 1
+    assert run("int32 overflow", bug=True, overflow=False).launches == 1
+    with pytest.raises(KernelFault):
+        run("int32 overflow", bug=True, check=False, overflow=True)
+    with pytest.raises(KernelFault):
+        run("load past the end", bug=True, check=False)
+
+
+@triton.jit
+def matmul(a, b, c, M, N, K, B: tl.constexpr):
+    m, n = tl.program_id(0) * B + tl.arange(0, B), tl.program_id(1) * B + tl.arange(0, B)
+    acc = tl.zeros((B, B), tl.float32)
+    for k0 in range(0, K, B):
+        k = k0 + tl.arange(0, B)
+        x = tl.load(a + m[:, None] * K + k[None, :], mask=(m[:, None] < M) & (k[None, :] < K), other=0.0)
+        y = tl.load(b + k[:, None] * N + n[None, :], mask=(k[:, None] < K) & (n[None, :] < N), other=0.0)
+        acc = tl.dot(x, y, acc, input_precision="ieee")
+    tl.store(c + m[:, None] * N + n[None, :], acc, mask=(m[:, None] < M) & (n[None, :] < N))
+
+
+def product(order="forward", seed=0):
+    generator = torch.Generator().manual_seed(7)
+    a, b = torch.randn(33, 40, generator=generator), torch.randn(40, 17, generator=generator)
+    c = torch.full((33, 17), torch.nan)
+    with simulate(order=order, seed=seed):
+        matmul[(3, 2)](a, b, c, 33, 17, 40, 16)
+    return c
+
+
+def test_order_of_programs_changes_nothing():
+    forward = product()
+    for order, seed in (("reverse", 0), ("random", 1), ("random", 2)):
+        assert torch.equal(product(order, seed), forward)
+    with pytest.raises(ValueError, match="forward, reverse, random"), simulate(order="sideways"):
+        pass
+
+
+def test_order_is_what_it_says():
+    @triton.jit
+    def ticket(counter, y):
+        tl.store(y + tl.program_id(0), tl.atomic_add(counter, 1))
+
+    def tickets(**options):
+        y = torch.zeros(6, dtype=torch.int32)
+        with simulate(**options):
+            ticket[(6,)](torch.zeros(1, dtype=torch.int32), y)
+        return y.tolist()
+
+    assert tickets() == [0, 1, 2, 3, 4, 5]
+    assert tickets(order="reverse") == [5, 4, 3, 2, 1, 0]
+    assert tickets(order="random", seed=3) == tickets(order="random", seed=3) != tickets(order="random", seed=4)
+
+
+def compiled_ttir(folder, monkeypatch):
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(folder))
+    matmul.hash = None
+    signature = dict.fromkeys("abc", "*fp32") | dict.fromkeys("MNK", "i32") | {"B": "constexpr"}
+    source = ASTSource(matmul, signature, {(6,): 32}, {})
+    compiled = triton.compile(source, target=GPUTarget("cuda", 90, 32), options={"enable_fp_fusion": True})
+    return str(compiled.asm["ttir"])
+
+
+def test_compiling_ahead_of_time_is_untouched(tmp_path, monkeypatch):
+    before = compiled_ttir(tmp_path / "before", monkeypatch)
+    product()
+    assert compiled_ttir(tmp_path / "after", monkeypatch) == before
+    assert "tt.dot" in before
+
+
+def test_everything_is_restored():
+    from triton.runtime import interpreter
+    from triton.runtime.autotuner import Autotuner
+    from triton.runtime.jit import JITFunction
+
+    from chainrule.conformance.simulator import patches
+
+    def state():
+        owners = (JITFunction, Autotuner, interpreter.InterpreterBuilder, interpreter.TensorDescHandle, tl.tensor)
+        names = [vars(owner).copy() for owner in owners]
+        return [*names, vars(tl).copy(), vars(tl.core).copy(), vars(tl.math).copy(), interpreter._get_np_dtype,
+                interpreter.interpreter_builder.options, simulation.get()]
+
+    before, keys = state(), set(matmul.fn.__globals__)
+    with simulate() as outer:
+        assert simulation.get() is outer
+        with simulate(check=False) as inner:
+            assert simulation.get() is inner
+        assert simulation.get() is outer
+    product()
+    with pytest.raises(RuntimeError, match="stop"), simulate():
+        raise RuntimeError("stop")
+    after = state()
+    assert after == before
+    assert set(matmul.fn.__globals__) == keys
+    assert all(hasattr(interpreter.InterpreterBuilder, n) for n in patches.BUILDER if n != "get_bf16")
+
+
+def test_kernel_errors_say_where():
+    @triton.jit
+    def broken(x):
+        tl.store(x, tl.zeros((3,), tl.float32))
+
+    with pytest.raises(ValueError) as caught, simulate():
+        broken[(1,)](torch.zeros(4))
+    assert any("while simulating broken, program (0, 0, 0)" in note for note in caught.value.__notes__)
