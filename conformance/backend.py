@@ -15,7 +15,10 @@ import importlib
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from importlib.metadata import entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .cases import Case
 
 Function = Callable[..., Any]
 GROUP = "chainrule.backends"
@@ -31,12 +34,13 @@ class Backend:
     device: where their tensors live, "cpu" or "cuda". Kernels for "cuda" run in the simulator where there is no GPU.
     arithmetic: per dtype, "ieee" (the default) or "tf32"; the bound follows the promise, and the promise is tested.
     array: "torch" or "numpy". dtypes: what the functions take. kernels: a claim that every output element is stored by
-    a Triton kernel and nothing else computes; it is checked.
+    a Triton kernel and nothing else computes; it is checked. extra: cases of its own, such as each configuration that
+    it ships.
     """
 
     def __init__(self, name: str, *, device: str = "cpu", arithmetic: Mapping[str, str] | None = None,
                  array: str = "torch", dtypes: Iterable[str] | None = None, kernels: bool = False,
-                 rows: Callable[[str], Iterable[tuple[str, Any]]] | None = None) -> None:
+                 extra: Callable[[], Iterable[Case]] | None = None) -> None:
         if device not in ("cpu", "cuda") or array not in ("torch", "numpy"):
             raise BackendError(f"backend {name}: device is 'cpu' or 'cuda' and array 'torch' or 'numpy', "
                                f"not {device!r} and {array!r}")
@@ -46,7 +50,7 @@ class Backend:
         self.name, self.device, self.array, self.kernels = name, device, array, kernels
         self.arithmetic = dict(arithmetic or {})
         self.dtypes = tuple(dtypes or (("fp32", "fp16", "bf16") if array == "torch" else ("fp32", "fp16")))
-        self.rows = rows
+        self._extra = extra
         self.ops: dict[str, Function] = {}
         self.skipped: dict[str, str] = {}
 
@@ -61,6 +65,14 @@ class Backend:
             return function
 
         return register
+
+    @property
+    def extra(self) -> list[Case]:
+        return list(self._extra()) if self._extra is not None else []
+
+    def extra_of(self, op: str, quick: bool) -> list[Case]:
+        """The backend's own cases of one op; a quick run leaves them out."""
+        return [] if quick else [case for case in self.extra if case.op == op]
 
     def supports(self, id: str, dtype: str) -> str | None:
         """None if the op can be judged in this dtype, else why not."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ Draw = Callable[[tuple[int, ...]], Array]
 @frozen
 class Case:
     """One check of one op in one dtype. `layout` says how its tensors lie in memory, `refused` that it must raise,
-    `convention` that the deck leaves the answer open."""
+    `convention` that the deck leaves the answer open, `pin` which of its configurations a backend uses."""
 
     id: str
     op: str
@@ -44,6 +45,7 @@ class Case:
     quick: bool = False
     trap: str = ""
     convention: bool = False
+    pin: Callable[[], AbstractContextManager[Any]] = field(default=nullcontext, repr=False)
 
     def __str__(self) -> str:
         return self.id
@@ -335,6 +337,8 @@ def _elementwise(op: str, dtype: str) -> Iterator[Case]:
         points = [p for p in points if not np.isfinite(p) or abs(p) <= 100]
     if op in ("act.relu.prime", "act.leaky.prime"):     # the value at the kink is a convention: a trap of its own
         points = [p for p in points if p != 0]
+    if op.removesuffix(".prime") in ("act.relu", "act.leaky", "act.elu", "act.identity") and op.endswith(".prime"):
+        points = [p for p in points if not np.isnan(p)]     # neither branch owns NaN
     if op == "loss.xent.logits":                  # −∞ · y is the printed 0 · ∞, which the deck does not define
         points = [p for p in points if np.isfinite(p)]
 
@@ -425,12 +429,10 @@ def cases(ops: tuple[str, ...] | None = None, dtypes: tuple[str, ...] = DTYPES, 
         yield from (c for c in cases_of(op, dtypes) if c.quick or not quick)
 
 
-def find(id: str) -> Case:
-    """The case of an id; KeyError naming near ones."""
-    from difflib import get_close_matches
-
-    everything = {c.id: c for c in cases()}
-    if id in everything:
-        return everything[id]
-    near = get_close_matches(id, everything, n=3, cutoff=0.5)
-    raise KeyError(f"no case {id!r}" + (f"; did you mean {', '.join(near)}?" if near else ""))
+def pinned(op: str, label: str, dtype: str, size: tuple[int, ...],
+           pin: Callable[[], AbstractContextManager[Any]]) -> Iterator[Case]:
+    """An op on one of its backend's own configurations, at a size with ragged edges: exact and real data."""
+    family = FAMILIES[op]
+    for tier, kinds in (("T0", family.exact), ("T1", family.real)):
+        for kind in kinds[:1]:
+            yield _case(op, tier, f"row-{label}", dtype, family.recipe, size, kind, pin=pin)

@@ -36,7 +36,7 @@ def conform(target: str | None, *, ops: tuple[str, ...] = (), dtypes: tuple[str,
     if workers:
         arguments += ["-n", str(workers)]
     path.parent.mkdir(parents=True, exist_ok=True)
-    status = pytest.main(arguments, plugins=[reporter, plugin.Recorder(results)])
+    status = pytest.main(arguments, plugins=[reporter])
     reporter.close()
     if status in (pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR):
         return 1

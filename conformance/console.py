@@ -12,6 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from .cases import DTYPES
+from .operations import OPERATIONS
+from .plugin import Recorder
 from .results import Results, device, versions
 from .selection import Selection
 
@@ -40,11 +42,12 @@ def verdict_of(records: list[dict[str, Any]]) -> str:
     return f"[green]pass[/] {states['pass']}" + (f" [dim](+{rest} not judged)[/]" if rest else "")
 
 
-class Reporter:
+class Reporter(Recorder):
     """Stands in for pytest's terminal reporter during `chainrule conform`."""
 
     def __init__(self, chosen: Selection, results: Results, console: Console) -> None:
-        self.chosen, self.results, self.console = chosen, results, console
+        super().__init__(results)
+        self.chosen, self.console = chosen, console
         self.failures: list[str] = []
         self.selected = len(chosen.cases)
         self.progress = Progress(TextColumn("judging"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
@@ -82,6 +85,7 @@ class Reporter:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed and report.when != "call":
             self.failures.append(report.longreprtext)
+        super().pytest_runtest_logreport(report)
         if report.when != "call":
             return
         record = dict(report.user_properties).get("chainrule")
@@ -94,11 +98,12 @@ class Reporter:
         self.progress.update(self.task, advance=1, description=op)
         self.pending[op] -= 1
         if not self.pending[op] and not self.console.is_terminal:
-            mine = [one for one in [*self.results.cases, record] if one["id"] == op]
+            mine = [one for one in self.results.cases if one["id"] == op]
             self.console.print(f"{op:26} {verdict_of(mine)}", highlight=False)
 
     def pytest_sessionfinish(self) -> None:
         self.progress.stop()
+        super().pytest_sessionfinish()
 
     def close(self) -> None:
         """The table, the failures in full, the counts and where the results lie."""
@@ -115,7 +120,7 @@ class Reporter:
         if len(self.failures) > SHOWN:
             say(f"\n… and {len(self.failures) - SHOWN} more failures")
         say()
-        say(self.totals(), highlight=False)
+        say(self.totals(), highlight=False, soft_wrap=True)
         if self.results.path is not None:
             say(f"[dim]results: {self.results.path}[/]", highlight=False)
 
@@ -126,7 +131,8 @@ class Reporter:
         for dtype in DTYPES:
             table.add_column(dtype, justify="right")
         table.add_column("cases")
-        for op, records in by_op.items():
+        for op in sorted(by_op, key=list(OPERATIONS).index):
+            records = by_op[op]
             table.add_row(op, *(worst_of([r for r in records if r["dtype"] == dtype]) for dtype in DTYPES),
                           verdict_of(records))
         return table
@@ -141,5 +147,7 @@ class Reporter:
         text = f"{len(supported)} of {len(ops)} ops supported · {len(cases)} cases: " + ", ".join(parts)
         if len(cases) < self.selected:
             text += f" · stopped early, {self.selected - len(cases)} not run"
+        if self.results.broken:
+            text += f" · the suite itself failed on {self.results.broken} cases"
         verdict = {0: "[green]conforms[/]", 1: "[bold red]does not conform[/]", 3: "[yellow]nothing was judged[/]"}
         return f"{verdict[self.results.exit_code()]} · {text}"

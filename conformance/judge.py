@@ -249,7 +249,7 @@ def run(case: Case, backend: Backend, mode: str, arguments: Mapping[str, Any], s
             kind = TORCH[case.dtype] if value.dtype.kind == "f" else torch.int64
             inputs.append(placed(name, torch.from_numpy(np.ascontiguousarray(value)).to(device, kind), case.layout))
             given[name] = inputs[-1].tensor
-    with _mode(mode, second) as sim, Allocations(kernels_only=backend.kernels):
+    with case.pin(), _mode(mode, second) as sim, Allocations(kernels_only=backend.kernels):
         outputs = _listed(function(**given), names)
     for one in inputs:
         one.check()

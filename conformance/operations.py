@@ -16,8 +16,10 @@ from attrs import frozen
 
 from .. import reference, spec
 from ..reference import backprop, convolution, losses, optimizers
+from ..scalar import exp, log
+from ..spec.derivations import derived
 from . import layout
-from .numbers.bounded import Bounded, joined
+from .numbers.bounded import Bounded, joined, total
 from .numbers.lanes import Array
 
 Lift = Callable[[Array], Any]
@@ -44,7 +46,7 @@ OPERATIONS: dict[str, Operation] = {}
 def literal(name: str) -> Callable[..., Any]:
     """The formula as printed; where the deck prints none, the Python that the derivation printed."""
     found = reference.FUNCTIONS.get(name)
-    return found if found is not None else spec.derived(name)
+    return found if found is not None else derived(name)
 
 
 def stable(name: str) -> Callable[..., Any]:
@@ -72,14 +74,6 @@ def gathered(numbers: Any) -> Any:
 def scalars(lift: Lift, x: Array) -> Any:
     """An array as nested lists of single lifted numbers."""
     return lift(np.asarray(x)) if x.ndim == 0 else [scalars(lift, row) for row in x]
-
-
-def rows(number: Any) -> list[Any]:
-    """The rows of a lane array, for the sum over a batch."""
-    if not isinstance(number, Bounded):
-        return list(number)
-    e = np.broadcast_to(number.e, number.v.shape)
-    return [Bounded(v, number.ar, m, number.n, one) for v, m, one in zip(number.v, number.mag, e)]
 
 
 def g(form: Form, act: str, suffix: str = "") -> Callable[[Any], Any]:
@@ -118,14 +112,14 @@ def delta_chain(lift: Lift, form: Form, delta: Array, w: Array, z: Array, act: s
     """δ_i = Σ_k δ_k Θ_ki g′(z_i); the intercept's gradient sums it over the batch."""
     g_prime = g(form, act, ".prime")(lift(z))
     result = backprop.delta_chain(layout.weights(lift, w), layout.errors(lift, delta), [None, g_prime])[1]
-    return {"delta_prev": result, "db": sum(rows(result))}
+    return {"delta_prev": result, "db": total(result, 0)}
 
 
 @operation("bp.delta.rec", "delta_prev", "db", dot=True)
 def delta_rec(lift: Lift, form: Form, delta: Array, w: Array, a: Array) -> Outputs:
     """δ_i = a_i (1 − a_i) Σ_k δ_k Θ_ki, the deck's sigmoid form."""
     result = backprop.delta_rec(layout.weights(lift, w), layout.errors(lift, delta), [1, lift(a)])[1]
-    return {"delta_prev": result, "db": sum(rows(result))}
+    return {"delta_prev": result, "db": total(result, 0)}
 
 
 @operation("alg.average", "D", "Db", dot=True)
@@ -135,12 +129,7 @@ def average(lift: Lift, form: Form, delta: Array, a: Array, w: Array, lam: Any, 
     for delta_k, a_k in zip(delta, a):
         Delta = backprop.accumulate(Delta, [1, lift(a_k[None, :])], [None, lift(delta_k[:, None])])
     intercept, weights = backprop.average(Delta, [None, [0, lift(w)]], lam, n)[1]
-    return {"D": weights, "Db": intercept[:, 0] if not isinstance(intercept, Bounded) else _column(intercept)}
-
-
-def _column(number: Bounded) -> Bounded:
-    e = np.broadcast_to(number.e, number.v.shape)
-    return Bounded(number.v[:, 0], number.ar, number.mag[:, 0], number.n, e[:, 0])
+    return {"D": weights, "Db": intercept[:, 0]}
 
 
 @operation("opt.sgd", "theta")
@@ -152,52 +141,34 @@ def sgd(lift: Lift, form: Form, theta: Array, D: Array, eta: Any) -> Outputs:
 def cross_entropy_logits(lift: Lift, form: Form, z: Array, y: Array) -> Outputs:
     """The reading that training uses: minus the printed expression, δ = a − y."""
     return {
-        "loss": _by_name(form("loss.xent.logits"), y=lift(y), z=lift(z)),
-        "delta": _by_name(form("loss.xent.logits.delta"), y=lift(y), z=lift(z)),
+        "loss": form("loss.xent.logits")(y=lift(y), z=lift(z)),
+        "delta": form("loss.xent.logits.delta")(y=lift(y), z=lift(z)),
     }
 
 
 @operation("loss.square", "loss", "delta")
 def square(lift: Lift, form: Form, yhat: Array, y: Array) -> Outputs:
     return {
-        "loss": _by_name(form("loss.square"), y=lift(y), yhat=lift(yhat)),
-        "delta": _by_name(form("loss.square.delta"), y=lift(y), yhat=lift(yhat)),
+        "loss": form("loss.square")(y=lift(y), yhat=lift(yhat)),
+        "delta": form("loss.square.delta")(y=lift(y), yhat=lift(yhat)),
     }
-
-
-def _by_name(function: Callable[..., Any], **arguments: Any) -> Any:
-    return function(**arguments)
 
 
 @operation("loss.softmax", "loss", "delta")
 def softmax(lift: Lift, form: Form, z: Array, y: Array) -> Outputs:
     """K-class cross entropy over the rows of z; the careful form subtracts the row's largest logit first."""
-    shifted = form is stable
-    z_k = [lift(column) for column in z.T]
-    if shifted:
-        largest = lift(z.max(axis=1))
-        z_k = [one - largest for one in z_k]
-    y_k = [lift((y == k).astype(np.float64)) for k in range(z.shape[1])]
-    p = losses.softmax(z_k)
-    delta = [p_k - one for p_k, one in zip(p, y_k)]
-    return {"loss": _stable_softmax_loss(z_k, y_k) if shifted else losses.cross_entropy_softmax(y_k, z_k),
-            "delta": gathered_columns(delta)}
+    hot = (y[:, None] == np.arange(z.shape[1])).astype(np.float64)
+    logits = lift(z) - lift(z.max(axis=1, keepdims=True, initial=-np.inf)) if form is stable else lift(z)
+    if form is stable or z.shape[1] > LANES:
+        e = exp(logits)
+        whole = total(e, 1)
+        return {"loss": log(whole) - logits[np.arange(len(y)), y], "delta": e / whole[:, None] - lift(hot)}
+    z_k, y_k = [lift(column) for column in z.T], [lift(column) for column in hot.T]
+    delta = [p_k - one for p_k, one in zip(losses.softmax(z_k), y_k)]
+    return {"loss": losses.cross_entropy_softmax(y_k, z_k), "delta": gathered(delta).T}
 
 
-def _stable_softmax_loss(z: list[Any], y: list[Any]) -> Any:
-    """log Σ e^z − Σ y z, on logits whose largest is 0."""
-    from ..scalar import exp, log
-
-    return log(sum(exp(z_j) for z_j in z)) - sum(y_k * z_k for y_k, z_k in zip(y, z))
-
-
-def gathered_columns(columns: list[Any]) -> Any:
-    """Lanes over the batch, one per class, as a (batch, class) array."""
-    if isinstance(columns[0], Bounded):
-        whole = joined(columns)
-        e = np.broadcast_to(whole.e, whole.v.shape)
-        return Bounded(whole.v.T, whole.ar, whole.mag.T, whole.n, e.T)
-    return np.stack(columns, axis=1)
+LANES = 64                   # classes beyond which the softmax is taken whole; proved equal to the reference below it
 
 
 @operation("conv1d.valid", "y")
@@ -220,7 +191,7 @@ def _derived(id: str, output: str) -> None:
     @operation(id, output)
     def gradient(lift: Lift, form: Form, **arguments: Any) -> Outputs:
         lifted = {k: scalars(lift, v) if isinstance(v, np.ndarray) else v for k, v in arguments.items()}
-        return {output: gathered(spec.derived(id)(**lifted))}
+        return {output: gathered(derived(id)(**lifted))}
 
 
 for _id, _output in {

@@ -44,9 +44,11 @@ class Recorder:
         self.results = results
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        for name, value in report.user_properties:
-            if name == "chainrule" and report.when == "call":
-                self.results.add(value)
+        record = dict(report.user_properties).get("chainrule")
+        if record is not None and report.when == "call":
+            self.results.add(record)
+        elif report.failed:
+            self.results.broken += 1
 
     def pytest_sessionfinish(self) -> None:
         self.results.write()

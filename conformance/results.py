@@ -47,6 +47,7 @@ class Results:
     planned: int
     path: Path | None = None
     cases: list[dict[str, Any]] = field(factory=list)
+    broken: int = 0              # cases on which the suite itself failed
 
     @classmethod
     def for_config(cls, config: Any) -> Results:
@@ -66,7 +67,7 @@ class Results:
     def exit_code(self) -> int:
         """0 pass · 1 a check failed · 3 nothing was judged."""
         counts = self.counts
-        if counts["fail"]:
+        if counts["fail"] or self.broken:
             return 1
         return 0 if counts["pass"] else 3
 

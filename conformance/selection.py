@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
 from attrs import frozen
 
 from .backend import Backend, BackendError, load
-from .cases import DTYPES, Case, cases, find
+from .cases import DTYPES, FAMILIES, Case, cases
 
 
 @frozen
@@ -26,15 +27,22 @@ def select(target: str | None = None, *, ops: tuple[str, ...] = (), dtypes: tupl
     if unknown:
         raise BackendError(f"--dtype {','.join(unknown)}: the dtypes are {', '.join(DTYPES)}")
     backend = load(target, ops)
+    only = tuple(backend.ops) if target is None and ops else tuple(FAMILIES)
     if replay:
-        try:
-            chosen = tuple(find(id) for id in replay)
-        except KeyError as error:
-            raise BackendError(str(error.args[0]) + "; `chainrule conform --list` shows the cases") from error
-    else:
-        only = tuple(backend.ops) if target is None and ops else None
-        chosen = tuple(cases(only, dtypes or DTYPES, quick))
-    return Selection(backend, where(backend, mode), chosen)
+        return Selection(backend, where(backend, mode), found(replay, [*cases(), *backend.extra]))
+    chosen = [one for op in only for one in (*cases((op,), dtypes or DTYPES, quick), *backend.extra_of(op, quick))]
+    return Selection(backend, where(backend, mode), tuple(c for c in chosen if not dtypes or c.dtype in dtypes))
+
+
+def found(ids: tuple[str, ...], everything: list[Case]) -> tuple[Case, ...]:
+    """The cases of these ids."""
+    by_id = {case.id: case for case in everything}
+    for id in ids:
+        if id not in by_id:
+            near = get_close_matches(id, by_id, n=3, cutoff=0.5)
+            raise BackendError(f"no case {id!r}" + (f"; did you mean {' or '.join(near)}?" if near else "")
+                               + " `chainrule conform --list -k WORD` shows them")
+    return tuple(by_id[id] for id in ids)
 
 
 def where(backend: Backend, mode: str) -> str:

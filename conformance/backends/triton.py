@@ -1,8 +1,43 @@
-"""Our Triton kernels as a backend like any other: natively on a GPU, in the simulator without one."""
+"""Our Triton kernels as a backend like any other: natively on a GPU, in the simulator without one.
+
+Beside the common cases it brings one per configuration that the launcher ships, at sizes with ragged edges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import torch
 
 from ... import triton_kernels
+from ...triton_kernels import configs, launch
 from ..backend import Backend
+from ..cases import Case, pinned
 
-backend = Backend("triton", device="cuda", kernels=True)
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+# op, the table its launcher reads, and the size that leaves a ragged edge on every side of a row's tile
+ROWS = (
+    ("net.layer.affine", "net.layer.affine", lambda r: (r.BM + 3, 2 * r.BK + 7, r.BN + 5)),
+    ("bp.delta.chain", "bp.delta", lambda r: (r.BM + 3, 2 * r.BK + 7, r.BN + 5)),
+    ("alg.average", "alg.average", lambda r: (2 * r.BK + 7, r.BM + 3, r.BN + 5)),
+    ("loss.softmax", "loss.softmax", lambda r: (r.BM + 1, r.BN - 3)),
+    ("loss.softmax", "loss.softmax", lambda r: (1, 2 * r.BN + 7)),         # more classes than registers: two passes
+    ("conv1d.valid", "conv1d", lambda r: (r.BM + r.BK + 9, r.BK + 3)),
+    ("conv2d.valid", "conv2d", lambda r: (r.BM // 8 + r.BK // 8 + 3, 13, r.BK // 8 + 2, 5)),
+    ("act.elu", "pointwise", lambda r: (r.BM + 5,)),
+)
+
+
+def configurations() -> Iterator[Case]:
+    """Every shipped row of the current architecture, for every dtype it serves."""
+    arch = launch.current_arch() if torch.cuda.is_available() else "sm_90"
+    for op, table, size in ROWS:
+        for dtype, kind in DTYPES.items():
+            for row in configs.rows(table, arch, kind):
+                yield from pinned(op, f"{row}-{'x'.join(map(str, size(row)))}", dtype, size(row), partial(configs.pinned, table, row))
+
+
+backend = Backend("triton", device="cuda", kernels=True, extra=configurations)
 for _id, _function in triton_kernels.OPS.items():
     backend.op(_id)(_function)

@@ -61,6 +61,14 @@ class Bounded:
         gamma = self.n * self.ar.u / (1 - self.n * self.ar.u)
         return np.asarray(self.e * (1 + gamma) + gamma * self.mag)
 
+    @property
+    def T(self) -> Bounded:
+        return Bounded(self.v.T, self.ar, self.mag.T, self.n, np.broadcast_to(self.e, self.v.shape).T)
+
+    def __getitem__(self, index: Any) -> Bounded:
+        e = np.broadcast_to(self.e, self.v.shape)
+        return Bounded(self.v[index], self.ar, self.mag[index], self.n, e[index])
+
     def _of(self, other: Any) -> Bounded:
         """A constant of the formula: exact if float32 holds it, else rounded once."""
         if isinstance(other, Bounded):
@@ -194,6 +202,15 @@ def _where(condition: Decision, then: Any, otherwise: Any) -> Any:
     if first is None:
         first = Bounded(np.asarray(0.0), FLOAT32)
     return first.select(condition.truth, then, otherwise, condition.doubt)
+
+
+def total(number: Any, axis: int) -> Any:
+    """The sum along an axis, with the bound that adding its slices one by one would have."""
+    if not isinstance(number, Bounded):
+        return number.sum(axis=axis)
+    count = max(number.v.shape[axis] - 1, 0)
+    e = np.broadcast_to(number.e, number.v.shape).sum(axis=axis) + count * number.ar.tiny
+    return Bounded(number.v.sum(axis=axis), number.ar, number.mag.sum(axis=axis), number.n + count, e)
 
 
 def joined(numbers: Any) -> Bounded:

@@ -11,10 +11,20 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+app = typer.Typer(no_args_is_help=True, invoke_without_command=False, add_completion=False, pretty_exceptions_enable=False,
                   help="A lecture deck on neural networks and backpropagation, made executable.")
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
+
+
+@app.callback()
+def front_door(version: Annotated[bool, typer.Option("--version", help="print the version and stop")] = False) -> None:
+    """A lecture deck on neural networks and backpropagation, made executable."""
+    if version:
+        from . import __version__
+
+        console.print(f"chainrule {__version__}")
+        raise typer.Exit
 
 
 def refuse(command: str, why: object) -> NoReturn:
