@@ -35,11 +35,17 @@ class Region:
         self.lane = np.empty(cells, np.int32)     # scratch: which lane of the current store wrote here
         self.stored = False
 
-    def bytes_read(self) -> int:
-        return int(np.count_nonzero(self.reader != NOBODY)) * self.grain
+    def read(self) -> Array:
+        """Per cell: was it read, by a load or an atomic?"""
+        return self._touched(self.reader)
 
-    def bytes_written(self) -> int:
-        return int(np.count_nonzero(self.writer != NOBODY)) * self.grain if self.stored else 0
+    def written(self) -> Array:
+        """Per cell: was it written, by a store or an atomic?"""
+        return self._touched(self.writer)
+
+    def _touched(self, plainly: Array) -> Array:
+        touched: Array = plainly != NOBODY
+        return touched if self.atomic is None else touched | (self.atomic != NOBODY)
 
 
 @dataclass(eq=False)
@@ -87,9 +93,8 @@ class View:
     def written(self) -> Array:
         """Per element of the tensor: did this launch store it?"""
         step = self.size // self.region.grain
-        cells = self.region.writer[int(self.first):]
         strides = tuple(s * step for s in self.tensor.stride())
-        return np.asarray(strided(cells, tuple(self.tensor.shape), strides) != NOBODY)
+        return strided(self.region.written()[int(self.first):], tuple(self.tensor.shape), strides)
 
 
 def spread(cells: Array, times: int) -> Array:

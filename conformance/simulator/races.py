@@ -1,11 +1,11 @@
 """Who read and who wrote what within one launch.
 
-Programs of a grid run in any order and at the same time, and nothing but atomics orders them. So one program may not
-store what another stores or has read, nor read what another has stored, unless it took hold of an atomic (semaphore,
-counter) that the other had let go of in between.
+Programs of a grid run in any order and at the same time, and nothing but atomics orders them. So one
+program may not store what another stores or has read, nor read what another has stored, unless it took hold
+of an atomic (semaphore, counter) that the other had let go of in between.
 
-A release ends a *stretch* of its program's work. Cells remember stretches, so what a program does after its release
-is not covered by it. Without atomics a stretch is a program, and bears its number.
+A release ends a *stretch* of its program's work. Cells remember stretches, so what a program does after its
+release is not covered by it. Without atomics a stretch is a program, and bears its number.
 """
 
 from __future__ import annotations
@@ -77,10 +77,10 @@ class Races:
             # Of many, one cannot tell which: give a program that waits for others the benefit of the doubt.
             if other in self.known or (other == MANY and self.known):
                 continue
-            text = what.format(self._program_of(other)) if other != MANY else what.replace("program {}", "others")
+            text = what.replace("program {}", "others") if other == MANY else what.format(self._program_of(other))
+            me, count = self._program_of(self.me), int(others.sum())
             raise KernelFault(
-                f"{check}: program {self._program_of(self.me)} {text} ({int(others.sum())} elements), and nothing "
-                "orders them", check=check)
+                f"{check}: program {me} {text} ({count} elements), and nothing orders them", check=check)
 
     def _program_of(self, stretch: int) -> int:
         return stretch if stretch < self.first else self.program[stretch - self.first]

@@ -71,8 +71,12 @@ class Sim:
     def finish(self, launch: Launch) -> None:
         """Book what the launch moved."""
         regions = launch.memory.regions
-        moved = Traffic(1, sum(r.bytes_read() for r in regions), sum(r.bytes_written() for r in regions),
-                        launch.requested)
+        moved = Traffic(
+            launches=1,
+            bytes_read=sum(r.grain * int(np.count_nonzero(r.read())) for r in regions),
+            bytes_written=sum(r.grain * int(np.count_nonzero(r.written())) for r in regions),
+            bytes_requested=launch.requested,
+        )
         self.total.add(moved)
         self.kernels[launch.kernel].add(moved)
         for view in launch.memory.views.values():
