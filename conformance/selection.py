@@ -9,7 +9,8 @@ from typing import Any
 from attrs import frozen
 
 from .backend import Backend, BackendError, load
-from .cases import DTYPES, FAMILIES, Case, cases
+from .cases import DTYPES, Case, cases
+from .recipes import FAMILIES
 
 
 @frozen
