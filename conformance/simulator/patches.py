@@ -16,7 +16,7 @@ from triton.runtime import interpreter
 from triton.runtime.autotuner import Autotuner
 from triton.runtime.jit import JITFunction
 
-from . import arithmetic, launch, libdevice, pointers, reductions
+from . import arithmetic, launch, libdevice, pointers, reductions, sharing
 from .values import numpy_type
 
 BUILDER = {
@@ -78,6 +78,8 @@ def patched() -> Iterator[None]:
             set_(module, "reduce", reductions.reduce)
             set_(module, "associative_scan", reductions.scan)
         set_(tl.tensor, "__index__", lambda self: int(self.handle.data.item()))
+        set_(tl.block_type, "__init__", sharing.shared_block_type(tl.block_type.__init__))
+        set_(tl.tensor, "__init__", sharing.shared_tensor(tl.tensor.__init__))
         _device_library(scope)
         set_(JITFunction, "run", launch.run)
         set_(JITFunction, "__call__", launch.call)
