@@ -30,7 +30,7 @@ class Instance:
         field: Field,
         sizes: dict[Expr, int],
         shapes: dict[Expr, Axes],
-        named: dict[Expr, tuple[tuple[Expr, ...], Expr]],
+        named: dict[Expr, tuple[Axes, tuple[Expr, ...], Expr]],
         functions: dict[str, Callable[[Any], Any]],
         draws: dict[Expr, Callable[[Field, dict[Expr, int]], Any]],
     ) -> None:
@@ -39,7 +39,8 @@ class Instance:
         self.known: dict[Key, Any] = {}
         self.moving: dict[Key, int] = {}
         self._memo: dict[Key, Any] = {}
-        self._bounds = {str(base): self._axes(axes) for base, axes in shapes.items()}
+        axes_of = shapes | {base: axes for base, (axes, _, _) in named.items()}
+        self._bounds = {str(base): self._axes(axes) for base, axes in axes_of.items()}
 
     def _axes(self, axes: Axes) -> tuple[tuple[int, int], ...]:
         return tuple((self.value(low, {}), self.value(high, {})) for low, high in axes)
@@ -65,7 +66,7 @@ class Instance:
         key = (str(base), index)
         if base in self.named:
             if key not in self._memo:
-                letters, meaning = self.named[base]
+                _, letters, meaning = self.named[base]
                 self._memo[key] = self.value(meaning, dict(zip(letters, index)))
             return self._memo[key]
         for k, (low, high) in zip(index, self._bounds[key[0]], strict=True):
@@ -209,4 +210,5 @@ _RULES: dict[Expr, Callable[[_Reader, Expr], Any]] = {
     CeilDiv: lambda r, e: -(-r.read(e.args[0]) // r.read(e.args[1])),
     FloorDiv: lambda r, e: r.read(e.args[0]) // r.read(e.args[1]),
     Prime: _Reader.prime,
+    sp.Tuple: lambda r, e: tuple(map(r.read, e.args)),
 }

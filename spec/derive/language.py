@@ -69,6 +69,11 @@ class Prime(sp.Function):                       # type: ignore[misc]
 BRACKETS = (Same, Within, Divides)
 
 
+def negative(e: Expr) -> bool:
+    """Does the number in front of e carry a minus sign?"""
+    return bool(e.as_coeff_Mul()[0].is_negative)
+
+
 def indices(names: str) -> Any:
     """Summation indices and free indices."""
     return sp.symbols(names, integer=True)

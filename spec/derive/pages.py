@@ -11,6 +11,8 @@ from .language import Expr
 from .printers import Latex, Plain, Python
 from .steps import Derivation, Named
 
+WIDTH = 100
+
 
 def function_name(id: str) -> str:
     """conv1d.valid.grad_x → conv1d_valid_grad_x, the name of the function and of its file."""
@@ -21,6 +23,10 @@ def digest(derivation: Derivation) -> str:
     """sha256 of the sorted srepr of the steps: the same on every machine and under every hash seed."""
     lines = sorted(sp.srepr(step.expr) for step in derivation.steps)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def writers(derivation: Derivation) -> tuple[Plain, Latex]:
+    return Plain(derivation.order, derivation.notation), Latex(derivation.order, derivation.notation)
 
 
 def signature(derivation: Derivation) -> str:
@@ -43,12 +49,12 @@ def module(derivation: Derivation) -> str:
     return head + imports + "".join(f"\n\n{block}\n" for block in blocks)
 
 
-def wrap(line: str, width: int = 100) -> str:
+def wrap(line: str, width: int = WIDTH) -> str:
     """A long line broken before each `for` and `if`, under the bracket it stands in."""
     if len(line) <= width or " for " not in line:
         return line
     done, row, opened = "", "", []
-    pieces = re.split(r"(?= for | if )", line)
+    pieces = re.split(r"(?= for )|(?= if (?!.* else ))", line)
     for piece in pieces:
         if opened and row:
             done += row + "\n"
@@ -88,11 +94,41 @@ def comprehension(body: str, over: tuple[tuple[Expr, Expr, Expr], ...], write: P
     return body
 
 
-def headline(derivation: Derivation) -> str:
-    write = Plain(derivation.order)
-    text = f"{target(derivation, write)} = {write(derivation.last)}"
-    over = ranges(derivation.over, write)
-    return text + over if len(text + over) <= 96 else f"{text}\n    {over.lstrip(', ')}"
+def headline(derivation: Derivation, indent: int = 4) -> str:
+    """The result with the ranges of its indices, on lines of at most 100 columns."""
+    write = writers(derivation)[0]
+    return formula(target(derivation, write), write(derivation.last), ranges(derivation.over, write), indent)
+
+
+def formula(left: str, right: str, over: str, indent: int) -> str:
+    """left = right, over; the ranges on a line of their own where one line is too short."""
+    text = f"{left} = {right}"
+    if indent + len(text + over) <= WIDTH:
+        return text + over
+    hang = indent + len(left) + 3
+    below = "\n" + " " * indent + over.lstrip(", ") if over else ""
+    return f"{left} = {fold(right, hang, hang)}{below}"
+
+
+def fold(text: str, start: int, hang: int) -> str:
+    """Break a formula at spaces outside all brackets; the first line begins in column `start`, others at `hang`."""
+    words, depth, word = [], 0, ""
+    for letter in text:
+        depth += (letter in "({[⌈⌊") - (letter in ")}]⌉⌋")
+        if letter == " " and depth == 0:
+            words.append(word)
+            word = ""
+        else:
+            word += letter
+    words.append(word)
+    lines, row, used = [], "", start
+    for word in words:
+        if row.strip() and used + len(row) + 1 + len(word) > WIDTH:
+            lines.append(row)
+            row, used = " " * hang + word, 0
+        else:
+            row = f"{row} {word}" if row else word
+    return "\n".join([*lines, row])
 
 
 def target(derivation: Derivation, write: Plain) -> str:
@@ -114,31 +150,30 @@ def ranges(over: tuple[tuple[Expr, Expr, Expr], ...], write: Plain) -> str:
 
 
 def page(derivation: Derivation) -> str:
-    """The Markdown page: what is derived, under what assumptions, every step, the index ranges, the Python."""
-    plain, latex = Plain(derivation.order), Latex(derivation.order)
+    """The Markdown page: what is derived, what is assumed, every step, the result with its ranges, the Python."""
+    plain, latex = writers(derivation)
+    left, tex = target(derivation, plain), target(derivation, latex)
     lines = [f"# {derivation.id}", "", derivation.title, "", *_given(derivation, plain, latex), "## Steps", ""]
     for k, step in enumerate(derivation.steps):
-        left = target(derivation, plain) if k == 0 else " " * len(target(derivation, plain))
-        lines += [f"{k + 1}. **{step.rule}**{' · ' + step.why if step.why else ''}", "",
-                  "   ```text", f"   {left} = {plain(step.expr)}", "   ```", "",
-                  f"   $${target(derivation, latex) if k == 0 else ''} = {latex(step.expr)}$$", ""]
-    lines += _result(derivation, plain)
-    lines += ["## Python", "", "```python", module(derivation).split('"""\n', 1)[1].strip("\n"), "```", ""]
-    return "\n".join(lines)
+        title = f"{k + 1}. **{step.rule}**{' · ' + step.why if step.why else ''}"
+        formula = fold(plain(step.expr), 6 + len(left), 6 + len(left))
+        lines += [title, "", "   ```text", f"   {left} = {formula}", "   ```", "",
+                  f"   $${tex} = {latex(step.expr)}$$", ""]
+        left, tex = " " * len(left), ""
+    code = module(derivation).split('"""\n', 1)[1].strip("\n")
+    return "\n".join([*lines, *_result(derivation), "## Python", "", "```python", code, "```", ""])
 
 
 def _given(derivation: Derivation, plain: Plain, latex: Latex) -> list[str]:
     lines = ["## Given", ""]
     if derivation.output is not None:
         o = derivation.output
-        lines += [f"- the output  `{plain(o.entry)} = {plain(o.means)}{ranges(o.over, plain)}`", "",
+        lines += ["- the output", "", *_block(plain(o.entry), plain(o.means), ranges(o.over, plain)), "",
                   f"  $${latex(o.entry)} = {latex(o.means)}{ranges(o.over, latex)}$$", "",
                   f"- any loss ℒ of the output, with `{plain(o.delta)} = ∂ℒ/∂{plain(o.entry)}`"]
     else:
-        kind, name, tex = ("loss", "ℒ", r"\mathcal{L}")
-        if derivation.lhs is not None:
-            kind, name, tex = "function", *(t.replace("′", "").replace("'", "") for t in derivation.lhs)
-        lines += [f"- the {kind}  `{name} = {plain(derivation.loss)}`", "",
+        kind, name, tex = derivation.of
+        lines += [f"- {kind}", "", *_block(name, plain(derivation.loss)), "",
                   f"  $${tex} = {latex(derivation.loss)}$$", ""]
     for n in derivation.named:
         lines.append(f"- `{plain(n.entry)} = {plain(n.means)}{ranges(n.over, plain)}`")
@@ -152,8 +187,12 @@ def _given(derivation: Derivation, plain: Plain, latex: Latex) -> list[str]:
     return [*lines, ""]
 
 
-def _result(derivation: Derivation, plain: Plain) -> list[str]:
-    lines = ["## Result", "", "```text", headline(derivation), "```", ""]
+def _block(left: str, right: str, over: str = "") -> list[str]:
+    return ["  ```text", "  " + formula(left, right, over, 2), "  ```"]
+
+
+def _result(derivation: Derivation) -> list[str]:
+    lines = ["## Result", "", "```text", headline(derivation, 0), "```", ""]
     for r in derivation.remarks:
         lines += [r, ""]
     return lines

@@ -11,7 +11,7 @@ from typing import Any
 
 import sympy as sp
 
-from .language import BRACKETS, CeilDiv, Divides, Expr, FloorDiv, Prime, Same, Within
+from .language import BRACKETS, CeilDiv, Divides, Expr, FloorDiv, Prime, Same, Within, negative
 
 SUM, PRODUCT, UNARY, POWER, ATOM = range(5)      # how tightly a piece of text binds
 
@@ -24,14 +24,6 @@ _NAMES = {                                       # Python name: (LaTeX, Unicode)
     "eps": (r"\varepsilon", "ε"),
     "yhat": (r"\hat{y}", "ŷ"),
     "xhat": (r"\hat{x}", "x̂"),
-    "delta_next": (r"\delta^{(l+1)}", "δ⁽ˡ⁺¹⁾"),
-    "delta_out": (r"\delta^{(L+1)}", "δ⁽ᴸ⁺¹⁾"),
-    "z_next": (r"z^{(l+1)}", "z⁽ˡ⁺¹⁾"),
-    "a_out": (r"a^{(L+1)}", "a⁽ᴸ⁺¹⁾"),
-    "z_out": (r"z^{(L+1)}", "z⁽ᴸ⁺¹⁾"),
-    "Theta_l": (r"\Theta^{(l)}", "Θ⁽ˡ⁾"),
-    "a_l": ("a^{(l)}", "a⁽ˡ⁾"),
-    "z_l": ("z^{(l)}", "z⁽ˡ⁾"),
     "S2": ("S'", "S′"), "R2": ("R'", "R′"), "D2": ("D'", "D′"),
     "slope": ("s", "s"),
 }
@@ -54,8 +46,9 @@ class Printer:
 
     times, minus = " ", "−"
 
-    def __init__(self, order: tuple[str, ...] = ()) -> None:
+    def __init__(self, order: tuple[str, ...] = (), notation: dict[str, tuple[str, str]] | None = None) -> None:
         self.order = order
+        self.notation = notation or {}
 
     def __call__(self, e: Expr) -> str:
         return self.text(e)[0]
@@ -97,48 +90,52 @@ class Printer:
         return f"({text})"
 
     def sum_of_terms(self, e: Expr) -> tuple[str, int]:
-        terms = sorted(e.args, key=self._term_rank)
-        if all(t.is_number or t.could_extract_minus_sign() for t in terms):
+        terms = sorted(e.args, key=_term_rank)
+        if all(t.is_number or negative(t) for t in terms):
             terms.sort(key=lambda term: not term.is_number)                      # 1 − i, where no letter can lead
         pieces = []
         for k, term in enumerate(terms):
-            negative = term.could_extract_minus_sign()
-            text = self.inside(-term if negative else term, PRODUCT)
-            sign = self.minus if negative else "+"
-            pieces.append((self.minus if negative else "") + text if k == 0 else f" {sign} {text}")
+            below_zero = negative(term)
+            text = self.inside(-term if below_zero else term, PRODUCT)
+            sign = self.minus if below_zero else "+"
+            pieces.append((self.minus if below_zero else "") + text if k == 0 else f" {sign} {text}")
         return "".join(pieces), SUM
 
-    def _term_rank(self, term: Expr) -> tuple[bool, bool, bool, str]:
-        """Positive terms first; numbers last among indices (n − m + 1), first elsewhere (1 − a)."""
-        negative = bool(term.could_extract_minus_sign())
-        body = -term if negative else term
-        text = self.text(body)[0].lower()
-        if not body.is_integer:
-            return negative, not body.is_number, False, text
-        return bool(body.is_number), negative, bool(body.is_nonnegative), text
-
     def product(self, e: Expr) -> tuple[str, int]:
-        if e.could_extract_minus_sign():
+        if negative(e):
             return self.minus + self.inside(-e, PRODUCT), UNARY
         above, below = sp.fraction(e, exact=True)
         if below != 1:
-            return self.quotient(above, below)
+            return self.fraction(above, below)
         factors = sorted(sp.Mul.make_args(e), key=self._factor_rank)
         last = len(factors) - 1
         texts = [self.inside(f, PRODUCT if k == last and isinstance(f, sp.Sum | sp.Derivative) else UNARY)
                  for k, f in enumerate(factors)]
         return self.times.join(texts), PRODUCT
 
+    def fraction(self, above: Expr, below: Expr) -> tuple[str, int]:
+        """What is simple in the numerator over the denominator, then sums, derivatives and brackets beside it."""
+        wide = (sp.Sum, sp.Derivative, *BRACKETS)
+        beside = [f for f in sp.Mul.make_args(above) if f.has(*wide)]
+        simple = sp.Mul(*(f for f in sp.Mul.make_args(above) if not f.has(*wide)))
+        if not beside:
+            return self.quotient(above, below)
+        if negative(simple):
+            return self.minus + self.fraction(sp.Mul(-simple, *beside), below)[0], UNARY
+        front, binds = self.quotient(simple, below)
+        rest = self.inside(sp.Mul(*beside), PRODUCT if len(beside) == 1 and isinstance(beside[0], wide) else UNARY)
+        return f"{front if binds >= UNARY else self.parentheses(front)}{self.times}{rest}", PRODUCT
+
     def _factor_rank(self, f: Expr) -> tuple[int, int, str]:
         base = f.base if isinstance(f, sp.Pow) else f
         if base.is_number:
             return 0, 0, ""
         rank = 7 if isinstance(base, sp.Sum) else 6 if isinstance(base, sp.Derivative) else \
-            5 if isinstance(base, BRACKETS) else 4 if isinstance(base, sp.Add) else \
-            3 if isinstance(base, sp.Function) else 2
+            5 if isinstance(base, BRACKETS) else 3 if isinstance(base, sp.Add) else \
+            4 if isinstance(base, sp.Function) else 2
         name = str(base.base) if isinstance(base, sp.Indexed) else base.name if base.is_Symbol else ""
         place = self.order.index(name) if name in self.order else len(self.order)
-        return rank if name not in self.order else 2, place, self.text(f)[0]
+        return rank if name not in self.order else 2, place, PLAIN(f)
 
     # what each way of writing says for itself
     def name(self, name: str) -> str:
@@ -183,7 +180,7 @@ class Plain(Printer):
     """One line of Unicode: Σ_{i=max(0, p−m+1)}^{min(p, n−m)} d_i θ_{p−i}."""
 
     def name(self, name: str) -> str:
-        return plain_name(name)
+        return self.notation[name][0] if name in self.notation else plain_name(name)
 
     def subscript(self, parts: list[str]) -> str:
         text = ",".join(p.replace(" ", "") for p in parts)
@@ -202,7 +199,7 @@ class Plain(Printer):
         return f"{self.inside(above, PRODUCT)}/{self.inside(below, POWER)}", PRODUCT
 
     def power(self, e: Expr) -> tuple[str, int]:
-        if e.exp.could_extract_minus_sign():
+        if negative(e.exp):
             return self.quotient(sp.Integer(1), sp.Pow(e.base, -e.exp))
         if e.exp == sp.Rational(1, 2):
             return f"√({self(e.base)})", ATOM
@@ -243,13 +240,27 @@ class Plain(Printer):
         return super().applied(e)
 
 
+PLAIN = Plain()
+
+
+def _term_rank(term: Expr) -> tuple[bool, bool, bool, str, str]:
+    """Positive terms first, sums last. Among indices: S i + D m − R, n − m + 1; elsewhere numbers lead: 1 − a."""
+    below_zero = negative(term)
+    body = -term if below_zero else term
+    text = PLAIN(body).lower()
+    if not body.is_integer:
+        return below_zero, not body.is_number, body.has(sp.Sum), "", text
+    letters = "".join(sorted(s.name for s in body.free_symbols if s.is_Symbol and not s.is_nonnegative))
+    return bool(body.is_number), below_zero, not letters, letters, text
+
+
 class Latex(Plain):
     """LaTeX without packages beyond amsmath."""
 
     times, minus = r"\, ", "-"
 
     def name(self, name: str) -> str:
-        return latex_name(name)
+        return self.notation[name][1] if name in self.notation else latex_name(name)
 
     def parentheses(self, text: str) -> str:
         return rf"\left({text}\right)"
@@ -265,7 +276,7 @@ class Latex(Plain):
         return rf"\frac{{{self(above)}}}{{{self(below)}}}", UNARY
 
     def power(self, e: Expr) -> tuple[str, int]:
-        if e.exp.could_extract_minus_sign():
+        if negative(e.exp):
             return self.quotient(sp.Integer(1), sp.Pow(e.base, -e.exp))
         if e.exp == sp.Rational(1, 2):
             return rf"\sqrt{{{self(e.base)}}}", ATOM
@@ -335,19 +346,27 @@ class Python(Printer):
     def total(self, e: Expr) -> tuple[str, int]:
         loops = [f"for {index} in {self.range(low, high)}" for index, low, high in reversed(e.limits)]
         factors = sp.Mul.make_args(e.function)
-        filters = [f"if {self.condition(f)}" for f in factors if isinstance(f, BRACKETS)]
-        body = sp.Mul(*(f for f in factors if not isinstance(f, BRACKETS)))
-        return f"sum({' '.join([self(body), *loops, *filters])})", ATOM
+        brackets = [f for f in factors if isinstance(f, BRACKETS)]
+        body = self(sp.Mul(*(f for f in factors if f not in brackets)))
+        for f in brackets:
+            if f.has(sp.Indexed):                    # depends on data: lanes may differ
+                body = f"where({self.condition(f)}, {body}, 0)"
+        filters = [f"if {self.condition(f)}" for f in brackets if not f.has(sp.Indexed)]
+        return f"sum({' '.join([body, *loops, *filters])})", ATOM
 
     def range(self, low: Expr, high: Expr) -> str:
         end = self(sp.expand(high + 1))
         return f"range({end})" if low == 0 else f"range({self(low)}, {end})"
 
+    def fraction(self, above: Expr, below: Expr) -> tuple[str, int]:
+        """All of the numerator first: 1 / n would make a float of two integers."""
+        return self.quotient(above, below)
+
     def quotient(self, above: Expr, below: Expr) -> tuple[str, int]:
         return f"{self.inside(above, PRODUCT)} / {self.inside(below, POWER)}", PRODUCT
 
     def power(self, e: Expr) -> tuple[str, int]:
-        if e.exp.could_extract_minus_sign():
+        if negative(e.exp):
             return self.quotient(sp.Integer(1), sp.Pow(e.base, -e.exp))
         if e.exp == sp.Rational(1, 2):
             return f"sqrt({self(e.base)})", ATOM
@@ -371,6 +390,15 @@ class Python(Printer):
         if isinstance(c, Within):
             return f"{self(c.args[1])} <= {self(c.args[0])} <= {self(c.args[2])}"
         return f"{self(c.lhs)} {_RELATIONS[c.func][2]} {self(c.rhs)}"
+
+    def product(self, e: Expr) -> tuple[str, int]:
+        """A condition outside every sum chooses: what it forbids is not computed."""
+        factors = sp.Mul.make_args(e)
+        conditions = [self.condition(f) for f in factors if isinstance(f, BRACKETS)]
+        if not conditions:
+            return super().product(e)
+        rest = sp.Mul(*(f for f in factors if not isinstance(f, BRACKETS)))
+        return f"({self(rest)} if {' and '.join(conditions)} else 0)", ATOM
 
     def bracket(self, e: Expr) -> tuple[str, int]:
         return f"(1 if {self.condition(e)} else 0)", ATOM

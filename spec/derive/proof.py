@@ -54,7 +54,7 @@ class _Trial:
 
     def __init__(self, derivation: Derivation, sizes: dict[Expr, int], field: Field) -> None:
         self.derivation, self.field, self.sizes = derivation, field, sizes
-        named = {n.base: (n.letters, n.means) for n in derivation.named}
+        named = {n.base: (n.axes, n.letters, n.means) for n in derivation.named}
         self.instance = Instance(field, sizes, derivation.shapes, named, derivation.functions, derivation.draws)
         ranges = [range(self._int(low), self._int(high) + 1) for _, low, high in derivation.over]
         letters = [index for index, _, _ in derivation.over]
@@ -138,24 +138,9 @@ def _compare(trial: _Trial, function: Any) -> int:
 def _call(trial: _Trial, function: Any) -> Any:
     """The printed Python on the same numbers, its arguments as nested lists."""
     d, instance = trial.derivation, trial.instance
-    bases = {str(base): base for base in d.shapes}
-    arguments = []
-    for name in d.python:
-        if name in bases:
-            arguments.append(instance.list_of(bases[name]))
-        elif name.endswith("_prime") or name in d.functions:
-            arguments.append(_function(d, name))
-        else:
-            arguments.append(trial.instance.value(d.values[name], {}))
-    return function(*arguments)
-
-
-def _function(derivation: Derivation, name: str) -> Any:
-    g = derivation.functions[name.removesuffix("_prime")]
-    if not name.endswith("_prime"):
-        return g
-    from ..field import Dual
-    return lambda u: Dual(g(Dual(u.v, 1, u.w)).d % P)
+    bases = {str(base): base for base in d.shapes} | {str(n.base): n.base for n in d.named}
+    return function(*(instance.list_of(bases[name]) if name in bases else instance.value(d.values[name], {})
+                      for name in d.python))
 
 
 def _same(result: Any, expected: list[Any], trial: _Trial) -> bool:

@@ -5,6 +5,8 @@ collapse       Σ_j f(j) [j = e]  =  f(e) [low ≤ e ≤ high]
 absorb         Σ_i f(i) [low ≤ s·i + c ≤ high]  =  f summed over the smaller range
 reindex        Σ_i f(i)  =  Σ_j f(c − j), ranges turned round with it
 pull           Σ_i c f(i)  =  c Σ_i f(i)
+split          Σ_i (f + g)  =  Σ_i f + Σ_i g
+single         a sum over one value is its term
 holds          a bracket that the range of an index already guarantees is 1
 """
 
@@ -14,7 +16,7 @@ from collections.abc import Callable, Iterable
 
 import sympy as sp
 
-from .language import BRACKETS, CeilDiv, Divides, Expr, FloorDiv, Prime, Same, Within
+from .language import BRACKETS, CeilDiv, Divides, Expr, FloorDiv, Prime, Same, Within, negative
 
 Range = tuple[Expr, Expr, Expr]                 # (index, low, high)
 
@@ -42,7 +44,8 @@ def differentiate(e: Expr, x: Expr, named: frozenset[Expr] = frozenset()) -> Exp
 
 def _of_sum(e: Expr, d: Callable[[Expr], Expr]) -> Expr:
     inner = d(e.function)
-    return sp.Integer(0) if inner == 0 else sp.Sum(inner, *e.limits)
+    number, rest = inner.as_coeff_Mul()
+    return sp.Integer(0) if inner == 0 else number * sp.Sum(rest, *e.limits)
 
 
 def _of_product(e: Expr, d: Callable[[Expr], Expr]) -> Expr:
@@ -142,19 +145,21 @@ def linear(e: Expr, index: Expr) -> tuple[Expr, Expr]:
 def collapse(e: Expr, index: Expr) -> Expr:
     """Σ_j f(j) [s·j + c = 0]: only j = −c/s survives, and only if s divides c and the range contains it."""
     def one(s: Expr) -> Expr | None:
-        factors = list(sp.Mul.make_args(s.function))
-        for k, bracket in enumerate(factors):
-            if isinstance(bracket, Same) and bracket.has(index):
-                slope, constant = linear(bracket.args[0] - bracket.args[1], index)
-                if slope == 0:
-                    continue
-                if slope.could_extract_minus_sign():
-                    slope, constant = -slope, -constant
-                only = sp.expand(-constant)
-                low, high = limits_of(s, index)
-                body = sp.Mul(*factors[:k], *factors[k + 1:]).subs(index, only / slope)
-                inside = Within(only, sp.expand(slope * low), sp.expand(slope * high))
-                return _without(s, index, inside * Divides(slope, only) * body)
+        terms = [sp.Mul.make_args(term) for term in sp.Add.make_args(s.function)]
+        for bracket in sorted(terms[0], key=lambda f: (f.count_ops(), sp.default_sort_key(f))):
+            if not isinstance(bracket, Same) or not all(bracket in term for term in terms):
+                continue
+            slope, constant = linear(bracket.args[0] - bracket.args[1], index)
+            if slope == 0:
+                continue
+            if negative(slope):
+                slope, constant = -slope, -constant
+            only = sp.expand(-constant)
+            low, high = limits_of(s, index)
+            body = sp.Add(*(sp.Mul(*(f for f in term if f != bracket)) for term in terms))
+            inside = Within(only, slope * low, slope * high)
+            whole = inside * Divides(slope, only) * body.subs(index, only / slope)
+            return _without(s, index, whole)
         return None
 
     return in_sums(flatten(e), index, one, "collapse")
@@ -170,18 +175,22 @@ def absorb(e: Expr, index: Expr) -> Expr:
                 rest.append(f)
                 continue
             slope, constant = linear(f.args[0], index)
-            if slope.could_extract_minus_sign():
+            if negative(slope):
                 first, last, slope = constant - f.args[2], constant - f.args[1], -slope
             else:
                 first, last = f.args[1] - constant, f.args[2] - constant
-            low = sp.Max(low, CeilDiv(sp.expand(first), slope))
-            high = sp.Min(high, FloorDiv(sp.expand(last), slope))
+            low, high = sp.Max(low, CeilDiv(first, slope)), sp.Min(high, FloorDiv(last, slope))
         if len(rest) == len(sp.Mul.make_args(s.function)):
             return None
         limits = [(index, low, high) if limit[0] == index else limit for limit in s.limits]
         return sp.Sum(sp.Mul(*rest), *limits)
 
     return in_sums(flatten(e), index, one, "absorb")
+
+
+def single(e: Expr, index: Expr, value: Expr) -> Expr:
+    """Σ over a range that holds one value alone: the term at that value."""
+    return in_sums(e, index, lambda s: _without(s, index, s.function.subs(index, value)), "single")
 
 
 def holds(e: Expr, ranges: Iterable[Range]) -> Expr:
@@ -239,7 +248,7 @@ def pull(e: Expr, index: Expr) -> Expr:
 def split(e: Expr, index: Expr) -> Expr:
     """Σ_i (f + g) = Σ_i f + Σ_i g."""
     def one(s: Expr) -> Expr | None:
-        terms = sp.Add.make_args(sp.expand(s.function))
-        return sp.Add(*(sp.Sum(t, *s.limits) for t in terms)) if len(terms) > 1 else None
+        terms = [t.as_coeff_Mul() for t in sp.Add.make_args(sp.expand(s.function))]
+        return sp.Add(*(c * sp.Sum(t, *s.limits) for c, t in terms)) if len(terms) > 1 else None
 
     return in_sums(e, index, one, "split")

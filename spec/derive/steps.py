@@ -19,7 +19,7 @@ def as_ranges(over: Iterable[Iterable[Any]]) -> tuple[Range, ...]:
     return tuple(tuple(map(sp.sympify, one)) for one in over)        # type: ignore[misc]
 
 
-def as_shapes(shapes: dict[Expr, Iterable[Iterable[Any]]]) -> dict[Expr, Axes]:
+def as_shapes(shapes: dict[Expr, Any]) -> dict[Expr, Axes]:
     return {base: as_ranges(axes) for base, axes in shapes.items()}  # type: ignore[misc]
 
 
@@ -55,6 +55,10 @@ class Named:
         return self.entry.base if isinstance(self.entry, sp.Indexed) else self.entry
 
     @property
+    def axes(self) -> Axes:
+        return tuple((low, high) for _, low, high in self.over)
+
+    @property
     def letters(self) -> tuple[Expr, ...]:
         return tuple(self.entry.indices) if isinstance(self.entry, sp.Indexed) else ()
 
@@ -76,12 +80,14 @@ class Derivation:
     lengths: dict[Expr, str]
     trials: tuple[dict[Expr, int], ...]
     lhs: tuple[str, str] | None = None
+    of: tuple[str, str, str] = ("the loss", "ℒ", r"\mathcal{L}")
+    notation: dict[str, tuple[str, str]] = attrs.field(factory=dict)
     relations: str = ""
     assumes: tuple[str, ...] = ()
     output: Output | None = None
     loss: Expr | None = None
     plus: Expr | None = None
-    scale: Expr = sp.Integer(1)
+    scale: Expr = sp.S.One
     named: tuple[Named, ...] = ()
     functions: dict[str, Callable[[Any], Any]] = attrs.field(factory=dict)
     draws: dict[Expr, Callable[..., Any]] = attrs.field(factory=dict)
@@ -99,9 +105,17 @@ class Derivation:
 
     @property
     def names(self) -> frozenset[Expr]:
-        return frozenset(n.base for n in self.named)
+        """The named quantities that depend on what we differentiate by."""
+        found: set[Expr] = set()
+        base = self.wrt.base if isinstance(self.wrt, sp.Indexed) else self.wrt
+        for n in self.named:                                          # each uses earlier ones only
+            if n.means.has(base, *found):
+                found.add(n.base)
+        return frozenset(found)
 
     def step(self, rule: str, why: str, expr: Expr) -> None:
+        if self.steps and expr == self.last:
+            raise rules.RuleError(f"{self.id}: the step {rule!r} changes nothing in {expr}")
         self.steps.append(Step(rule, why, expr))
 
     def chain(self, why: str = "") -> None:
@@ -139,7 +153,7 @@ class Derivation:
             return rules.differentiate(means, part.variables[0], names)
 
         expr = self.last.replace(lambda part: isinstance(part, sp.Derivative), open_up)
-        self.step("chain rule", why or "through " + ", ".join(str(b) for b in sorted(map(str, bases))), expr)
+        self.step("chain rule", why, rules.flatten(expr))
 
     def collapse(self, index: Expr, why: str = "") -> None:
         self.step("collapse", why, rules.collapse(self.last, index))
@@ -153,8 +167,14 @@ class Derivation:
     def holds(self, why: str = "", extra: Iterable[Range] = ()) -> None:
         self.step("in range", why, rules.holds(self.last, (*self.over, *extra)))
 
+    def single(self, index: Expr, value: Expr, why: str = "") -> None:
+        self.step("in range", why, rules.single(self.last, index, value))
+
     def reindex(self, index: Expr, new: Expr, of_new: Expr, why: str = "") -> None:
         self.step("reindex", why, rules.reindex(self.last, index, new, of_new))
+
+    def split(self, index: Expr, why: str = "a sum of terms is the sum of their sums") -> None:
+        self.step("linearity", why, rules.split(self.last, index))
 
     def pull(self, index: Expr, why: str = "") -> None:
         self.step("pull", why, rules.pull(self.last, index))
@@ -165,10 +185,7 @@ class Derivation:
 
     def substitute(self, rule: str, why: str, what: dict[Expr, Expr]) -> None:
         """Replace subexpressions by equal ones."""
-        expr = self.last.xreplace(what)
-        if expr == self.last:
-            raise rules.RuleError(f"{self.id}: nothing to substitute in {self.last}")
-        self.step(rule, why, expr)
+        self.step(rule, why, self.last.xreplace(what))
 
 
 def grid(relation: Callable[..., bool] | None = None, /, **ranges: Iterable[int]) -> tuple[dict[str, int], ...]:

@@ -5,4 +5,4 @@ from chainrule.scalar import exp
 
 def act_tanh_prime(x):
     """tanh′(x) = 4/(exp(x) + exp(−x))²"""
-    return 4 / (exp(-x) + exp(x)) ** 2
+    return 4 / (exp(x) + exp(-x)) ** 2

@@ -2,7 +2,8 @@
 
 
 def conv2d_valid_grad_I(d, K):
-    """∂ℒ/∂I_{p,q} = Σ_{u=max(0,p+M−H)}^{min(p,M−1)} Σ_{v=max(0,q+N−W)}^{min(q,N−1)} d_{p−u,q−v} K_{u,v}
+    """∂ℒ/∂I_{p,q} = Σ_{u=max(0,p+M−H)}^{min(p,M−1)} Σ_{v=max(0,q+N−W)}^{min(q,N−1)} d_{p−u,q−v}
+                  K_{u,v}
     0 ≤ p ≤ H − 1, 0 ≤ q ≤ W − 1"""
     M = len(K)
     N = len(K[0])

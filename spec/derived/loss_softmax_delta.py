@@ -4,8 +4,9 @@ from chainrule.scalar import exp
 
 
 def loss_softmax_delta(z, y):
-    """∂ℒ/∂z_i = p_i Σ_{k=0}^{K−1} y_k − y_i,   0 ≤ i ≤ K − 1"""
+    """∂ℒ/∂z_i = p_i Y − y_i,   0 ≤ i ≤ K − 1"""
     K = len(z)
     S = sum(exp(z[j]) for j in range(K))
     p = [exp(z[k]) / S for k in range(K)]
-    return [p[i] * sum(y[k] for k in range(K)) - y[i] for i in range(K)]
+    Y = sum(y[k] for k in range(K))
+    return [p[i] * Y - y[i] for i in range(K)]

@@ -1,6 +1,8 @@
 """One module per chapter of the deck. Importing this package enters all derivations."""
 
-from . import activations, convolution, losses
+from . import activations, losses, backprop, layers, convolution, images, normalization, attention  # noqa: I001
 from .register import MAKERS
 
-__all__ = ["MAKERS", "activations", "convolution", "losses"]
+__all__ = [
+    "MAKERS", "activations", "attention", "backprop", "convolution", "images", "layers", "losses", "normalization",
+]

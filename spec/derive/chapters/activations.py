@@ -34,6 +34,7 @@ def _activation(id: str, value: Expr, name: str, python: tuple[str, ...] = ("x",
     return Derivation(
         id=id, title=f"The derivative of {name}, from the form the deck prints.",
         loss=value, wrt=x, over=(), lhs=(f"{name}′(x)", rf"\mathrm{{{name}}}'(x)"),
+        of=("the function", f"{name}(x)", rf"\mathrm{{{name}}}(x)"),
         shapes={arguments[a]: () for a in python}, python=python, lengths={},
         trials=TRIALS, draws={x: _draw_x, slope: _draw_slope}, order=("alpha", "slope"), **more,
     )

@@ -12,7 +12,7 @@ y, yhat, z, a = scalars("y yhat z a")
 Y, Z, p = arrays("y z p")
 i, j, k = indices("i j k")
 K = sizes("K")
-S = sp.Symbol("S", real=True)
+S, labels = scalars("S Y")
 
 
 @derives("loss.square.delta")
@@ -40,9 +40,8 @@ def xent_logits_delta(id: str) -> Derivation:
     slope = sp.Derivative(a, z, evaluate=False)
     D.chain()
     D.linearity(why="(log u)′ = 1/u; a is a function of z")
-    D.substitute("act.sigmoid.prime", "∂a/∂z = a (1 − a)", {slope: a * (1 - a)})
-    D.rewrite("cancel", "a against a, 1 − a against 1 − a", -(y * (1 - a) - (1 - y) * a))
-    D.rewrite("expand", "−y + y a + a − y a", a - y)
+    D.substitute("act.sigmoid.prime", "∂a/∂z = a (1 − a), which cancels both denominators", {slope: a * (1 - a)})
+    D.rewrite("expand", "y a cancels", a - y)
     D.substitute("definition", "a = g(z), the sigmoid", {a: 1 / (1 + sp.exp(-z))})
     return D
 
@@ -53,10 +52,11 @@ def softmax_delta(id: str) -> Derivation:
         id=id, title="The output delta of K-class cross entropy over a softmax.",
         loss=-sp.Sum(Y[k] * sp.log(p[k]), (k, 0, K - 1)), wrt=Z[i], over=((i, 0, K - 1),),
         named=(Named(entry=S, means=sp.Sum(sp.exp(Z[j]), (j, 0, K - 1))),
-               Named(entry=p[k], means=sp.exp(Z[k]) / S, over=((k, 0, K - 1),))),
+               Named(entry=p[k], means=sp.exp(Z[k]) / S, over=((k, 0, K - 1),)),
+               Named(entry=labels, means=sp.Sum(Y[k], (k, 0, K - 1)))),
         shapes={Z: ((0, K - 1),), Y: ((0, K - 1),)}, python=("z", "y"), lengths={K: "len(z)"},
         trials=trials({"K": K}, grid(K=range(1, 7))), order=("p", "y"),
-        remarks=("For labels with Σ y = 1 (one class, or shares that add up) this is p_i − y_i.",),
+        remarks=("For labels with Y = 1 (one class, or shares that add up) this is p_i − y_i.",),
     )
     D.chain()
     D.linearity(why="(log u)′ = 1/u; every p_k is a function of z_i")
@@ -66,5 +66,9 @@ def softmax_delta(id: str) -> Derivation:
     D.holds(why="0 ≤ i ≤ K − 1")
     D.rewrite("definition", "exp(z_k)/S = p_k, and it cancels against 1/p_k",
               -sp.Sum(Y[k] * (Same(k, i) - p[i]), (k, 0, K - 1)))
-    D.rewrite("collapse", "the first term has only k = i", p[i] * sp.Sum(Y[k], (k, 0, K - 1)) - Y[i])
+    D.split(k)
+    D.collapse(k, why="the first term has only k = i")
+    D.holds(why="0 ≤ i ≤ K − 1")
+    D.pull(k, why="p_i does not depend on k")
+    D.substitute("definition", "the sum of the labels", {sp.Sum(Y[k], (k, 0, K - 1)): labels})
     return D

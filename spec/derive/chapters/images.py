@@ -1,0 +1,150 @@
+"""Stacked 2-D convolutions (channels, stride, padding, dilation, groups) and max pooling.
+
+Output row i and filter row m meet the input row S i + D m − R; columns have the same letters with a prime.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import sympy as sp
+
+from ...field import Field
+from ..language import Expr, FloorDiv, Same, Within, arrays, indices, sizes
+from ..steps import Derivation, Output
+from .register import derives
+
+x, w, b, d, y, index = arrays("x w b d y index")
+i, j, m, n, c, f, g, p, q, k, u, v = indices("i j m n c f g p q k u v")
+H, W, M, N, A, B, C, F, G = sizes("H W M N A B C F G")
+S, D, S2, D2 = sizes("S D S2 D2")
+R, R2 = sp.symbols("R R2", integer=True, nonnegative=True)
+
+PAIR = '''def pair(sides):
+    """One number for both directions, or (vertical, horizontal)."""
+    return sides if isinstance(sides, tuple) else (sides, sides)'''
+GEOMETRY = {
+    G: "groups", S: "pair(stride)[0]", S2: "pair(stride)[1]", R: "pair(padding)[0]", R2: "pair(padding)[1]",
+    D: "pair(dilation)[0]", D2: "pair(dilation)[1]", A: "len(d[0])", B: "len(d[0][0])",
+}
+DEFAULTS = {"stride": "1", "padding": "0", "dilation": "1", "groups": "1"}
+VALUES = {
+    "H": H, "W": W, "M": M, "N": N, "groups": G,
+    "stride": sp.Tuple(S, S2), "padding": sp.Tuple(R, R2), "dilation": sp.Tuple(D, D2),
+}
+RELATIONS = (
+    "A = ⌊(H + 2R − D(M − 1) − 1)/S⌋ + 1 output rows and B columns likewise; stride S, padding R, dilation D for "
+    "rows, S′, R′, D′ for columns; G groups, each with C channels and F filters")
+ROW, COLUMN = S * i + D * m - R, S2 * j + D2 * n - R2
+
+
+def _trials() -> tuple[dict[Expr, int], ...]:
+    """Small layers of every kind: a fixed draw, because the whole box has thousands."""
+    rng, found = random.Random(253), []
+    while len(found) < 16:
+        one = {H: rng.randint(1, 4), W: rng.randint(1, 4), M: rng.randint(1, 3), N: rng.randint(1, 2),
+               S: rng.randint(1, 3), S2: rng.randint(1, 2), R: rng.randint(0, 1), R2: rng.randint(0, 1),
+               D: rng.randint(1, 2), D2: rng.randint(1, 2),
+               C: rng.randint(1, 2), F: rng.randint(1, 2), G: rng.randint(1, 2)}
+        high, wide = (one[H] + 2 * one[R] - one[D] * (one[M] - 1) - 1,
+                      one[W] + 2 * one[R2] - one[D2] * (one[N] - 1) - 1)
+        if high >= 0 and wide >= 0:
+            found.append({**one, A: high // one[S] + 1, B: wide // one[S2] + 1})
+    return tuple(found)
+
+
+TRIALS = _trials()
+
+
+def _layer(id: str, what: str, wrt: Expr, over: Any, python: tuple[str, ...], lengths: Any) -> Derivation:
+    inside = Within(ROW, 0, H - 1) * Within(COLUMN, 0, W - 1)
+    term = w[g * F + f, c, m, n] * x[g * C + c, ROW, COLUMN] * inside
+    means = b[g * F + f] + sp.Sum(term, (n, 0, N - 1), (m, 0, M - 1), (c, 0, C - 1))
+    return Derivation(
+        id=id, title=f"The gradient of a 2-D convolution layer with respect to its {what}.",
+        output=Output(entry=y[g * F + f, i, j], means=means, delta=d[g * F + f, i, j],
+                      over=((g, 0, G - 1), (f, 0, F - 1), (i, 0, A - 1), (j, 0, B - 1))),
+        wrt=wrt, over=over, relations=RELATIONS, helpers=PAIR if "stride" in python else "",
+        shapes={x: ((0, G * C - 1), (0, H - 1), (0, W - 1)), b: ((0, G * F - 1),),
+                w: ((0, G * F - 1), (0, C - 1), (0, M - 1), (0, N - 1)),
+                d: ((0, G * F - 1), (0, A - 1), (0, B - 1))},
+        python=python, lengths=lengths, values=VALUES, defaults=DEFAULTS, trials=TRIALS,
+        assumes=("zero padding: x counts 0 beyond its edges",), order=("d", "w", "x"),
+    )
+
+
+@derives("conv2d.layer.grad_x")
+def grad_x(id: str) -> Derivation:
+    E = _layer(id, "input", x[k, p, q], ((k, 0, G * C - 1), (p, 0, H - 1), (q, 0, W - 1)),
+               ("d", "w", "H", "W", "stride", "padding", "dilation", "groups"),
+               {**GEOMETRY, F: "len(w) // G", C: "len(w[0])", M: "len(w[0][0])", N: "len(w[0][0][0])"})
+    E.chain()
+    E.linearity()
+    E.collapse(c, why="channel k is channel c = k − g C of its group")
+    E.collapse(m, why="only m = (p + R − S i)/D survives, where it is a row of the filter")
+    E.collapse(n, why="only n = (q + R′ − S′ j)/D′ survives, where it is a column of the filter")
+    E.holds(why="the entry exists: 0 ≤ p ≤ H − 1, 0 ≤ q ≤ W − 1")
+    E.absorb(g, i, j, why="0 ≤ p + R − S i ≤ D (M − 1) becomes the range of i; likewise j, and g")
+    E.single(g, FloorDiv(k, C), why="one group has channel k: g = ⌊k/C⌋")
+    E.remarks = ("With stride and dilation 1 every division is exact and i runs from max(0, p + R − M + 1) to "
+                 "min(A − 1, p + R): conv2d.valid.grad_I when R = 0.",)
+    return E
+
+
+@derives("conv2d.layer.grad_w")
+def grad_w(id: str) -> Derivation:
+    E = _layer(id, "filters", w[k, u, p, q], ((k, 0, G * F - 1), (u, 0, C - 1), (p, 0, M - 1), (q, 0, N - 1)),
+               ("d", "x", "M", "N", "stride", "padding", "dilation", "groups"),
+               {**GEOMETRY, F: "len(d) // G", C: "len(x) // G", H: "len(x[0])", W: "len(x[0][0])"})
+    E.chain()
+    E.linearity()
+    E.collapse(f, why="filter k is filter f = k − g F of its group")
+    E.collapse(c, why="only c = u survives")
+    E.collapse(m, why="only m = p survives")
+    E.collapse(n, why="only n = q survives")
+    E.holds(why="u, p and q are indices of the filter")
+    E.absorb(g, i, j, why="the padding's conditions become the ranges of i and j; k's group that of g")
+    E.single(g, FloorDiv(k, F), why="one group has filter k: g = ⌊k/F⌋")
+    return E
+
+
+@derives("conv2d.layer.grad_b")
+def grad_b(id: str) -> Derivation:
+    E = _layer(id, "intercepts", b[k], ((k, 0, G * F - 1),), ("d", "groups"),
+               {G: "groups", F: "len(d) // G", A: "len(d[0])", B: "len(d[0][0])"})
+    E.chain()
+    E.linearity(why="∂b_a/∂b_k = [a = k]; the rest does not depend on b")
+    E.collapse(f, why="filter k is filter f = k − g F of its group")
+    E.absorb(g, why="k's group")
+    E.single(g, FloorDiv(k, F), why="one group has filter k: g = ⌊k/F⌋")
+    return E
+
+
+def _any_place(field: Field, sizes: dict[Expr, int]) -> int:
+    return field.random.randrange(sizes[H] * sizes[W])
+
+
+@derives("pool.max.grad_x")
+def pool_max(id: str) -> Derivation:
+    chosen = Same(W * u + v, index[i, j])
+    E = Derivation(
+        id=id, title="The gradient of max pooling: each window hands its delta to the entry that was its maximum.",
+        output=Output(entry=y[i, j], means=sp.Sum(x[u, v] * chosen, (v, 0, W - 1), (u, 0, H - 1)),
+                      over=((i, 0, A - 1), (j, 0, B - 1)), delta=d[i, j]),
+        wrt=x[p, q], over=((p, 0, H - 1), (q, 0, W - 1)),
+        shapes={x: ((0, H - 1), (0, W - 1)), index: ((0, A - 1), (0, B - 1)), d: ((0, A - 1), (0, B - 1))},
+        python=("d", "index", "H", "W"), lengths={A: "len(d)", B: "len(d[0])", H: "H", W: "W"}, values=VALUES,
+        draws={index: _any_place}, trials=tuple({H: a, W: e, A: r, B: s}
+                                                for a in (1, 3) for e in (2, 4) for r in (1, 2) for s in (1, 3)),
+        order=("d",),
+        assumes=("index_{i,j} = W u + v is the place of window (i, j)'s maximum, the first in row-major order on a "
+                 "tie; it does not move while x changes a little",),
+        remarks=("Whatever the windows' size, stride, padding and dilation: they are in the index alone.",),
+    )
+    E.chain()
+    E.linearity()
+    E.collapse(u, why="only u = p survives")
+    E.collapse(v, why="only v = q survives")
+    E.holds(why="0 ≤ p ≤ H − 1, 0 ≤ q ≤ W − 1")
+    return E

@@ -1,0 +1,100 @@
+"""Layers as matrices: full, locally connected, shared; and weights that are tied in any way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sympy as sp
+
+from ...field import Field
+from ..language import Expr, Same, Within, arrays, indices, sizes
+from ..steps import Derivation, Named, Output, grid, trials
+from .register import derives
+
+Theta, theta, a, d, z, t, G = arrays("Theta theta a d z t G")
+i, j, k, l, r, q = indices("i j k l r q")
+n, m, w, T = sizes("n m w T")
+h = sp.Symbol("h", integer=True, nonnegative=True)
+
+
+@derives("arch.tied.grad_theta")
+def tied(id: str) -> Derivation:
+    D = Derivation(
+        id=id, title="Tied weights: every entry Θ_kl of a layer's matrix is one of T parameters, Θ_kl = θ_t(k,l).",
+        output=Output(entry=z[k], means=sp.Sum(theta[t[k, l]] * a[l], (l, 0, n - 1)), over=((k, 0, m - 1),),
+                      delta=d[k]),
+        wrt=theta[q], over=((q, 0, T - 1),),
+        shapes={theta: ((0, T - 1),), t: ((0, m - 1), (0, n - 1)), a: ((0, n - 1),), d: ((0, m - 1),)},
+        named=(Named(entry=G[k, l], means=d[k] * a[l], over=((k, 0, m - 1), (l, 0, n - 1))),),
+        python=("G", "t", "T"), values={"T": T}, lengths={m: "len(G)", n: "len(G[0])"},
+        draws={t: _any_tie}, order=("d", "G", "a"), relations="0 ≤ t(k,l) ≤ T − 1",
+        trials=trials({"m": m, "n": n, "T": T}, grid(m=range(1, 4), n=range(1, 4), T=range(1, 4))),
+        remarks=("The gradient of a shared weight is the sum over the entries that share it; "
+                 "G is the gradient the matrix would have if all its entries were free.",),
+    )
+    D.chain()
+    D.linearity(why="∂θ_t/∂θ_q = [t = q]")
+    D.substitute("definition", "d_k a_l is the gradient of the entry Θ_kl itself", {
+        sp.Sum(d[k] * a[l] * Same(t[k, l], q), (l, 0, n - 1), (k, 0, m - 1)):
+        sp.Sum(G[k, l] * Same(t[k, l], q), (l, 0, n - 1), (k, 0, m - 1))})
+    return D
+
+
+def _any_tie(field: Field, sizes: dict[Expr, int]) -> int:
+    return field.random.randrange(sizes[T])
+
+
+def _matrix_gradient(id: str, title: str, inside: Any, rows: Expr, **more: Any) -> Derivation:
+    """∂ℒ/∂Θ_ij for z_k = Σ_l Θ_kl a_l over the allowable edges (k, l)."""
+    D = Derivation(
+        id=id, title=title,
+        output=Output(entry=z[k], means=sp.Sum(Theta[k, l] * a[l] * inside(k, l), (l, 0, n - 1)),
+                      over=((k, 0, rows - 1),), delta=d[k]),
+        wrt=Theta[i, j], over=((i, 0, rows - 1), (j, 0, n - 1)),
+        shapes={Theta: ((0, rows - 1), (0, n - 1)), a: ((0, n - 1),), d: ((0, rows - 1),)},
+        python=("d", "a"), order=("d", "a"), **more,
+    )
+    D.chain()
+    D.linearity(why="∂Θ_kl/∂Θ_ij = [k = i][l = j]")
+    D.collapse(k, why="only the node k = i has this weight")
+    D.collapse(l, why="and only its input l = j")
+    D.holds(why="i and j are indices of the matrix")
+    return D
+
+
+@derives("fc.layer.grad_Theta")
+def full(id: str) -> Derivation:
+    return _matrix_gradient(
+        id, "The gradient of a fully connected layer's matrix (no intercept, counted from 0).",
+        lambda row, column: sp.Integer(1), m, lengths={m: "len(d)", n: "len(a)"},
+        trials=trials({"m": m, "n": n}, grid(m=range(1, 5), n=range(1, 5))))
+
+
+@derives("arch.local.grad_Theta")
+def local(id: str) -> Derivation:
+    return _matrix_gradient(
+        id, "The gradient of a locally connected layer's matrix: only neighbours are connected.",
+        lambda row, column: Within(row - column, -1, 1), n, lengths={n: "len(d)"},
+        trials=trials({"n": n}, grid(n=range(1, 7))),
+        remarks=("Entries outside the band are no parameters: their gradient is 0.",))
+
+
+@derives("arch.shared.grad_theta")
+def shared(id: str) -> Derivation:
+    D = Derivation(
+        id=id, title="The shared layer as a tied full layer: Θ_kl = θ_{l−k+h} on the band |l − k| ≤ h.",
+        output=Output(entry=z[k], means=sp.Sum(theta[l - k + h] * a[l] * Within(l - k, -h, h), (l, 0, n - 1)),
+                      over=((k, 0, n - 1),), delta=d[k]),
+        wrt=theta[q], over=((q, 0, 2 * h),),
+        shapes={theta: ((0, 2 * h),), a: ((0, n - 1),), d: ((0, n - 1),)},
+        python=("d", "a", "m"), values={"m": 2 * h + 1}, lengths={n: "len(d)", h: "(m - 1) // 2"},
+        trials=trials({"h": h, "n": n}, grid(h=range(0, 4), n=range(1, 7))),
+        relations="m = 2 h + 1 is odd, n ≥ 1", order=("d", "a"),
+        remarks=("This is conv1d.centred.grad_theta: the convolution is the full layer with its weights tied.",),
+    )
+    D.chain()
+    D.linearity(why="∂θ_{l−k+h}/∂θ_q = [l − k + h = q]: every row k has this weight once")
+    D.collapse(l, why="in row k it stands in column l = k + q − h")
+    D.holds(why="−h ≤ q − h ≤ h because 0 ≤ q ≤ 2 h")
+    D.absorb(k, why="rows whose column k + q − h exists")
+    return D

@@ -1,0 +1,36 @@
+"""conv2d.layer.grad_x, made by `chainrule derive`. The steps are in conv2d_layer_grad_x.md."""
+
+
+def pair(sides):
+    """One number for both directions, or (vertical, horizontal)."""
+    return sides if isinstance(sides, tuple) else (sides, sides)
+
+
+def conv2d_layer_grad_x(d, w, H, W, stride=1, padding=0, dilation=1, groups=1):
+    """∂ℒ/∂x_{k,p,q} = Σ_{f=0}^{F−1} Σ_{i=max(0,⌈(p+R−D(M−1))/S⌉)}^{min(A−1,⌊(p+R)/S⌋)}
+                    Σ_{j=max(0,⌈(q+R′−D′(N−1))/S′⌉)}^{min(B−1,⌊(q+R′)/S′⌋)} d_{f+F⌊k/C⌋,i,j}
+                    w_{f+F⌊k/C⌋,k−C⌊k/C⌋,(p+R−Si)/D,(q+R′−S′j)/D′} [D divides p + R − S i]
+                    [D′ divides q + R′ − S′ j]
+    0 ≤ k ≤ C G − 1, 0 ≤ p ≤ H − 1, 0 ≤ q ≤ W − 1"""
+    G = groups
+    S = pair(stride)[0]
+    S2 = pair(stride)[1]
+    R = pair(padding)[0]
+    R2 = pair(padding)[1]
+    D = pair(dilation)[0]
+    D2 = pair(dilation)[1]
+    A = len(d[0])
+    B = len(d[0][0])
+    F = len(w) // G
+    C = len(w[0])
+    M = len(w[0][0])
+    N = len(w[0][0][0])
+    return [[[sum(d[f + F * (k // C)][i][j] * w[f + F * (k // C)][k - C * (k // C)][(p + R - S * i) // D][(q + R2 - S2 * j) // D2]
+                  for f in range(F)
+                  for i in range(max(0, -(-(p + R - D * (M - 1)) // S)), min(A - 1, (p + R) // S) + 1)
+                  for j in range(max(0, -(-(q + R2 - D2 * (N - 1)) // S2)), min(B - 1, (q + R2) // S2) + 1)
+                  if (p + R - S * i) % D == 0
+                  if (q + R2 - S2 * j) % D2 == 0)
+              for q in range(W)]
+             for p in range(H)]
+            for k in range(C * G)]
