@@ -64,9 +64,9 @@ def stack_one(x: Image, K: Image) -> Matrix:
 @implements("stack.many")
 def stack_many(x: Image, filters: Filters) -> Image:
     """stack.many   y(i, j, d) = (x ∗ K_d)(i, j):   D filters, an output of (n + 1 − m) × (n + 1 − m) × D"""
-    channels = [stack_one(x, K) for K in filters]
-    return [[[channel[i][j] for channel in channels] for j in range(len(channels[0][0]))]
-            for i in range(len(channels[0]))]
+    y = [stack_one(x, K) for K in filters]
+    D, H, W = sizes(y, 3, "output y")
+    return [[[y[d][i][j] for d in range(D)] for j in range(W)] for i in range(H)]
 
 
 @implements("conv2d.layer")
