@@ -131,6 +131,7 @@ def backward(grad: Tensor, saved: Tensor, act: str, form: str, p: float) -> Tens
 def _unary(name: str, functions: dict[str, Any], act: str, z: Tensor, **parameter: float) -> Tensor:
     p = checks.activation(name, act, **parameter)
     checks.floating(name, z=z)
+    checks.kernel_dtype(name, z)
     return pointwise.unary(functions[act], z, p)
 
 

@@ -32,11 +32,11 @@ def expm1(x):
     """eˣ − 1 for x ≤ 88. Where u rounds to 1 the answer is x; where u − 1 rounds to −1, −1."""
     u = exp(x)
     v = u - 1.0
-    return tl.where(u == 1.0, x, tl.where(v == -1.0, v, v * x / tl.log(u)))
+    return tl.where(u == 1.0, x, tl.where(v == -1.0, v, v * (x / tl.log(u))))
 
 
 @triton.jit
 def log1p(x):
     """log(1 + x) for x ≥ 0. Where 1 + x rounds to 1 the answer is x."""
     u = 1.0 + x
-    return tl.where(u == 1.0, x, tl.log(u) * x / (u - 1.0))
+    return tl.where(u == 1.0, x, tl.log(u) * (x / (u - 1.0)))
