@@ -49,6 +49,8 @@ def python(node: ast.expr) -> str:
             return ast.unparse(node)
         case ast.UnaryOp(op=ast.USub(), operand=operand):
             return f"(-{python(operand)})"
+        case ast.UnaryOp(op=ast.UAdd(), operand=operand):
+            return python(operand)
         case ast.BinOp(left=left, op=op, right=right) if type(op) in BINARY:
             return f"({python(left)} {BINARY[type(op)]} {python(right)})"
         case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in COMPARE:
@@ -80,7 +82,7 @@ def _python_call(name: str, args: list[ast.expr]) -> str:
 
 
 def _python_loops(args: list[ast.expr]) -> str:
-    return "".join(f" for {v} in range({python(first)}, {python(last)} + 1)" for v, first, last in limits(args))
+    return "".join(f" for {v} in range({python(low)}, {python(high)} + 1)" for v, low, high in limits(args))
 
 
 def limits(args: list[ast.expr]) -> Iterator[tuple[str, ast.expr, ast.expr]]:
@@ -112,7 +114,10 @@ def _python_cases(pairs: list[tuple[ast.expr, ast.expr]]) -> str:
 
 def _largest(pairs: Iterator[tuple[Any, Any]]) -> Any:
     """The second of the pair whose first is largest: the first of equals, or the last NaN."""
-    best, label = next(pairs)
+    first = next(pairs, None)
+    if first is None:
+        raise ValueError("an empty range has no largest entry")
+    best, label = first
     for value, other in pairs:
         label = scalar.where(value != value, other, scalar.where(value > best, other, label))
         best = scalar.where(value != value, value, scalar.where(value > best, value, best))
@@ -150,8 +155,13 @@ def compiled_tree(tree: ast.expr, arguments: tuple[str, ...]) -> Callable[..., A
 
 
 def function(equation: Equation, which: str = "value") -> Callable[..., Any]:
-    """A scalar record as a Python function; the arguments are `symbols`, in order."""
+    """A scalar record as a Python function; the arguments are `symbols`, in order.
+
+    A record without a stable form is careful as printed: its value takes that place.
+    """
     form = getattr(equation, which, None) if which in ("value", "stable", "stable_prime") else None
+    if form is None and which == "stable":
+        form = equation.value
     if form is None:
         raise FormError(f"{equation.id} has no machine form {which!r}")
     if equation.arrays:
