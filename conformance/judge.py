@@ -205,8 +205,9 @@ def compare(name: str, actual: Array, one: Truth, limit: Bound, case: Case) -> W
     if fraction.size == 0:
         return Worst(name, (), 0.0, 0.0, 0.0, 0.0, 0.0)
     index = tuple(int(i) for i in np.unravel_index(int(np.argmax(fraction)), fraction.shape))
-    return Worst(name, index, float(one.value[index]), float(actual[index]), float(np.abs(actual - one.value)[index]),
-                 float(total[index]), float(fraction[index]), limit.terms(index))
+    return Worst(name, index, float(one.value[index]), float(actual[index]),
+                 abs(float(actual[index]) - float(one.value[index])), float(total[index]), float(fraction[index]),
+                 limit.terms(index))
 
 
 def _shape_and_dtype(name: str, value: Any, shape: tuple[int, ...], case: Case) -> None:

@@ -18,7 +18,7 @@ from attrs import frozen
 from .numbers import multiprecision  # noqa: F401  (registers mpf with the scalar functions)
 from .numbers.bounded import FLOAT64, Bounded
 from .numbers.lanes import Array, exact, lanes_of
-from .operations import OPERATIONS, evaluate, literal
+from .operations import evaluate, literal
 
 CERTAIN = Fraction(1, 64)          # ρ may be this share of the bound before more digits are asked for
 
@@ -48,7 +48,8 @@ def _fraction(value: Any) -> Any:
 
 def _float(value: Any) -> Array:
     values = np.asarray(value, dtype=object)
-    return np.asarray(np.frompyfunc(float, 1, 1)(values), dtype=np.float64).reshape(values.shape)
+    with np.errstate(invalid="ignore"):             # a NaN lane
+        return np.asarray(np.frompyfunc(float, 1, 1)(values), dtype=np.float64).reshape(values.shape)
 
 
 def truth(op: str, arguments: Mapping[str, Any], bounds: Mapping[str, Array] | None = None) -> dict[str, Truth]:
@@ -102,7 +103,3 @@ def printed(op: str, arguments: Mapping[str, Any], output: str, index: tuple[int
         except (ZeroDivisionError, ValueError, OverflowError) as error:
             return f"no value as printed ({error})"
         return str(mpmath.nstr(mpmath.mpf(values[index]), 25))
-
-
-def known(op: str) -> bool:
-    return op in OPERATIONS

@@ -58,6 +58,8 @@ class Bounded:
     @property
     def error(self) -> Array:
         """The bound on |computed − v|."""
+        if self.n == 0:
+            return np.asarray(self.e)
         gamma = self.n * self.ar.u / (1 - self.n * self.ar.u)
         return np.asarray(self.e * (1 + gamma) + gamma * self.mag)
 

@@ -1,0 +1,184 @@
+"""Wrong Triton kernels: ours, with one line edited, run through the simulator like any backend.
+
+Each edit must match its kernel's source exactly once, so an edit whose anchor has gone is noticed and not counted.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import tempfile
+from pathlib import Path
+from types import ModuleType
+from attrs import field, frozen
+
+from ... import triton_kernels
+from ..backend import Backend
+from ..judge import FAIL, Verdict, judge
+from .planted import ordered
+
+
+@frozen
+class Edit:
+    """Replace `old` by `new` in a kernel's module, and judge this op. `rational`: exact data alone must show it."""
+
+    module: str
+    op: str
+    name: str
+    old: str
+    new: str
+    rational: bool = True
+    size: str = field(default="", kw_only=True)          # a word of the case to start with, where one shows it best
+
+    def __str__(self) -> str:
+        return f"{self.op}: {self.name}"
+
+
+def source(module: str) -> str:
+    return Path(str(triton_kernels.__file__)).with_name(f"{module}.py").read_text()
+
+
+def edited(edit: Edit) -> ModuleType:
+    """The kernel's module with the edit, under a name of its own in the same package."""
+    text = source(edit.module)
+    if text.count(edit.old) != 1:
+        raise ValueError(f"{edit}: {edit.old!r} stands {text.count(edit.old)} times in {edit.module}.py, not once")
+    folder = Path(tempfile.mkdtemp(prefix="chainrule-edited-"))
+    place = folder / f"{edit.module}.py"
+    place.write_text(text.replace(edit.old, edit.new))
+    name = f"{triton_kernels.__name__}.edited_{folder.name.rpartition('-')[2]}"
+    spec = importlib.util.spec_from_file_location(name, place)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def backend_with(edit: Edit) -> Backend:
+    backend = Backend("edited", device="cuda", kernels=True)
+    backend.op(edit.op)(edited(edit).OPS[edit.op])
+    return backend
+
+
+def hunt(edit: Edit, tiers: tuple[str, ...] = ("T0", "T1", "T3")) -> Verdict | None:
+    """The verdict that catches the edited kernel, or None."""
+    backend = backend_with(edit)
+    chosen = ordered(edit.op, tiers, ("fp32", "fp16"))
+    by_tier = sorted(chosen, key=lambda case: (case.tier, edit.size not in case.id))
+    for case in by_tier:
+        verdict = judge(case, backend, "simulated")
+        if verdict.state == FAIL:
+            return verdict
+    return None
+
+
+_LAYER, _CHAIN, _AVERAGE = "net.layer.affine", "bp.delta.chain", "alg.average"
+_LOOP = "    for start in range(0, K, BK):\n        inside = k < K - start"
+_SOFTMAX = "loss.softmax"
+
+EDITS = (
+    Edit("linear", _LAYER, "last K block dropped", _LOOP, _LOOP.replace("0, K, BK", "0, K // BK * BK, BK")),
+    Edit("linear", _CHAIN, "last K block dropped", _LOOP, _LOOP.replace("0, K, BK", "0, K // BK * BK, BK")),
+    Edit("linear", _AVERAGE, "last K block dropped", _LOOP, _LOOP.replace("0, K, BK", "0, K // BK * BK, BK")),
+    Edit("linear", _LAYER, "K mask missing on x", "mask=(rm < M)[:, None] & inside[None, :]", "mask=(rm < M)[:, None]"),
+    Edit("linear", _LAYER, "row mask missing on x", "mask=(rm < M)[:, None] & inside[None, :]", "mask=inside[None, :]"),
+    Edit("linear", _LAYER, "fill of masked lanes missing",
+         "tile_b = tl.load(to_b, mask=inside[:, None] & (rn < N)[None, :], other=0.0)",
+         "tile_b = tl.load(to_b, mask=inside[:, None] & (rn < N)[None, :])"),
+    Edit("linear", _LAYER, "pointer of x not advanced", "        to_a += step_a\n", ""),
+    Edit("linear", _LAYER, "accumulator overwritten",
+         "total = tl.dot(tile_a, tile_b, total, input_precision=PRECISION)",
+         "total = tl.dot(tile_a, tile_b, input_precision=PRECISION)"),
+    Edit("linear", _LAYER, "tf32 for ieee", "total, input_precision=PRECISION)", 'total, input_precision="tf32")'),
+    Edit("linear", _LAYER, "fp16 accumulator",
+         "total = tl.dot(tile_a, tile_b, total, input_precision=PRECISION)",
+         "total = tl.dot(tile_a, tile_b, total, input_precision=PRECISION).to(tl.float16).to(tl.float32)"),
+    Edit("linear", _LAYER, "Θ transposed", "M, N, K, x_m, x_k, w_k, w_n, BM, BN", "M, N, K, x_m, x_k, w_n, w_k, BM, BN"),
+    Edit("linear", _LAYER, "last column unwritten",
+         "    inside = (rm < M)[:, None] & (rn < N)[None, :]\n    if KEEP_Z:",
+         "    inside = (rm < M)[:, None] & (rn < N - 1)[None, :]\n    if KEEP_Z:"),
+    Edit("linear", _LAYER, "column mask missing on the result",
+         "    inside = (rm < M)[:, None] & (rn < N)[None, :]\n    if KEEP_Z:",
+         "    inside = (rm < M)[:, None] & (rn < N + BN)[None, :]\n    if KEEP_Z:"),
+    Edit("linear", _LAYER, "bias missing", "        z += tl.load(bias", "        unused = tl.load(bias"),
+    Edit("linear", _LAYER, "the input x overwritten", "    tl.store(out + at, G(z",
+         "    tl.store(x + rm.to(tl.int64)[:, None] * x_m + tl.zeros_like(rn)[None, :],"
+         " tl.zeros_like(z).to(x.dtype.element_ty), mask=inside & (rn == 0)[None, :])\n    tl.store(out + at, G(z"),
+    Edit("linear", _LAYER, "tiles visited in the wrong group", "return group * GROUP + inside % height, inside // height",
+         "return group * GROUP + inside % GROUP, inside // GROUP", size="64x129x66"),
+    Edit("linear", _LAYER, "every tile is the first", "    tm, tn = tile_of(tl.program_id(0), M, N, BM, BN)\n"
+         "    rm, rn = tm * BM + tl.arange(0, BM), tn * BN + tl.arange(0, BN)\n    z = product",
+         "    tm, tn = tile_of(tl.program_id(0) * 0, M, N, BM, BN)\n"
+         "    rm, rn = tm * BM + tl.arange(0, BM), tn * BN + tl.arange(0, BN)\n    z = product", size="64x129x66"),
+    Edit("linear", _CHAIN, "g′ missing", "d = chained * G(s, tl.cast(p, tl.float32))", "d = chained"),
+    Edit("linear", _CHAIN, "saved value for g′", "d = chained * G(s, tl.cast(p, tl.float32))", "d = chained * s"),
+    Edit("linear", _CHAIN, "g′ of the wrong row", "rm.to(tl.int64)[:, None] * s_m + rn.to(tl.int64)[None, :] * s_n",
+         "(rm ^ 1).to(tl.int64)[:, None] * s_m + rn.to(tl.int64)[None, :] * s_n"),
+    Edit("linear", _CHAIN, "db of the first row block only", "tl.store(partial + tm.to(tl.int64) * N + rn,",
+         "tl.store(partial + tm.to(tl.int64) * N + rn, (tm == 0).to(tl.float32) *", size="64x129x66"),
+    Edit("linear", _CHAIN, "partial sums in one row: a race", "tl.store(partial + tm.to(tl.int64) * N + rn,",
+         "tl.store(partial + rn,", size="64x129x66"),
+    Edit("linear", "bp.delta.rec", "sign flipped", "d = chained * G(s, tl.cast(p, tl.float32))",
+         "d = -chained * G(s, tl.cast(p, tl.float32))"),
+    Edit("linear", "bp.delta.rec", "saved a for a(1 − a)", "d = chained * G(s, tl.cast(p, tl.float32))", "d = chained * s"),
+    Edit("linear", _AVERAGE, "1/n missing", "    value = divided(total, n)\n", "    value = total\n"),
+    Edit("linear", _AVERAGE, "n − 1 for n", "    n, lam = tl.cast(n, tl.float32), tl.cast(lam, tl.float32)",
+         "    n, lam = tl.cast(n, tl.float32) - 1.0, tl.cast(lam, tl.float32)"),
+    Edit("linear", _AVERAGE, "2λ for λ", "return mean + lam * w", "return mean + 2.0 * lam * w"),
+    Edit("linear", _AVERAGE, "λ missing", "return mean + lam * w", "return mean"),
+    Edit("linear", _AVERAGE, "intercept regularised", "divided(summed, n).to(Db", "(divided(summed, n) + lam).to(Db"),
+    Edit("linear", _AVERAGE, "intercepts not averaged", "divided(summed, n).to(Db", "summed.to(Db"),
+    Edit("linear", _AVERAGE, "Θ transposed", "rm.to(tl.int64)[:, None] * w_m + rn.to(tl.int64)[None, :] * w_n",
+         "rm.to(tl.int64)[:, None] * w_n + rn.to(tl.int64)[None, :] * w_m"),
+    Edit("linear", _AVERAGE, "intercepts written by every column", "if INTERCEPTS and tn == 0:\n", "if INTERCEPTS and tn >= 0:\n",
+         rational=False, size="64x129x66"),
+    Edit("update", "opt.sgd", "ascent", "return theta - eta * D", "return theta + eta * D"),
+    Edit("update", "opt.sgd", "η missing", "return theta - eta * D", "return theta - D"),
+    Edit("losses", "loss.square", "δ without the 2", "return 2.0 * (yhat - y)", "return yhat - y"),
+    Edit("losses", "loss.square", "sign of δ", "return 2.0 * (yhat - y)", "return 2.0 * (y - yhat)"),
+    Edit("losses", "loss.xent.logits", "δ = y − a for a − y", "return tl.where(z >= 0, (1.0 - y) - s, s - y)",
+         "return -tl.where(z >= 0, (1.0 - y) - s, s - y)", False),
+    Edit("losses", "loss.xent.logits", "|z| missing", "log1p(exp(-tl.abs(z)))\n", "log1p(exp(-z))\n", False),
+    Edit("losses", _SOFTMAX, "largest logit not subtracted", "e = tl.where(inside, exp(x - largest[:, None]), 0.0)",
+         "e = tl.where(inside, exp(x), 0.0)", False),
+    Edit("losses", _SOFTMAX, "class off by one", "hit = k[None, :] == target[:, None]",
+         "hit = k[None, :] == target[:, None] + 1", False),
+    Edit("losses", _SOFTMAX, "lanes beyond K counted", "e = tl.where(inside, exp(x - largest[:, None]), 0.0)",
+         "e = exp(tl.where(inside, x, largest[:, None]) - largest[:, None])", False),
+    Edit("losses", _SOFTMAX, "offset of a row in classes of the tile", "at_delta = r.to(tl.int64)[:, None] * K + k",
+         "at_delta = r.to(tl.int64)[:, None] * CLASSES + k", False),
+    Edit("conv1d", "conv1d.valid", "filter flipped",
+         "        f = tl.load(filter + j * f_0,", "        f = tl.load(filter + (taps - 1 - j) * f_0,"),
+    Edit("conv1d", "conv1d.valid", "window off by one", "t = i[:, None] + SIGN * j[None, :] + shift",
+         "t = i[:, None] + SIGN * j[None, :] + shift + 1"),
+    Edit("conv1d", "conv1d.valid", "last tap dropped", "(j < taps)[None, :] & (t >= 0)", "(j < taps - 1)[None, :] & (t >= 0)"),
+    Edit("conv1d", "conv1d.valid.grad_x", "no bounds of the signal", "(j < taps)[None, :] & (t >= 0) & (t < length)",
+         "(j < taps)[None, :]"),
+    Edit("conv1d", "conv1d.valid.grad_x", "filter not flipped", "correlate(\"conv1d.valid.grad_x\", theta, d, outputs, -1, 0)",
+         "correlate(\"conv1d.valid.grad_x\", theta.flip(0), d, outputs, -1, 0)"),
+    Edit("conv1d", "conv1d.centred", "padding on the right only",
+         "return correlate(\"conv1d.centred\", theta, a, a.shape[0], 1, -h)",
+         "return correlate(\"conv1d.centred\", theta, a, a.shape[0], 1, 0)"),
+    Edit("conv1d", "conv1d.centred.grad_a", "shifted the wrong way", "d, d.shape[0], -1, h)", "d, d.shape[0], -1, -h)"),
+    Edit("conv2d", "conv2d.valid", "filter transposed", "filter + m * f_0 + n * f_1", "filter + n * f_0 + m * f_1"),
+    Edit("conv2d", "conv2d.valid", "filter flipped", "filter + m * f_0 + n * f_1,", "filter + (taps - 1 - t) * f_1,"),
+    Edit("conv2d", "conv2d.valid", "image read with its axes swapped", "image + u * i_0 + v * i_1", "image + u * i_1 + v * i_0"),
+    Edit("conv2d", "conv2d.valid", "rows and columns of the output swapped", "i, j = p // columns, p % columns",
+         "j, i = p // columns, p % columns"),
+    Edit("conv2d", "conv2d.valid.grad_I", "not transposed: the forward sum again", "checks.conv2d_valid_grad_I(d, K), -1)",
+         "checks.conv2d_valid_grad_I(d, K), 1)"),
+    Edit("conv2d", "conv2d.valid.grad_K", "no mask on the taps", "mask=t < taps, other=0.0", "mask=t >= 0, other=0.0"),
+    Edit("act", "act.sigmoid", "no absolute value: overflows",
+         "    e = exp(-tl.abs(z))\n    return tl.where(z >= 0, 1.0, e) / (1.0 + e)",
+         "    e = exp(-z)\n    return 1.0 / (1.0 + e) + 0.0 * e", False),
+    Edit("act", "act.tanh", "expm1 as exp − 1: cancels near 0", "t = expm1(-2.0 * tl.abs(z))",
+         "t = exp(-2.0 * tl.abs(z)) - 1.0", False),
+    Edit("act", "act.elu", "expm1 as exp − 1: cancels near 0", "p * expm1(tl.where(z >= 0, 0.0, z))",
+         "p * (exp(tl.where(z >= 0, 0.0, z)) - 1.0)", False),
+    Edit("act", "act.elu.prime", "the discarded branch overflows", "return tl.where(z >= 0, 1.0, p * exp(tl.where(z >= 0, 0.0, z)))",
+         "return (z >= 0).to(tl.float32) + (z < 0).to(tl.float32) * p * tl.exp(z)", False),
+    Edit("act", "act.relu", "drops NaN", "return tl.where(z <= 0, 0.0, z)", "return tl.maximum(z, 0.0)", False),
+    Edit("act", "act.leaky", "slope squared", "return tl.where(z > 0, z, p * z)", "return tl.where(z > 0, z, p * p * z)", False),
+)
