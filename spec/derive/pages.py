@@ -111,24 +111,31 @@ def formula(left: str, right: str, over: str, indent: int) -> str:
 
 
 def fold(text: str, start: int, hang: int) -> str:
-    """Break a formula at spaces outside all brackets; the first line begins in column `start`, others at `hang`."""
-    words, depth, word = [], 0, ""
-    for letter in text:
-        depth += (letter in "({[⌈⌊") - (letter in ")}]⌉⌋")
-        if letter == " " and depth == 0:
-            words.append(word)
-            word = ""
-        else:
-            word += letter
-    words.append(word)
+    """Break a formula at spaces outside brackets; the first line begins in column `start`, others at `hang`."""
     lines, row, used = [], "", start
-    for word in words:
-        if row.strip() and used + len(row) + 1 + len(word) > WIDTH:
+    for word in _words(text, WIDTH - hang):
+        if row and used + len(row) + 1 + len(word) > WIDTH:
             lines.append(row)
             row, used = " " * hang + word, 0
         else:
             row = f"{row} {word}" if row else word
     return "\n".join([*lines, row])
+
+
+def _words(text: str, width: int, level: int = 0) -> list[str]:
+    """Pieces between spaces outside brackets; one that is too long is opened up in turn."""
+    words, depth, word = [], 0, ""
+    for letter in text:
+        depth += (letter in "({[⌈⌊") - (letter in ")}]⌉⌋")
+        if letter == " " and depth <= level:
+            words.append(word)
+            word = ""
+        else:
+            word += letter
+    words.append(word)
+    if max(map(len, words)) <= width or level == 2:
+        return words
+    return _words(text, width, level + 1)
 
 
 def target(derivation: Derivation, write: Plain) -> str:

@@ -16,7 +16,7 @@ from ..steps import Derivation, Output
 from .register import derives
 
 x, w, b, d, y, index = arrays("x w b d y index")
-i, j, m, n, c, f, g, p, q, k, u, v = indices("i j m n c f g p q k u v")
+i, j, m, n, c, f, g, p, q, k, u = indices("i j m n c f g p q k u")
 H, W, M, N, A, B, C, F, G = sizes("H W M N A B C F G")
 S, D, S2, D2 = sizes("S D S2 D2")
 R, R2 = sp.symbols("R R2", integer=True, nonnegative=True)
@@ -36,6 +36,7 @@ VALUES = {
 RELATIONS = (
     "A = ⌊(H + 2R − D(M − 1) − 1)/S⌋ + 1 output rows and B columns likewise; stride S, padding R, dilation D for "
     "rows, S′, R′, D′ for columns; G groups, each with C channels and F filters")
+WINDOWS = ("A × B windows of M × N entries; stride S, padding R, dilation D for rows, S′, R′, D′ for columns")
 ROW, COLUMN = S * i + D * m - R, S2 * j + D2 * n - R2
 
 
@@ -127,24 +128,27 @@ def _any_place(field: Field, sizes: dict[Expr, int]) -> int:
 
 @derives("pool.max.grad_x")
 def pool_max(id: str) -> Derivation:
-    chosen = Same(W * u + v, index[i, j])
+    inside = Within(ROW, 0, H - 1) * Within(COLUMN, 0, W - 1)
+    term = x[ROW, COLUMN] * inside * Same(W * ROW + COLUMN, index[i, j])
     E = Derivation(
         id=id, title="The gradient of max pooling: each window hands its delta to the entry that was its maximum.",
-        output=Output(entry=y[i, j], means=sp.Sum(x[u, v] * chosen, (v, 0, W - 1), (u, 0, H - 1)),
+        output=Output(entry=y[i, j], means=sp.Sum(term, (n, 0, N - 1), (m, 0, M - 1)),
                       over=((i, 0, A - 1), (j, 0, B - 1)), delta=d[i, j]),
-        wrt=x[p, q], over=((p, 0, H - 1), (q, 0, W - 1)),
+        wrt=x[p, q], over=((p, 0, H - 1), (q, 0, W - 1)), relations=WINDOWS, helpers=PAIR,
         shapes={x: ((0, H - 1), (0, W - 1)), index: ((0, A - 1), (0, B - 1)), d: ((0, A - 1), (0, B - 1))},
-        python=("d", "index", "H", "W"), lengths={A: "len(d)", B: "len(d[0])", H: "H", W: "W"}, values=VALUES,
-        draws={index: _any_place}, trials=tuple({H: a, W: e, A: r, B: s}
-                                                for a in (1, 3) for e in (2, 4) for r in (1, 2) for s in (1, 3)),
-        order=("d",),
-        assumes=("index_{i,j} = W u + v is the place of window (i, j)'s maximum, the first in row-major order on a "
-                 "tie; it does not move while x changes a little",),
-        remarks=("Whatever the windows' size, stride, padding and dilation: they are in the index alone.",),
+        python=("d", "index", "H", "W", "k", "stride", "padding", "dilation"),
+        lengths={M: "pair(k)[0]", N: "pair(k)[1]", S: "pair(k if stride is None else stride)[0]",
+                 S2: "pair(k if stride is None else stride)[1]", R: GEOMETRY[R], R2: GEOMETRY[R2],
+                 D: GEOMETRY[D], D2: GEOMETRY[D2], A: "len(d)", B: "len(d[0])"},
+        values={**VALUES, "k": sp.Tuple(M, N)}, defaults={**DEFAULTS, "k": "2", "stride": "None"},
+        draws={index: _any_place}, trials=TRIALS, order=("d",),
+        assumes=("index_{i,j} = W u + v is where window (i, j) has its maximum x_{u,v}: the first in row-major "
+                 "order on a tie; it does not move while x changes a little",),
     )
     E.chain()
     E.linearity()
-    E.collapse(u, why="only u = p survives")
-    E.collapse(v, why="only v = q survives")
-    E.holds(why="0 ≤ p ≤ H − 1, 0 ≤ q ≤ W − 1")
+    E.collapse(m, why="only m = (p + R − S i)/D survives, where it is a row of the window")
+    E.collapse(n, why="only n = (q + R′ − S′ j)/D′ survives, where it is a column of the window")
+    E.holds(why="the entry exists: 0 ≤ p ≤ H − 1, 0 ≤ q ≤ W − 1")
+    E.absorb(i, j, why="the windows that (p, q) lies in")
     return E
