@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
 
@@ -82,8 +83,10 @@ def _formula_problems(deck: Mapping[str, list[int]],
         if len(claimants) > 1:
             yield f"line {lines[0]}: {' and '.join(id for id, _ in claimants)} both claim {latex}"
         for id, own in claimants:
-            if sorted(own) != lines:
-                yield f"{id}: {latex} stands on lines {sorted({*lines} ^ {*own})} on one side only"
+            if more := sorted((Counter(lines) - Counter(own)).elements()):
+                yield f"{id}: {latex} stands on lines {more} too"
+            if fewer := sorted((Counter(own) - Counter(lines)).elements()):
+                yield f"{id}: {latex} does not stand on lines {fewer}"
     for latex, claimants in claimed.items():
         if latex not in deck:
             yield f"{claimants[0][0]}: the deck does not print {latex}"
