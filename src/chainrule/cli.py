@@ -5,13 +5,17 @@ Exit codes: 0 pass · 1 a check failed · 2 bad usage · 3 nothing was checked.
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-app = typer.Typer(no_args_is_help=True, invoke_without_command=False, add_completion=False, pretty_exceptions_enable=False,
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   help="A lecture deck on neural networks and backpropagation, made executable.")
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
@@ -35,7 +39,7 @@ def refuse(command: str, why: object) -> NoReturn:
 
 @app.command()
 def conform(
-    backend: Annotated[str | None, typer.Argument(help="triton (the default), torch, or your own module:attribute")] = None,
+    backend: Annotated[str | None, typer.Argument(help="triton (the default), torch, or module:attribute")] = None,
     op: Annotated[list[str] | None, typer.Option(help="judge one function: ID=module:function (repeatable)")] = None,
     dtype: Annotated[str, typer.Option(help="comma-separated: fp32,fp16,bf16")] = "",
     quick: Annotated[bool, typer.Option("--quick", help="one case per op, tier and dtype")] = False,
@@ -43,9 +47,9 @@ def conform(
     keyword: Annotated[str, typer.Option("-k", help="only cases whose id matches, as in pytest -k")] = "",
     first: Annotated[bool, typer.Option("-x", help="stop at the first failure")] = False,
     workers: Annotated[int, typer.Option("-n", help="judge in this many processes")] = 0,
-    simulate: Annotated[bool, typer.Option("--simulate/--native", help="where kernels run; without either, on the "
-                                           "GPU if there is one, else in the simulator")] = None,  # type: ignore[assignment]
-    json: Annotated[Path | None, typer.Option(help="the result file", show_default="build/conformance/results.jsonl")] = None,
+    simulate: Annotated[bool | None, typer.Option("--simulate/--native", help="where kernels run; without either, "
+                                                  "on the GPU if there is one, else in the simulator")] = None,
+    json: Annotated[Path | None, typer.Option(help="result file [build/conformance/results.jsonl]")] = None,
     list_: Annotated[bool, typer.Option("--list", help="show the ops (with -k: the cases) and stop")] = False,
 ) -> None:
     """Judge kernels against the reference."""
@@ -67,6 +71,86 @@ def conform(
     except BackendError as why:
         refuse("conform", why)
     raise typer.Exit(status)
+
+
+@app.command()
+def derive(
+    ids: Annotated[list[str] | None, typer.Argument(help="which derivations; all of them without one")] = None,
+    check: Annotated[bool, typer.Option("--check", help="make them again and compare with the files")] = False,
+    out: Annotated[Path | None, typer.Option(help="write into this folder instead of spec/derived")] = None,
+) -> None:
+    """Regenerate the symbolic derivations, or check that they still hold."""
+    from .spec.derive import command
+
+    chosen = tuple(ids) if ids else None
+    with progress_bar("deriving") as advance:
+        try:
+            report = command.check(chosen, out, advance) if check else command.derive(chosen, out, advance)
+        except command.UnknownDerivation as why:
+            refuse("derive", why)
+    console.print(report.text(), markup=False, soft_wrap=True)
+    raise typer.Exit(report.status)
+
+
+@contextmanager
+def progress_bar(what: str) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar on a terminal, nothing elsewhere; yields `advance(name, done, all)`."""
+    bar = Progress(TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"),
+                   console=errors, transient=True, disable=not errors.is_terminal)
+    task = bar.add_task("", total=None)
+    with bar:
+        yield lambda name, done, total: bar.update(task, completed=done, total=total, description=name)
+
+
+@app.command()
+def show(
+    id: Annotated[str | None, typer.Argument(help="an id such as bp.delta.rec")] = None,
+    readings: Annotated[bool, typer.Option("--readings", help="every formula that can be read in two ways")] = False,
+) -> None:
+    """Show everything about one equation: print, readings, derivation, reference, kernel, traps, numbers."""
+    from . import spec
+    from .spec import show as pages
+
+    if readings or id is None:
+        if not readings:
+            refuse("show", "name an id, such as bp.delta.rec, or give --readings")
+        console.print(pages.readings())
+        return
+    try:
+        console.print(pages.page(id, reference=reference_source(id), kernel=kernel_source(id)))
+    except spec.UnknownId as why:
+        refuse("show", why.args[0])
+
+
+def reference_source(id: str) -> str | None:
+    """The Python of the reference function with this id."""
+    from . import reference
+
+    function = reference.FUNCTIONS.get(id)
+    return inspect.getsource(function) if function is not None else None
+
+
+def kernel_source(id: str) -> str | None:
+    """Which kernel file speaks of this id, and the line of its docstring that does."""
+    from importlib.resources import files
+
+    for file in sorted(files("chainrule.triton_kernels").iterdir(), key=lambda f: f.name):
+        if file.name.endswith(".py") and "@triton.jit" in (text := file.read_text(encoding="utf-8")):
+            for line in text.partition('"""')[2].partition('"""')[0].splitlines():
+                if id in line.split():
+                    return f"triton_kernels/{file.name}: {line.strip()}"
+    return None
+
+
+@app.command()
+def doctor(
+    quick: Annotated[bool, typer.Option("--quick", help="leave out the simulator's feature table")] = False,
+) -> None:
+    """Say what is installed, where kernels would run, and whether this Triton is accepted."""
+    from .conformance.doctor import lines
+
+    for subject, finding in lines(simulator=not quick):
+        console.print(f"{subject:10} {finding}", markup=False, soft_wrap=True)
 
 
 def main() -> None:
