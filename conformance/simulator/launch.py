@@ -135,11 +135,15 @@ def _tensors_in(name: str, value: Any) -> Iterator[tuple[str, torch.Tensor]]:
 def _typed(parameter: Any, value: Any, memory: Memory) -> Any:
     if parameter.is_constexpr:
         return value.value if isinstance(value, tl.constexpr) else value
+    if parameter.do_not_specialize and type(value) is int:
+        return interpreter._implicit_cvt(value)
     return convert(value, memory, parameter.annotation_type)
 
 
 def convert(value: Any, memory: Memory, annotated: str = "") -> Any:
     """A launch argument as the value that the kernel sees, typed as the compiler types it."""
+    if type(value) is int and value == 1 and not annotated:
+        return 1                               # Triton compiles a 1 in: no tensor, so `n.to(tl.int64)` is an error
     if isinstance(value, bool | int | float):
         name = annotated or {bool: "u1", float: "fp32"}.get(type(value))
         return scalar(value, tl.str_to_ty(name, None)) if name else interpreter._implicit_cvt(value)

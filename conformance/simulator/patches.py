@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 import triton.language as tl
+from triton.language.semantic import TritonSemantic
 from triton.runtime import interpreter
 from triton.runtime.autotuner import Autotuner
 from triton.runtime.jit import JITFunction
 
-from . import arithmetic, launch, libdevice, pointers, reductions, sharing
+from . import arithmetic, launch, libdevice, pointers, reductions, shortcuts
 from .values import numpy_type
 
 BUILDER = {
@@ -72,14 +73,21 @@ def patched() -> Iterator[None]:
         set_(builder, "create_atomic_rmw", pointers.atomic_update(rmw))
         set_(builder, "create_atomic_cas", pointers.atomic_exchange_if(cas))
         set_(interpreter.TensorDescHandle, "materialize_pointers", pointers.descriptor_pointers)
-        set_(interpreter.interpreter_builder, "options",
-             interpreter.InterpreterOptions(debug=True, sanitize_overflow=False))   # watched in `arithmetic`
+        machine = interpreter.interpreter_builder
+        for attribute in ("grid_dim", "grid_idx"):
+            set_(machine, attribute, getattr(machine, attribute, None))
+        set_(machine, "options", interpreter.InterpreterOptions(debug=True, sanitize_overflow=False))
+        set_(machine, "codegen_fns", {**machine.codegen_fns, "min_dot_size": _least_dot()})
         for module in (tl, tl.core):
             set_(module, "reduce", reductions.reduce)
             set_(module, "associative_scan", reductions.scan)
         set_(tl.tensor, "__index__", lambda self: int(self.handle.data.item()))
-        set_(tl.block_type, "__init__", sharing.shared_block_type(tl.block_type.__init__))
-        set_(tl.tensor, "__init__", sharing.shared_tensor(tl.tensor.__init__))
+        set_(tl.block_type, "__init__", shortcuts.shared_block_type(tl.block_type.__init__))
+        set_(tl.tensor, "__init__", shortcuts.shared_tensor(tl.tensor.__init__))
+        set_(TritonSemantic, "binary_op_type_checking_impl",
+             shortcuts.quick_operands(TritonSemantic.binary_op_type_checking_impl))
+        set_(TritonSemantic, "broadcast_impl_value",
+             shortcuts.quick_broadcast(TritonSemantic.broadcast_impl_value))
         _device_library(scope)
         set_(JITFunction, "run", launch.run)
         set_(JITFunction, "__call__", launch.call)
@@ -88,6 +96,14 @@ def patched() -> Iterator[None]:
     finally:
         scope.restore()
         language.restore()
+
+
+def _least_dot() -> Any:
+    """The least tl.dot that the CUDA compiler takes; the interpreter takes any."""
+    from triton.backends.compiler import GPUTarget
+    from triton.backends.nvidia.compiler import min_dot_size
+
+    return min_dot_size(GPUTarget("cuda", 90, 32))
 
 
 def _device_library(scope: Any) -> None:

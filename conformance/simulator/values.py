@@ -90,11 +90,13 @@ def bf16_towards_zero(x: Array) -> Array:
 
 
 def tf32(x: Array) -> Array:
-    """float32 rounded to the ten mantissa bits that a tensor core multiplies in its tf32 mode."""
+    """float32 with the ten mantissa bits that a tensor core multiplies in its tf32 mode.
+
+    The other thirteen are cut off: Triton hands over the operands as they are, with no instruction that rounds.
+    """
     bits = np.ascontiguousarray(x, np.float32).view(np.uint32)
-    rounded = (bits + ((bits >> np.uint32(13)) & np.uint32(1)) + np.uint32(0xFFF)) & np.uint32(0xFFFFE000)
     special = (bits & np.uint32(0x7F800000)) == np.uint32(0x7F800000)
-    return np.where(special, bits, rounded).view(np.float32)
+    return np.where(special, bits, bits & np.uint32(0xFFFFE000)).view(np.float32)
 
 
 def undefined(dtype: np.dtype[Any]) -> Any:

@@ -9,6 +9,7 @@ import triton.language as tl
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 from triton.language.extra import libdevice
+from triton.language.semantic import TritonSemantic
 from triton.runtime import interpreter
 from triton.runtime.autotuner import Autotuner
 from triton.runtime.jit import JITFunction
@@ -82,9 +83,10 @@ def test_compiling_ahead_of_time_is_untouched(tmp_path, monkeypatch):
 def test_everything_is_restored():
     def state():
         owners = (JITFunction, Autotuner, interpreter.InterpreterBuilder, interpreter.TensorDescHandle,
-                  tl.tensor, tl, tl.core, tl.math, libdevice)
+                  interpreter.interpreter_builder, TritonSemantic, tl.tensor, tl.block_type, tl, tl.core, tl.math,
+                  libdevice)
         names = [vars(owner).copy() for owner in owners]
-        return [*names, interpreter._get_np_dtype, interpreter.interpreter_builder.options, simulation.get()]
+        return [*names, interpreter._get_np_dtype, simulation.get()]
 
     before, keys = state(), set(matmul.fn.__globals__)
     with simulate() as outer:

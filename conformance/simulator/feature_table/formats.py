@@ -153,9 +153,9 @@ def _() -> None:
     same(multiplied(a.to(torch.int8), b.to(torch.int8), torch.int32, tl.int32), (a @ b).int())
 
 
-@feature("tf32 operands have ten mantissa bits, ieee all")
+@feature("tf32 operands keep ten mantissa bits, ieee all")
 def _() -> None:
-    x = 1 + 2.0**-11 + 2.0**-12                    # rounds up to 1 + 2^-10 in tf32
+    x = 1 + 2.0**-10 + 2.0**-11 + 2.0**-12         # the last two bits are cut off in tf32
     a, b = torch.full((16, 16), x), torch.eye(16)
     same(multiplied(a, b, torch.float32, tl.float32, "ieee"), a)
     same(multiplied(a, b, torch.float32, tl.float32, "tf32"), torch.full((16, 16), 1 + 2.0**-10))
@@ -166,6 +166,13 @@ def _() -> None:
     a = torch.ones(16, 16, dtype=torch.float64)
     with refused(KernelFault):
         multiplied(a, a, torch.float64, tl.float32)
+
+
+@feature("a tl.dot smaller than the compiler takes is refused")
+def _() -> None:
+    a, b = integers(16, 4), integers(4, 16)
+    with refused(AssertionError):
+        multiplied(a, b, torch.float32, tl.float32)
 
 
 @feature("fp8 round trips (e4m3, e5m2)")

@@ -242,6 +242,26 @@ def _() -> None:
 
 
 @triton.jit
+def wide_argument(y, n, B: tl.constexpr):
+    tl.store(y + tl.arange(0, B), n.to(tl.int64))
+
+
+@triton.jit(do_not_specialize=["n"])
+def wide_unspecialised(y, n, B: tl.constexpr):
+    tl.store(y + tl.arange(0, B), n.to(tl.int64))
+
+
+@feature("an integer argument of 1 is compiled in, unless do_not_specialize")
+def _() -> None:
+    y = torch.zeros(4, dtype=torch.int64)
+    wide_argument[(1,)](y, 2, 4)
+    with refused(AttributeError):                  # the compiler says the same: 'int' object has no attribute 'to'
+        wide_argument[(1,)](y, 1, 4)
+    wide_unspecialised[(1,)](y, 1, 4)
+    same(y, torch.ones(4, dtype=torch.int64))
+
+
+@triton.jit
 def logic(x, y, B: tl.constexpr):
     i = tl.arange(0, B)
     v = tl.load(x + i)
