@@ -80,9 +80,10 @@ class Results:
     def write(self) -> None:
         """All or nothing: a reader never sees half a file."""
         assert self.path is not None
+        lines = [json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n" for record in self.records()]
         self.path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")
-        with os.fdopen(handle, "w") as out:
-            for record in self.records():
-                out.write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
+        with os.fdopen(handle, "w", encoding="utf-8") as out:
+            out.writelines(lines)
+        os.chmod(temporary, 0o644)
         os.replace(temporary, self.path)
