@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator
+from matplotlib.ticker import LogLocator, NullLocator
 
 INK, GRID = "#222222", "#e4e4e4"
 COLOURS = ("#0b6e99", "#d1495b", "#66a182")
@@ -45,6 +45,7 @@ def _dress(axes: Any, title: str) -> None:
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_locator(NullLocator())
     axes.set_title(title, loc="left", color=INK, fontsize=10)
     axes.set_xlabel("epoch", color=INK)
     axes.grid(color=GRID, linewidth=0.8)

@@ -47,8 +47,6 @@ class Head(StrEnum):
 LOSS = {Head.sigmoid: "loss.xent.logits", Head.softmax: "loss.softmax"}
 
 
-# ---- the algorithm ---------------------------------------------------------------------------------------------------
-
 def forward(op: Op, Theta: Network, x: Tensor) -> tuple[list[Tensor], Tensor]:
     """All a^(l), and the last z: the losses take it before the head's g."""
     a = [x]                                                                           # net.input   a(1) = x
@@ -77,8 +75,6 @@ def output(op: Op, z: Tensor, y: Tensor, head: Head) -> tuple[Tensor, Tensor]:
     """Loss and δ of the last layer; both losses are minus the printed expression, so that a step down learns."""
     return op[LOSS[head]](z=z, y=y if head is Head.softmax else torch.eye(NODES[-1], dtype=z.dtype)[y])    # net.onehot
 
-
-# ---- around it -------------------------------------------------------------------------------------------------------
 
 def initial(random: torch.Generator) -> Network:
     """Normal weights of spread 4/√n_l, because g′(0) = 1/4; intercepts 0."""
@@ -140,8 +136,6 @@ def progress(label: str) -> Progress:
     return Progress(TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
                     TextColumn("{task.description}"), console=console, transient=True, disable=not console.is_terminal)
 
-
-# ---- the front door --------------------------------------------------------------------------------------------------
 
 def main(
     head: Annotated[Head, typer.Option(help="what stands on the last layer")] = Head.both,
