@@ -68,20 +68,11 @@ def widen(x: Array) -> Array:
 def convert(x: Array, dtype: np.dtype[Any]) -> Array:
     """One conversion between number formats: to nearest even, infinities and NaN kept."""
     if is_small(x.dtype) or is_small(dtype):
-        x = _round_to_odd(x) if x.dtype == np.float64 else widen(x)
+        x = x.astype(np.float32)           # float64 on the way to bf16 rounds twice, as in torch
         if dtype.itemsize == 1 and dtype.kind in "fV":
             x = np.clip(x, -_LARGEST[dtype], _LARGEST[dtype])      # PTX has only the saturating conversion
         return x.astype(dtype)
     return x.astype(dtype)
-
-
-def _round_to_odd(x: Array) -> Array:
-    """float64 to float32 so that a second rounding to fewer bits is as good as one rounding."""
-    near = x.astype(np.float32)
-    inexact = np.isfinite(near) & (near.astype(np.float64) != x)
-    towards = np.where(np.abs(near.astype(np.float64)) > np.abs(x), np.nextafter(near, np.float32(0)), near)
-    odd = towards.astype(np.float32).view(np.uint32) | np.uint32(1)
-    return np.where(inexact, odd.view(np.float32), near)
 
 
 def bf16_towards_zero(x: Array) -> Array:

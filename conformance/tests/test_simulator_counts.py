@@ -39,6 +39,13 @@ def count(x, c, n, B: tl.constexpr):
 
 
 @triton.jit
+def copy_both(x, halves_of_x, y, halves_of_y, N: tl.constexpr):
+    i = tl.arange(0, N)
+    tl.store(y + i, tl.load(x + i))
+    tl.store(halves_of_y + i // 2, tl.load(halves_of_x + i // 2))
+
+
+@triton.jit
 def copy_blocks(source, target, M, B: tl.constexpr):
     for i in range(tl.cdiv(M, B)):
         target.store([i * B, 0], source.load([i * B, 0]))
@@ -84,6 +91,15 @@ def test_two_views_of_one_tensor_count_once():
     assert sim.bytes_read == 4
     assert sim.bytes_written == 64
     assert sim.stored(x).tolist() == [False] * 16 + [True] * 16
+
+
+def test_views_of_different_element_sizes():
+    x, y = torch.rand(8), torch.empty(8)
+    with simulate() as sim:
+        copy_both[(1,)](x, x.view(torch.int16), y, y.view(torch.int16), 8)
+    assert sim.bytes_read == sim.bytes_written == 8 * 4                # each byte once, whichever view took it
+    assert sim.bytes_requested == 2 * (8 * 4 + 8 * 2)
+    assert sim.stored(y.view(torch.int16)).all()
 
 
 def test_stored_elements():
