@@ -1,0 +1,18 @@
+"""What is judged: one entry per op id, in one module per family."""
+
+from . import activations, convolution, losses, networks
+from .base import (
+    ACTIVATIONS,
+    OPERATIONS,
+    PARAMETERS,
+    Form,
+    Lift,
+    Operation,
+    Outputs,
+    evaluate,
+    literal,
+    stable,
+)
+
+__all__ = ["ACTIVATIONS", "OPERATIONS", "PARAMETERS", "Form", "Lift", "Operation", "Outputs", "activations",
+           "convolution", "evaluate", "literal", "losses", "networks", "stable"]
