@@ -10,11 +10,11 @@ from collections.abc import Callable
 from typing import Any
 
 from . import expressions
-from .records import Equation, Erratum, Example, Form, Reading, SpecError, Trap, UnknownId, errata, get, load
+from .records import Equation, Erratum, Example, Form, Reading, SpecError, Trap, UnknownId, findings, get, load
 
 __all__ = [
     "Equation", "Erratum", "Example", "Form", "Reading", "SpecError", "Trap", "UnknownId",
-    "errata", "expression", "function", "get", "load",
+    "expression", "findings", "function", "get", "load",
 ]
 
 

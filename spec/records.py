@@ -222,7 +222,7 @@ def load() -> Mapping[str, Equation]:
     return _everything()[0]
 
 
-def errata() -> Mapping[str, Erratum]:
+def findings() -> Mapping[str, Erratum]:
     """Every finding of severity A or B and every verified claim, by number."""
     return _everything()[1]
 
