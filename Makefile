@@ -8,13 +8,20 @@ ARGS ?=
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: conform test lint derive clean
+.PHONY: conform test mutate full lint clean
 
 conform: .venv/conformance.stamp   ## judge our Triton kernels against the reference
 	$(BIN)/chainrule conform $(ARGS)
 
 test: .venv/dev.stamp lint         ## everything that must hold before a merge
 	$(BIN)/python -m pytest -n 2 $(ARGS)
+
+mutate: .venv/dev.stamp            ## every record and reference with one thing changed: the tests must notice
+	$(BIN)/python -m chainrule.conformance.mutate
+
+full: .venv/dev.stamp lint         ## the long versions too
+	$(BIN)/python -m pytest -n 2 -m "slow or not slow" $(ARGS)
+	$(BIN)/python -m chainrule.conformance.mutate
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff check .
