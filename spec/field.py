@@ -5,9 +5,9 @@ distinct argument gets a random field element, with exp(−u) = 1/exp(u), and th
 d log(u) = du/u are attached. Comparisons are decided by a real number that follows the same computation, the
 witness.
 
-One pass in a random direction u checks every partial derivative at once: Σ g_k u_k − D_u loss is a linear form
-in u, zero for the right gradient, and non-zero for a wrong one except with probability 2⁻⁶¹. No component of u is
-ever 0, so an error in a single coordinate is refused always.
+One pass in a random direction u checks every partial derivative at once: Σ g_k u_k − D_u loss is a linear
+form in u, zero for the right gradient, and non-zero for a wrong one except with probability 2⁻⁶¹. No component of
+u is ever 0, so an error in a single coordinate is refused always.
 
 What the field cannot know is e^(u+v) = e^u e^v: a `False` there means "not shown", never "shown wrong".
 """
@@ -21,7 +21,7 @@ from contextvars import ContextVar, Token
 from typing import Any
 
 P = (1 << 61) - 1       # a prime, 3 modulo 4: the root of a square v is v^((P+1)/4)
-DRAWS = 200             # half of all points have a given square root: a formula with k roots needs about 2^k draws
+DRAWS = 200             # half of all points have a given root: a formula with k roots needs about 2^k draws
 
 
 class NoRoot(ArithmeticError):
@@ -98,6 +98,8 @@ class Dual:
 
     def __add__(self, o: Any) -> Dual:
         if o.__class__ is not Dual:
+            if o.__class__ is int and o == 0:                        # every sum starts so
+                return self
             o = constant(o)
         return Dual(self.v + o.v, self.d + o.d, self.w + o.w)
 
@@ -194,7 +196,7 @@ class Dual:
 def constant(number: Any) -> Dual:
     """An int, a Fraction or a float (exactly the fraction it is) as a field number with derivative 0."""
     if number.__class__ is Dual:
-        return number                                                # type: ignore[no-any-return]
+        return number
     if number.__class__ is int:
         return Dual(number, 0, number if -(1 << 60) < number < 1 << 60 else float(number))
     ratio = getattr(number, "as_integer_ratio", None)
@@ -206,7 +208,7 @@ def constant(number: Any) -> Dual:
 
 def draw(random: _random.Random) -> Dual:
     """A random field number with a random witness in (−1, 1)."""
-    return Dual(random.randrange(2, P), 0, random.uniform(-1.0, 1.0))
+    return Dual(random.getrandbits(61) % (P - 2) + 2, 0, random.uniform(-1.0, 1.0))
 
 
 Loss = Callable[[list[Dual]], Any]
@@ -227,7 +229,8 @@ class Certificate:
                 with self.field:
                     self.gradient = [constant(g).v % P for g in gradient(list(self.point))]
                     self._match_length(count)
-                    self._agrees = self._check(0, count)
+                    self._direction = self._draw_direction(count)
+                    self._excess = self._compare(0, self._direction)
                 return
             except NoRoot:
                 continue
@@ -237,20 +240,30 @@ class Certificate:
         if len(self.gradient) != count:
             raise ValueError(f"{len(self.gradient)} partial derivatives for {count} parameters")
 
-    def _check(self, start: int, stop: int) -> bool:
-        """Is the gradient right in a random direction over coordinates start..stop−1?"""
-        u = [self.field.random.randrange(1, P) for _ in range(start, stop)]
+    def _draw_direction(self, count: int) -> list[int]:
+        bits = self.field.random.getrandbits
+        return [bits(61) % (P - 1) + 1 for _ in range(count)]
+
+    def _compare(self, start: int, u: list[int]) -> int:
+        """Claimed minus true derivative in the direction u over the coordinates from start on, modulo P."""
+        stop = start + len(u)
         moved = [Dual(a.v, b, a.w) for a, b in zip(self.point[start:stop], u)]
         derivative = constant(self._loss([*self.point[:start], *moved, *self.point[stop:]])).d
-        claimed = sum(map(int.__mul__, self.gradient[start:stop], u))
-        return (derivative - claimed) % P == 0
+        return (sum(map(int.__mul__, self.gradient[start:stop], u)) - derivative) % P
+
+    def _check(self, start: int, stop: int) -> bool:
+        return self._compare(start, self._draw_direction(stop - start)) == 0
 
     def __bool__(self) -> bool:
-        return self._agrees
+        return self._excess == 0
+
+    def accepts_error(self, k: int, error: int) -> bool:
+        """Would the same direction still accept the gradient if partial derivative k were off by `error`?"""
+        return (self._excess + error * self._direction[k]) % P == 0
 
     def wrong(self) -> list[int]:
         """The coordinates whose partial derivative is wrong, found by halving."""
-        if self._agrees:
+        if self:
             return []
         with self.field:
             return self._wrong(0, len(self.point))

@@ -163,7 +163,7 @@ def test_one_wrong_partial_is_refused_and_found(k):
 
 
 def test_an_error_in_any_single_partial_is_refused():
-    """The verdict is Σ (claimed − true)_k u_k ≠ 0 with no u_k = 0: here in every coordinate of a small loss."""
+    """The verdict is Σ (claimed − true)_k u_k ≠ 0 with no u_k = 0: in every coordinate of a small loss."""
     n = 300
     for k in range(n):
         assert not check_direction(lambda p: sum(v * v for v in p), n,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 import sympy as sp
@@ -40,7 +41,7 @@ class Instance:
         self.moving: dict[Key, int] = {}
         self._memo: dict[Key, Any] = {}
         axes_of = shapes | {base: axes for base, (axes, _, _) in named.items()}
-        self._bounds = {str(base): self._axes(axes) for base, axes in axes_of.items()}
+        self._bounds = {base.name: self._axes(axes) for base, axes in axes_of.items()}
 
     def _axes(self, axes: Axes) -> tuple[tuple[int, int], ...]:
         return tuple((self.value(low, {}), self.value(high, {})) for low, high in axes)
@@ -54,7 +55,7 @@ class Instance:
             for k in range(axes[0][0], axes[0][1] + 1):
                 for rest in go(axes[1:]):
                     yield (k, *rest)
-        return go(self._bounds[str(base)])
+        return go(self._bounds[base.name])
 
     def move(self, moving: dict[Key, int]) -> None:
         """Give these entries a derivative, and all others none."""
@@ -63,7 +64,7 @@ class Instance:
 
     def entry(self, base: Expr, index: tuple[int, ...]) -> Any:
         """One entry of an array: what its name stands for, or a random number."""
-        key = (str(base), index)
+        key = (base.name, index)
         if base in self.named:
             if key not in self._memo:
                 _, letters, meaning = self.named[base]
@@ -89,7 +90,7 @@ class Instance:
                 return self.entry(base, index)
             low, high = axes[0]
             return [None] * low + [go(axes[1:], (*index, k)) for k in range(low, high + 1)]
-        return go(self._bounds[str(base)], ())
+        return go(self._bounds[base.name], ())
 
 
 class _Reader:
@@ -120,7 +121,7 @@ class _Reader:
 
     def product(self, e: Expr) -> Any:
         result: Any = 1
-        for f in sorted(e.args, key=_brackets_first):
+        for f in _brackets_first(e):
             result = result * self.read(f)
             if result.__class__ is int and result == 0:
                 return 0
@@ -162,7 +163,7 @@ class _Reader:
         index = tuple(self.read(i) for i in x.indices) if isinstance(x, sp.Indexed) else ()
         base = x.base if isinstance(x, sp.Indexed) else x
         before = self.instance.moving
-        self.instance.move({(str(base), index): 1})
+        self.instance.move({(base.name, index): 1})
         result = constant(self.read(e.expr)).d
         self.instance.move(before)
         return Dual(result % P)
@@ -180,9 +181,12 @@ class _Reader:
         return int(low <= middle <= high)
 
 
-def _brackets_first(f: Expr) -> int:
+@cache
+def _brackets_first(product: Expr) -> tuple[Expr, ...]:
     """A bracket that is 0 ends a product before the entry is read that does not exist."""
-    return 0 if isinstance(f, Within) else 1 if isinstance(f, Same | Divides) else 2
+    def rank(f: Expr) -> int:
+        return 0 if isinstance(f, Within) else 1 if isinstance(f, Same | Divides) else 2
+    return tuple(sorted(product.args, key=rank))
 
 
 _COMPARE: dict[Expr, Callable[[Any, Any], bool]] = {

@@ -84,8 +84,8 @@ class _Trial:
 
     def _key(self, entry: Expr, place: dict[Expr, int]) -> Key:
         if not isinstance(entry, sp.Indexed):
-            return str(entry), ()
-        return str(entry.base), tuple(int(self.instance.value(i, place)) for i in entry.indices)
+            return entry.name, ()
+        return entry.base.name, tuple(int(self.instance.value(i, place)) for i in entry.indices)
 
     def loss(self) -> Any:
         """The loss at the current derivatives."""
@@ -130,9 +130,20 @@ def _compare(trial: _Trial, function: Any) -> int:
     for k in range(1, len(lines)):
         if any(constant(a) != constant(b) for a, b in zip(lines[k - 1], lines[k])):
             raise Refused(trial.refusal(k, "does not equal the step before it"))
-    if function is not None and not _same(_call(trial, function), lines[-1], trial):
-        raise Refused(trial.refusal(len(lines) - 1, "does not equal the printed Python"))
+    if function is not None:
+        _compare_python(trial, function, lines[-1])
     return (len(lines) + (function is not None)) * len(trial.places)
+
+
+def _compare_python(trial: _Trial, function: Any, last: list[Any]) -> None:
+    number = len(trial.derivation.steps) - 1
+    try:
+        same = _same(_call(trial, function), last, trial)
+    except Exception as error:                                       # edited code may fail in any way
+        what = f"cannot be compared: the printed Python raises {type(error).__name__}: {error}"
+        raise Refused(trial.refusal(number, what)) from error
+    if not same:
+        raise Refused(trial.refusal(number, "does not equal the printed Python"))
 
 
 def _call(trial: _Trial, function: Any) -> Any:

@@ -88,7 +88,7 @@ def shared(id: str) -> Derivation:
         wrt=theta[q], over=((q, 0, 2 * h),),
         shapes={theta: ((0, 2 * h),), a: ((0, n - 1),), d: ((0, n - 1),)},
         python=("d", "a", "m"), values={"m": 2 * h + 1}, lengths={n: "len(d)", h: "(m - 1) // 2"},
-        trials=trials({"h": h, "n": n}, grid(h=range(0, 4), n=range(1, 7))),
+        trials=trials({"h": h, "n": n}, grid(h=range(4), n=range(1, 7))),
         relations="m = 2 h + 1 is odd, n ≥ 1", order=("d", "a"),
         remarks=("This is conv1d.centred.grad_theta: the convolution is the full layer with its weights tied.",),
     )

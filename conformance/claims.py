@@ -1,0 +1,264 @@
+"""The claims, one for each derived gradient: which reference function it belongs to, and up to which sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import product
+from typing import Any
+
+from chainrule import reference
+from chainrule.reference.attention import attention
+from chainrule.spec.derivations import derived
+from chainrule.spec.field import Dual
+
+from .claim import Claim, Drawing, Functions, certifies
+
+ATTENTION = next(id for id, function in reference.FUNCTIONS.items() if function is attention)
+
+
+def box(relation: Callable[..., bool] | None = None, /, **ranges: Iterable[int]) -> list[dict[str, int]]:
+    """All sizes in a box that satisfy the relation."""
+    every = [dict(zip(ranges, values)) for values in product(*ranges.values())]
+    return [one for one in every if relation is None or relation(**one)]
+
+
+def _activation(name: str, *parameters: float) -> None:
+    """act.X.prime at one point left of the kink, on it, and right of it."""
+    prime = derived(f"act.{name}.prime")
+
+    @certifies(f"act.{name}.prime", f"act.{name}", box(side=(-1, 0, 1)))
+    def build(draw: Drawing, f: Functions, side: int) -> Claim:
+        number = draw()
+        x = Dual(number.v * abs(side), 0, side * (abs(number.w) + 0.1))
+        return Claim([x], lambda v: [f[f"act.{name}"](v[0], *parameters)],
+                     lambda d: [d[0] * prime(x, *parameters)])
+
+
+for _name, _parameters in {"tanh": (), "relu": (), "leaky": (0.1,), "elu": (1.5,), "identity": ()}.items():
+    _activation(_name, *_parameters)
+
+
+@certifies("act.softmax.prime", "act.softmax", box(K=range(1, 9)))
+def softmax(draw: Drawing, f: Functions, K: int) -> Claim:
+    z = draw(K)
+    return Claim(z, f["act.softmax"], lambda d: derived("act.softmax.prime")(d, z))
+
+
+@certifies("loss.square.delta", "loss.square", box(K=(1,)))
+def square(draw: Drawing, f: Functions, K: int) -> Claim:
+    y, yhat = draw(), draw()
+    return Claim([yhat], lambda v: [f["loss.square"](y, v[0])],
+                 lambda d: [d[0] * derived("loss.square.delta")(y, yhat)])
+
+
+@certifies("loss.xent.logits.delta", "loss.xent.logits", box(K=(1,)))
+def logits(draw: Drawing, f: Functions, K: int) -> Claim:
+    y, z = draw(), draw()
+    return Claim([z], lambda v: [f["loss.xent.logits"](y, v[0])],
+                 lambda d: [d[0] * derived("loss.xent.logits.delta")(z, y)])
+
+
+@certifies("loss.softmax.delta", "loss.softmax", box(K=range(1, 9)))
+def softmax_loss(draw: Drawing, f: Functions, K: int) -> Claim:
+    y, z = draw(K), draw(K)
+    return Claim(z, lambda v: [f["loss.softmax"](y, v)],
+                 lambda d: [d[0] * g for g in derived("loss.softmax.delta")(z, y)])
+
+
+def _output(id: str, loss: str, arguments: Callable[[Any, Any], tuple[Any, Any]]) -> None:
+    @certifies(id, loss, box(K=range(1, 6)))
+    def build(draw: Drawing, f: Functions, K: int) -> Claim:
+        y, z, g = draw.layer(K), draw.layer(K), f["act.sigmoid"]
+
+        def delta(d: Any) -> Any:
+            a = [1, *(g(v) for v in z[1:])]
+            return [None, *(d[0] * v for v in derived(id)(*arguments(y, a))[1:])]
+
+        return Claim(z, lambda v: [sum(f[loss](y[i], g(v[i])) for i in range(1, K + 1))], delta)
+
+
+_output("bp.delta.out", "loss.xent", lambda y, a: (y, a))
+_output("alg.delta.out", "loss.xent.negated", lambda y, a: (a, y))
+
+
+def _recursion(id: str, g: str, gradient: Callable[[Any, Any, Any], Any]) -> None:
+    @certifies(id, "net.z", box(p=range(1, 5), q=range(1, 5)))
+    def build(draw: Drawing, f: Functions, p: int, q: int) -> Claim:
+        Theta, z = draw.Theta(q, p), draw.layer(p)
+        return Claim(z, lambda v: f["net.z"](Theta, f["net.a"](v, f[g])), lambda d: gradient(Theta, d, z))
+
+
+_recursion("bp.delta.rec", "act.sigmoid", lambda Theta, d, z: derived("bp.delta.rec")(
+    Theta, d, [1, *(1 / (1 + (-v).exp()) for v in z[1:])]))
+_recursion("bp.delta.chain", "act.tanh", lambda Theta, d, z: derived("bp.delta.chain")(
+    Theta, d, [None, *(derived("act.tanh.prime")(v) for v in z[1:])]))
+
+
+@certifies("bp.grad", "net.z", box(p=range(1, 5), q=range(1, 5)))
+def weights(draw: Drawing, f: Functions, p: int, q: int) -> Claim:
+    a = [1, *draw(p)]
+    return Claim(draw.Theta(q, p), lambda Theta: f["net.z"](Theta, a), lambda d: derived("bp.grad")(d, a))
+
+
+@certifies("alg.average", "loss.objective.corrected", box(p=range(1, 4), q=range(1, 3), n=range(1, 4)))
+def average(draw: Drawing, f: Functions, p: int, q: int, n: int) -> Claim:
+    """D of one sigmoid layer, Δ accumulated from alg.delta.out and bp.grad."""
+    data, lam, g = [(draw(p), draw.layer(q)) for _ in range(n)], draw(), f["act.sigmoid"]
+    Theta = draw.Theta(q, p)
+
+    def predict(parameters: Any, x: Any) -> Any:
+        return f["net.a"](f["net.z"](parameters, [1, *x]), g)
+
+    def objective(parameters: Any) -> Any:
+        def likelihood(y: Any, yhat: Any) -> Any:
+            return sum(f["loss.xent"](y[i], yhat[i]) for i in range(1, q + 1))
+        predictions = [predict(parameters, x) for x, _ in data]
+        return [f["loss.objective.corrected"]([y for _, y in data], predictions, [None, parameters], lam, likelihood)]
+
+    def gradient(d: Any) -> Any:
+        grads = [derived("bp.grad")(derived("alg.delta.out")(predict(Theta, x), y), [1, *x]) for x, y in data]
+        Delta = [None, *([sum(G[i][j] for G in grads) for j in range(p + 1)] for i in range(1, q + 1))]
+        D = derived("alg.average")(Delta, Theta, lam, n)
+        return [None, *([d[0] * v for v in row] for row in D[1:])]
+
+    return Claim(Theta, objective, gradient)
+
+
+@certifies("fc.layer.grad_Theta", "fc.layer", box(m=range(1, 5), n=range(1, 5)))
+def full(draw: Drawing, f: Functions, m: int, n: int) -> Claim:
+    a = draw(n)
+    return Claim(draw(m, n), lambda Theta: f["fc.layer"](Theta, a), lambda d: derived("fc.layer.grad_Theta")(d, a))
+
+
+@certifies("arch.local.grad_Theta", "arch.local", box(n=range(1, 7)))
+def local(draw: Drawing, f: Functions, n: int) -> Claim:
+    a = draw(n)
+    return Claim(draw(n, n), lambda Theta: f["arch.local"](Theta, a),
+                 lambda d: derived("arch.local.grad_Theta")(d, a))
+
+
+@certifies("arch.shared.grad_theta", "arch.shared", box(m=(1, 3, 5, 7), n=range(1, 7)))
+def shared(draw: Drawing, f: Functions, m: int, n: int) -> Claim:
+    a = draw(n)
+    return Claim(draw(m), lambda theta: f["arch.shared"](theta, a),
+                 lambda d: derived("arch.shared.grad_theta")(d, a, m))
+
+
+@certifies("arch.tied.grad_theta", "fc.layer", box(m=range(1, 4), n=range(1, 4), T=range(1, 4)))
+def tied(draw: Drawing, f: Functions, m: int, n: int, T: int) -> Claim:
+    a, t = draw(n), [[draw.random.randrange(T) for _ in range(n)] for _ in range(m)]
+
+    def gradient(d: Any) -> Any:
+        return derived("arch.tied.grad_theta")(derived("fc.layer.grad_Theta")(d, a), t, T)
+
+    return Claim(draw(T), lambda theta: f["fc.layer"]([[theta[k] for k in row] for row in t], a), gradient)
+
+
+def _convolution(id: str, by: str, sizes: Any, shapes: Callable[..., tuple[Any, Any]], of: str = "",
+                 extra: Callable[..., tuple[int, ...]] = lambda **size: ()) -> None:
+    """A bilinear map of two arrays: `by` says which of the two (0 or 1) the gradient is by."""
+    of = of or id.rsplit(".", 1)[0]
+    which = int(by)
+
+    @certifies(id, of, sizes)
+    def build(draw: Drawing, f: Functions, **size: int) -> Claim:
+        both = [draw(*shape) for shape in shapes(**size)]
+
+        def forward(v: Any) -> Any:
+            return f[of](*(v if k == which else both[k] for k in range(2)))
+
+        return Claim(both[which], forward, lambda d: derived(id)(d, both[1 - which], *extra(**size)))
+
+
+VALID = box(lambda m, n: m <= n, m=range(1, 7), n=range(1, 11))
+CENTRED = box(m=(1, 3, 5, 7), n=range(1, 9))
+IMAGES = box(lambda H, W, M, N: M <= H and N <= W, H=range(1, 6), W=range(1, 5), M=range(1, 4), N=range(1, 4))
+_convolution("conv1d.valid.grad_x", "1", VALID, lambda m, n: ((m,), (n,)))
+_convolution("conv1d.valid.grad_theta", "0", VALID, lambda m, n: ((m,), (n,)))
+_convolution("conv1d.centred.grad_a", "1", CENTRED, lambda m, n: ((m,), (n,)))
+_convolution("conv1d.centred.grad_theta", "0", CENTRED, lambda m, n: ((m,), (n,)), extra=lambda m, n: (m,))
+_convolution("conv2d.valid.grad_I", "0", IMAGES, lambda H, W, M, N: ((H, W), (M, N)))
+_convolution("conv2d.valid.grad_K", "1", IMAGES, lambda H, W, M, N: ((H, W), (M, N)))
+
+
+def _fits(n: int, k: int, stride: int, padding: int, dilation: int) -> bool:
+    return n + 2 * padding >= dilation * (k - 1) + 1
+
+
+LAYERS = box(lambda H, M, s, pad, dil, G: _fits(H, M, s, pad, dil),
+             H=(1, 3, 5), M=(1, 2, 3), s=(1, 2, 3), pad=(0, 1, 2), dil=(1, 2), G=(1, 2))
+
+
+def _layer(id: str, which: int, gradient: Callable[..., Any]) -> None:
+    """Rows as the sizes say; columns one wider, so that nothing is square."""
+    @certifies(id, "conv2d.layer", LAYERS)
+    def build(draw: Drawing, f: Functions, H: int, M: int, s: int, pad: int, dil: int, G: int) -> Claim:
+        W, N = H + 1, min(M, 2)
+        arrays = [draw(G, H, W), draw(2 * G, 1, M, N), draw(2 * G)]
+        geometry = {"stride": (s, 1), "padding": (pad, 1), "dilation": (dil, 1), "groups": G}
+
+        def forward(v: Any) -> Any:
+            return f["conv2d.layer"](*(v if k == which else arrays[k] for k in range(3)), **geometry)
+
+        return Claim(arrays[which], forward, lambda d: gradient(d, arrays, geometry))
+
+
+_layer("conv2d.layer.grad_x", 0, lambda d, a, g: derived("conv2d.layer.grad_x")(
+    d, a[1], len(a[0][0]), len(a[0][0][0]), **g))
+_layer("conv2d.layer.grad_w", 1, lambda d, a, g: derived("conv2d.layer.grad_w")(
+    d, a[0], len(a[1][0][0]), len(a[1][0][0][0]), **g))
+_layer("conv2d.layer.grad_b", 2, lambda d, a, g: derived("conv2d.layer.grad_b")(d, g["groups"]))
+
+POOLS = box(lambda H, k, s, pad, dil: _fits(H, k, s, pad, dil) and 2 * pad <= k,
+            H=(2, 3, 5), k=(1, 2, 3), s=(1, 2, 3), pad=(0, 1), dil=(1, 2))
+
+
+@certifies("pool.max.grad_x", "pool.max", POOLS)
+def pool(draw: Drawing, f: Functions, H: int, k: int, s: int, pad: int, dil: int) -> Claim:
+    W = H + 1
+    x = draw(H, W)
+    geometry = ((k, 2), (s, 1), (pad, 0), (dil, 1))
+    index = f["pool.max.index"](x, *geometry)
+    return Claim(x, lambda v: f["pool.max"](v, *geometry),
+                 lambda d: derived("pool.max.grad_x")(d, index, H, W, *geometry))
+
+
+def _batch(by: str, gradient: Callable[..., Any]) -> None:
+    @certifies(f"norm.batch.grad_{by}", "norm.batch", box(n=range(1, 8)))
+    def build(draw: Drawing, f: Functions, n: int) -> Claim:
+        given = {"x": draw(n), "gamma": draw(), "beta": draw(), "eps": draw()}
+        start = given[by] if by == "x" else [given[by]]
+
+        def forward(v: Any) -> Any:
+            return f["norm.batch"](**{**given, by: v if by == "x" else v[0]})
+
+        return Claim(start, forward, lambda d: gradient(d, given))
+
+
+_batch("x", lambda d, v: derived("norm.batch.grad_x")(d, v["x"], v["gamma"], v["eps"]))
+_batch("gamma", lambda d, v: [derived("norm.batch.grad_gamma")(d, v["x"], v["eps"])])
+_batch("beta", lambda d, v: [derived("norm.batch.grad_beta")(d)])
+
+
+def _features(by: str, gradient: Callable[..., Any]) -> None:
+    @certifies(f"norm.layer.grad_{by}", "norm.layer", box(n=range(1, 8)))
+    def build(draw: Drawing, f: Functions, n: int) -> Claim:
+        given = {"x": draw(n), "gamma": draw(n), "beta": draw(n), "eps": draw()}
+        return Claim(given[by], lambda v: f["norm.layer"](**{**given, by: v}), lambda d: gradient(d, given))
+
+
+_features("x", lambda d, v: derived("norm.layer.grad_x")(d, v["x"], v["gamma"], v["eps"]))
+_features("gamma", lambda d, v: derived("norm.layer.grad_gamma")(d, v["x"], v["eps"]))
+_features("beta", lambda d, v: derived("norm.layer.grad_beta")(d))
+
+
+def _head(by: str, gradient: Callable[..., Any]) -> None:
+    @certifies(f"attn.dot.grad_{by}", ATTENTION, box(S=range(1, 4), T=range(1, 4), D=(1, 2), E=(1, 3)))
+    def build(draw: Drawing, f: Functions, S: int, T: int, D: int, E: int) -> Claim:
+        given = {"Q": draw(S, D), "K": draw(T, D), "V": draw(T, E), "scale": draw()}
+        return Claim(given[by], lambda v: f[ATTENTION](**{**given, by: v}), lambda d: gradient(d, **given))
+
+
+_head("Q", derived("attn.dot.grad_Q"))
+_head("K", derived("attn.dot.grad_K"))
+_head("V", lambda d, Q, K, V, scale: derived("attn.dot.grad_V")(d, Q, K, scale))
