@@ -38,7 +38,6 @@ _FLOAT = (
     Row(16, 64, 32, 4, 3, FLOAT),
 )
 _SM90 = (
-    Row(128, 256, 64, 8, 3, HALF),
     Row(128, 128, 64, 8, 4, HALF),
     Row(64, 128, 64, 4, 4, HALF),
     Row(64, 64, 64, 4, 4, HALF),
@@ -47,7 +46,7 @@ _SM90 = (
     *_FLOAT,
 )
 _SM80 = (
-    Row(128, 128, 32, 4, 4, HALF),
+    Row(128, 128, 32, 8, 4, HALF),
     Row(64, 128, 32, 4, 4, HALF),
     Row(64, 64, 32, 4, 4, HALF),
     Row(64, 16, 64, 4, 4, HALF),
@@ -64,6 +63,7 @@ _SMALL = (          # 99 KB of shared memory: what most people own
 
 # Memory-bound kernels: BM elements (or rows) and BN columns a program.
 _POINTWISE = (Row(1024, warps=4),)
+_STRIDED = (Row(256, warps=4),)                           # 64-bit divisions take registers
 _COLUMNS = (Row(32, 128, warps=4),)                       # a block of rows, summed over columns
 _ROWS = (                                                 # BM rows of at most BN classes in registers
     Row(4, 256, warps=4), Row(1, 1024, warps=4), Row(1, 4096, warps=8), Row(1, 16384, warps=16),
@@ -74,7 +74,7 @@ PRODUCTS = ("net.layer.affine", "bp.delta", "alg.average")
 _TABLES: dict[str, dict[str, tuple[Row, ...]]] = {
     arch: {
         **dict.fromkeys(PRODUCTS, products),
-        "pointwise": _POINTWISE, "columns": _COLUMNS, "loss.softmax": _ROWS,
+        "pointwise": _POINTWISE, "strided": _STRIDED, "columns": _COLUMNS, "loss.softmax": _ROWS,
         "conv1d": _WINDOWS, "conv2d": _WINDOWS,
     }
     for arch, products in (("sm_90", _SM90), ("sm_80", _SM80), ("default", _SMALL))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
@@ -21,6 +22,9 @@ log = logging.getLogger("chainrule")
 
 #: Set by a simulator for as long as it is active; it may carry `target`, the architecture that it stands for.
 simulation: ContextVar[Any | None] = ContextVar("chainrule_simulation", default=None)
+
+#: Set by the ahead-of-time gate: called with (kernel, grid, args, meta) in place of the launch.
+recording: ContextVar[Callable[..., None] | None] = ContextVar("chainrule_recording", default=None)
 
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
 
@@ -51,6 +55,10 @@ def _arch_of(index: int) -> str:
 def launch(kernel: Any, grid: tuple[int, ...], *args: Any, row: Row, **meta: Any) -> None:
     """Start `kernel` on the device its tensors live on, with every compiler option that matters passed."""
     options = {"num_warps": row.warps, "num_stages": row.stages, "enable_fp_fusion": True}
+    record = recording.get()
+    if record is not None:
+        record(kernel, grid, args, {**meta, **options})
+        return
     device = next(a.device for a in args if isinstance(a, torch.Tensor))
     if device.type != "cuda":
         kernel[grid](*args, **meta, **options)

@@ -109,7 +109,7 @@ def _run(kernel: Any, tensors: tuple[Tensor, ...], numbers: tuple[float, ...], *
     walked = tensors[: 3 if kernel is pair_kernel else None]        # a pair's two results lie alike
     dense = is_dense(out) and all(t.stride() == out.stride() for t in walked)
     walk = [(1,)] * (1 + len(walked)) if dense else merge(tuple(out.shape), *(t.stride() for t in walked))
-    row = choose("pointwise", tuple(out.shape), out.dtype, current_arch(out.device))
+    row = choose("pointwise" if dense else "strided", tuple(out.shape), out.dtype, current_arch(out.device))
     grid = (triton.cdiv(out.numel(), row.BM),)
     launch(kernel, grid, *tensors, *numbers, *walk, row=row, DENSE=dense, BLOCK=row.BM, **meta)
 

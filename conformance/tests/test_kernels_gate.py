@@ -1,0 +1,113 @@
+"""The ahead-of-time gate: kernels compile for GPUs that are not here, and each kind of loss is noticed."""
+
+import json
+
+import pytest
+import torch
+import triton
+import triton.language as tl
+
+from chainrule.triton_kernels import act, configs, launch
+from chainrule.triton_kernels.gate import __main__ as gate
+from chainrule.triton_kernels.gate.offline import SHARED, compiled
+from chainrule.triton_kernels.gate.subjects import SUBJECTS, complaints, empty
+
+SUBJECT = {subject.name: subject for subject in SUBJECTS}
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path, monkeypatch):
+    monkeypatch.setattr(gate, "CACHE", tmp_path / "facts")
+
+
+def measured(name, row, dtype=torch.bfloat16, arch="sm_90"):
+    return gate.measure(SUBJECT[name], dtype, row, arch)
+
+
+@pytest.mark.parametrize("arch", ["sm_80", "sm_90"])
+def test_small_configurations_pass(arch):
+    row = configs.rows("net.layer.affine", arch, torch.bfloat16)[-2]
+    layer, tanh = measured("layer, relu", row, arch=arch), measured("tanh", configs.rows("pointwise", arch)[0], arch=arch)
+    assert layer["wrong"] == tanh["wrong"] == []
+    assert layer["matrix"]
+
+
+def test_every_table_has_a_subject():
+    assert {s.table for s in SUBJECTS} == set(configs.OPERATIONS)
+
+
+def test_a_spilling_tile_fails():
+    entry = measured("delta, elu", configs.Row(128, 128, 32, 4, 4), arch="sm_80")
+    assert any("spill" in w for w in entry["wrong"])
+
+
+def test_too_much_shared_memory_fails():
+    entry = measured("layer, relu", configs.Row(64, 64, 64, 4, 4), arch="sm_90")
+    assert entry["wrong"] == []
+    small = complaints(SUBJECT["layer, relu"], torch.bfloat16, entry, entry["shared"] - 1)
+    assert small == [f"{entry['shared']} bytes of shared memory, the limit is {entry['shared'] - 1}"]
+
+
+def test_a_lost_tensor_core_path_fails():
+    found = measured("average", configs.Row(64, 16, 32, 4, 3), torch.float32)
+    assert found["matrix"] == {}
+    assert complaints(SUBJECT["average, tf32"], torch.float32, found, SHARED["sm_90"]) == ["no tensor-core instruction"]
+
+
+def test_a_lost_128_bit_transfer_fails():
+    skewed = gate.Subject("tanh", "pointwise", lambda d, row: act.value(empty(4099, dtype=d)[1:], "tanh", 0.0))
+    entry = gate.measure(skewed, torch.bfloat16, configs.rows("pointwise")[0], "sm_90")
+    assert any("no 128-bit read" in w for w in entry["wrong"])
+    assert any("no 128-bit store" in w for w in entry["wrong"]) == (4098 % 16 != 0)
+
+
+@triton.jit
+def _broken(x):
+    tl.store(x, tl.load(x) + undefined)             # noqa: F821
+
+
+def test_a_kernel_that_does_not_compile_fails():
+    row = configs.Row(16)
+    broken = gate.Subject("broken", "pointwise", lambda d, r: launch.launch(_broken, (1,), empty(4), row=r))
+    entry = gate.measure(broken, torch.float32, row, "sm_90")
+    assert entry["wrong"][0].startswith("does not compile: ")
+    assert gate.line(entry).endswith(entry["wrong"][0])
+
+
+def test_facts_are_remembered_and_json_is_whole(tmp_path, monkeypatch, capsys):
+    one = [(SUBJECT["tanh"], torch.float32, configs.rows("pointwise")[0])]
+    monkeypatch.setattr(gate, "every", lambda arch: one)
+    monkeypatch.setattr(gate, "ProcessPoolExecutor", _InThisProcess)
+    assert gate.main(["sm_90", "--json", str(tmp_path / "gate.json")]) == 0
+    monkeypatch.setattr(gate, "facts", lambda kernel: pytest.fail("disassembled again"))
+    assert gate.main(["sm_90"]) == 0
+    assert "1 configurations, 0 failed" in capsys.readouterr().out
+    entries = json.loads((tmp_path / "gate.json").read_text())["entries"]
+    assert entries[0]["stores"] == {"128": 2}
+
+
+def test_unknown_target(capsys):
+    with pytest.raises(SystemExit) as stop:
+        gate.main(["sm_12"])
+    assert stop.value.code == 2
+    assert "unknown target sm_12; choose among sm_80" in capsys.readouterr().err
+
+
+def test_the_launchers_own_row_is_compiled():
+    calls = compiled(lambda: act.OPS["act.tanh"](empty(64)), "sm_90")
+    assert [name for name, _ in calls] == ["unary_kernel"]
+    assert calls[0][1].metadata.num_warps == configs.rows("pointwise", "sm_90")[0].warps
+
+
+class _InThisProcess:
+    def __init__(self, workers):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return False
+
+    def map(self, function, items):
+        return map(function, items)

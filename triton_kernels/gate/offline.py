@@ -1,0 +1,72 @@
+"""A driver for a GPU that is not here: enough of one that `JITFunction.warmup` specialises and compiles as it would."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import attrs
+import torch
+from triton.backends.compiler import GPUTarget
+from triton.runtime import driver
+
+from .. import launch
+
+#: Shared memory that one block may have.
+SHARED = {"sm_80": 166_912, "sm_89": 101_376, "sm_90": 232_448, "sm_100": 232_448, "sm_120": 101_376}
+
+
+class OfflineDriver:
+    def __init__(self, target: GPUTarget) -> None:
+        self.target = target
+
+    def get_current_target(self) -> GPUTarget:
+        return self.target
+
+    def get_current_device(self) -> str:
+        return f"offline:{self.target.arch}"
+
+    def get_current_stream(self, device: Any = None) -> int:
+        return 0
+
+    def is_active(self) -> bool:
+        return True
+
+    def get_active_torch_device(self) -> torch.device:
+        return torch.device("cpu")
+
+    def launcher_cls(self, *args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError(f"sm_{self.target.arch} is only compiled for; nothing can be launched on it")
+
+
+@contextmanager
+def offline(arch: str) -> Iterator[None]:
+    """Compile for `arch`, whatever GPU is or is not here."""
+    previous = driver._active
+    driver.set_active(OfflineDriver(GPUTarget("cuda", int(arch.removeprefix("sm_")), 32)))
+    try:
+        yield
+    finally:
+        driver._active = previous
+
+
+@attrs.frozen
+class Target:
+    """Stands in for a simulator: ops on tensors without memory take the kernel's path and this target's rows."""
+
+    target: str
+
+
+def compiled(call: Callable[[], Any], arch: str) -> list[tuple[str, Any]]:
+    """(kernel name, compiled kernel) of every launch that `call` makes."""
+    launches: list[tuple[Any, ...]] = []
+    tokens = launch.simulation.set(Target(arch)), launch.recording.set(lambda *given: launches.append(given))
+    try:
+        call()
+    finally:
+        launch.simulation.reset(tokens[0])
+        launch.recording.reset(tokens[1])
+    with offline(arch):
+        return [
+            (kernel.fn.__name__, kernel.warmup(*args, grid=grid, **meta)) for kernel, grid, args, meta in launches]

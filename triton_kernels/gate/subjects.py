@@ -1,0 +1,117 @@
+"""What is compiled: for every op a call at a size that is aligned and large, for every row of its table.
+
+A new kernel joins by one line in `SUBJECTS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import attrs
+import torch
+from torch import Tensor
+
+from .. import configs
+from ..configs import Row
+from ..ops import OPS
+from ..reduce import column_sums
+
+N = 4096
+BF16, FP32 = torch.bfloat16, torch.float32
+NAMES = {BF16: "bf16", FP32: "fp32"}
+
+
+def empty(*shape: int, dtype: torch.dtype = BF16) -> Tensor:
+    """Shape and strides without memory."""
+    return torch.empty(*shape, dtype=dtype, device="meta")
+
+
+@attrs.frozen
+class Subject:
+    """`call(dtype, row)` makes the launches; `wide` if its transfers must be 128 bits, `matrix` if it multiplies.
+
+    `last`: only the last row of the table comes this way.
+    """
+
+    name: str
+    table: str
+    call: Callable[[torch.dtype, Row], Any]
+    wide: bool = True
+    matrix: bool = False
+    last: bool = False
+    dtypes: tuple[torch.dtype, ...] = (BF16, FP32)
+
+
+def _layer(act: str, precision: str | None = None) -> Callable[[torch.dtype, Row], Any]:
+    def call(d: torch.dtype, row: Row) -> Any:
+        x, w, b = empty(N, N, dtype=d), empty(N, N, dtype=d), empty(N, dtype=d)
+        return OPS["net.layer.affine"](x, w, b, act, precision=precision)
+    return call
+
+
+def _delta(act: str, precision: str | None = None) -> Callable[[torch.dtype, Row], Any]:
+    def call(d: torch.dtype, row: Row) -> Any:
+        delta, w, z = (empty(N, N, dtype=d) for _ in range(3))
+        return OPS["bp.delta.chain"](delta, w, z, act, precision=precision)
+    return call
+
+
+def _average(precision: str | None = None) -> Callable[[torch.dtype, Row], Any]:
+    def call(d: torch.dtype, row: Row) -> Any:
+        delta, a, w = (empty(N, N, dtype=d) for _ in range(3))
+        return OPS["alg.average"](delta, a, w, 0.1, N, precision=precision)
+    return call
+
+
+def _pair(op: str) -> Callable[[torch.dtype, Row], Any]:
+    return lambda d, row: OPS[op](empty(N, N, dtype=d), empty(N, N, dtype=d))
+
+
+SUBJECTS = (
+    Subject("layer, tanh", "net.layer.affine", _layer("tanh"), matrix=True),
+    Subject("layer, relu", "net.layer.affine", _layer("relu"), matrix=True, dtypes=(BF16,)),
+    Subject("layer, relu, tf32", "net.layer.affine", _layer("relu", "tf32"), matrix=True, dtypes=(FP32,)),
+    Subject("delta, elu", "bp.delta", _delta("elu"), matrix=True),
+    Subject("delta, relu, tf32", "bp.delta", _delta("relu", "tf32"), False, True, dtypes=(FP32,)),
+    Subject("average", "alg.average", _average(), matrix=True),
+    Subject("average, tf32", "alg.average", _average("tf32"), False, True, dtypes=(FP32,)),
+    Subject("tanh", "pointwise", lambda d, row: OPS["act.tanh"](empty(N, N, dtype=d))),
+    Subject("tanh, strided", "strided", lambda d, row: OPS["act.tanh"](empty(9, N, N, dtype=d)[::2, ::2, ::2]), False),
+    Subject("sgd", "pointwise", lambda d, row: OPS["opt.sgd"](empty(N, N, dtype=d), empty(N, N, dtype=d), 0.1)),
+    Subject("logits", "pointwise", _pair("loss.xent.logits")),
+    Subject("softmax", "loss.softmax",
+            lambda d, row: OPS["loss.softmax"](empty(N, row.BN, dtype=d), empty(N, dtype=torch.int64))),
+    Subject("softmax, two passes", "loss.softmax",
+            lambda d, row: OPS["loss.softmax"](empty(N, 2 * row.BN, dtype=d), empty(N, dtype=torch.int64)), last=True),
+    Subject("conv1d", "conv1d",
+            lambda d, row: OPS["conv1d.valid"](empty(5, dtype=d), empty(N * N, dtype=d)), False),
+    Subject("conv2d", "conv2d", lambda d, row: OPS["conv2d.valid"](empty(N, N, dtype=d), empty(5, 5, dtype=d)), False),
+    Subject("columns", "columns", lambda d, row: column_sums(empty(64, N, dtype=FP32), d), dtypes=(FP32,)),
+)
+
+
+def every(arch: str) -> Iterator[tuple[Subject, torch.dtype, Row]]:
+    """Every (subject, dtype, row) that ships for an architecture."""
+    for subject in SUBJECTS:
+        for dtype in subject.dtypes:
+            rows = configs.rows(subject.table, arch, dtype)
+            yield from ((subject, dtype, row) for row in (rows[-1:] if subject.last else rows))
+
+
+def complaints(subject: Subject, dtype: torch.dtype, found: dict[str, Any], shared: int) -> list[str]:
+    """What a compiled kernel must not be; empty if all is well."""
+    wrong = []
+    if found["spills"]:
+        wrong.append(f"{found['spills']} spill instructions")
+    if found["shared"] > shared:
+        wrong.append(f"{found['shared']} bytes of shared memory, the limit is {shared}")
+    if subject.matrix and (dtype == BF16 or "tf32" in subject.name) and not found["matrix"]:
+        wrong.append("no tensor-core instruction")
+    if subject.wide:
+        reads = found["copies"] or found["loads"]
+        if not reads.get("128"):
+            wrong.append(f"no 128-bit read: {reads}")
+        if subject.name != "columns" and not found["stores"].get("128"):
+            wrong.append(f"no 128-bit store: {found['stores']}")
+    return wrong
