@@ -51,6 +51,7 @@ class Backend:
         self.arithmetic = dict(arithmetic or {})
         self.dtypes = tuple(dtypes or (("fp32", "fp16", "bf16") if array == "torch" else ("fp32", "fp16")))
         self._extra = extra
+        self.target = name                   # how the command line names it; `load` knows better
         self.ops: dict[str, Function] = {}
         self.skipped: dict[str, str] = {}
 
@@ -110,6 +111,7 @@ def load(target: str | None, ops: Iterable[str] = ()) -> Backend:
         if not separator:
             raise BackendError(f"--op {one}: write it as ID=module:function, for example --op act.elu=mypkg.kernels:elu")
         backend.op(id)(_object(place))
+    backend.target = " ".join([*([target] if target else []), *(f"--op {one}" for one in overrides)]) or backend.name
     return backend
 
 

@@ -66,7 +66,7 @@ class Reporter(Recorder):
         found = versions()
         packages = " · ".join(f"{name} {found[name]}" for name in ("torch", "triton", "numpy", "python"))
         self.console.print(f"[bold]{self.chosen.backend.name}[/] · {self.chosen.mode} on {device(self.chosen.mode)}"
-                           f" · {packages}", highlight=False)
+                           f" · {packages}", highlight=False, soft_wrap=True)
         self.progress.start()
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -112,7 +112,7 @@ class Reporter(Recorder):
         for record in self.results.cases:
             by_op.setdefault(record["id"], []).append(record)
         if by_op:
-            say()
+            say("\n[dim]worst fraction of the bound (1 is the limit)[/]")
             say(self.table(by_op))
         for text in self.failures[:SHOWN]:
             say()
@@ -125,8 +125,7 @@ class Reporter(Recorder):
             say(f"[dim]results: {self.results.path}[/]", highlight=False)
 
     def table(self, by_op: dict[str, list[dict[str, Any]]]) -> Table:
-        table = Table(title="worst fraction of the bound (1 is the limit)", title_justify="left", title_style="dim",
-                      box=None, pad_edge=False, padding=(0, 2, 0, 0))
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
         table.add_column("id", no_wrap=True)
         for dtype in DTYPES:
             table.add_column(dtype, justify="right")

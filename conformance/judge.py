@@ -48,6 +48,7 @@ class Verdict:
 
     case: Case
     backend: str
+    target: str
     mode: str
     state: str
     fraction: float | None = None
@@ -63,7 +64,7 @@ class Verdict:
 
     @property
     def repro(self) -> str:
-        return f"chainrule conform {self.backend} --case {self.case.id}"
+        return f"chainrule conform {self.target} --case {self.case.id}"
 
     def record(self) -> dict[str, Any]:
         """The line of the result file."""
@@ -92,7 +93,7 @@ def _json_number(value: Any) -> Any:
 def judge(case: Case, backend: Backend, mode: str) -> Verdict:
     """The verdict on one case; never raises for what the backend does."""
     start = time.perf_counter()
-    verdict = Verdict(case, backend.name, mode, PASS)
+    verdict = Verdict(case, backend.name, backend.target, mode, PASS)
     why = backend.supports(case.op, case.dtype)
     if why is not None:
         verdict.state, verdict.reason = UNSUPPORTED, why
