@@ -73,7 +73,12 @@ def step(op: Op, Theta: Network, x: Tensor, y: Tensor, head: Head) -> tuple[Netw
 
 def output(op: Op, z: Tensor, y: Tensor, head: Head) -> tuple[Tensor, Tensor]:
     """Loss and δ of the last layer; both losses are minus the printed expression, so that a step down learns."""
-    return op[LOSS[head]](z=z, y=y if head is Head.softmax else torch.eye(NODES[-1], dtype=z.dtype)[y])    # net.onehot
+    return op[LOSS[head]](z=z, y=y if head is Head.softmax else onehot(y, z))
+
+
+def onehot(y: Tensor, z: Tensor) -> Tensor:
+    """net.onehot   1 in place k, 0 elsewhere, in z's dtype and on its device"""
+    return (y[:, None] == torch.arange(NODES[-1], device=y.device)).to(z.dtype)
 
 
 def initial(random: torch.Generator) -> Network:
@@ -95,19 +100,20 @@ def right(op: Op, Theta: Network, x: Tensor, y: Tensor) -> int:
 class Split:
     """A seeded split of the 1,797 digits, and the generator of everything random about it."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, device: str = "cpu") -> None:
         self.random = torch.Generator().manual_seed(seed)
         datasets = needed("sklearn.datasets", "scikit-learn")
         pixels, digits = datasets.load_digits(return_X_y=True)
         order = torch.randperm(len(digits), generator=self.random)
-        x, y = torch.tensor(pixels / 16, dtype=torch.float32)[order], torch.tensor(digits, dtype=torch.int64)[order]
+        x = torch.tensor(pixels / 16, dtype=torch.float32)[order].to(device)
+        y = torch.tensor(digits, dtype=torch.int64)[order].to(device)
         self.x, self.y, self.x_test, self.y_test = x[:TRAINING], y[:TRAINING], x[TRAINING:], y[TRAINING:]
 
 
-def train(head: Head, seed: int, epochs: int, tick: Callable[[], None] = lambda: None) -> Run:
+def train(head: Head, seed: int, epochs: int, device: str = "cpu", tick: Callable[[], None] = lambda: None) -> Run:
     """Mean training loss and test accuracy after every epoch."""
-    split = Split(seed)
-    Theta, losses, accuracies = initial(split.random), [], []
+    split = Split(seed, device)
+    Theta, losses, accuracies = [(w.to(device), b.to(device)) for w, b in initial(split.random)], [], []
     for _ in range(epochs):
         epoch = []
         for x, y in batches(split.x, split.y, split.random):
@@ -143,17 +149,20 @@ def main(
     seeds: Annotated[int, typer.Option(min=1, help="how many seeded splits into training and test images")] = 5,
     simulate: Annotated[bool, typer.Option("--simulate", help="one epoch of the ten-class network through the "
                                            "kernels in the simulator, every op judged")] = False,
+    device: Annotated[str, typer.Option(help="cpu runs the composites, cuda the kernels")] = "cpu",
     out: Annotated[Path, typer.Option(help="where the picture goes")] = Path("build/digits"),
 ) -> None:
     """Train the deck's network on the 1,797 handwritten digits that scikit-learn ships."""
     needed("sklearn.datasets", "scikit-learn")
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        refuse(f"--device {device}: torch sees no GPU on this machine; --simulate runs the kernels without one")
     if simulate:
         raise typer.Exit(simulated(Head.softmax if head is Head.both else head))
     table = columns("head", "loss", "splits", "final loss", "worst test", "mean test", "seconds")
     curves = {}
     for one in [Head.sigmoid, Head.softmax] if head is Head.both else [head]:
         start = time.perf_counter()
-        curves[one.value] = runs = trained(one, epochs, seeds)
+        curves[one.value] = runs = trained(one, epochs, seeds, device)
         final = [accuracies[-1] for _, accuracies in runs]
         table.add_row(one.value, LOSS[one], str(seeds), f"{sum(losses[-1] for losses, _ in runs) / seeds:.4f}",
                       f"{min(final):.4f}", f"[bold]{sum(final) / seeds:.4f}[/]", f"{time.perf_counter() - start:.1f}")
@@ -162,13 +171,13 @@ def main(
     picture(curves, out / "loss.png")
 
 
-def trained(head: Head, epochs: int, seeds: int) -> list[Run]:
+def trained(head: Head, epochs: int, seeds: int, device: str) -> list[Run]:
     """Every split in turn, with a bar on a terminal and a line per split elsewhere."""
     runs = []
     with progress(f"{head.value:8}") as bar:
         task = bar.add_task("", total=seeds * epochs)
         for seed in range(seeds):
-            runs.append(train(head, seed, epochs, lambda: bar.advance(task)))
+            runs.append(train(head, seed, epochs, device, lambda: bar.advance(task)))
             text = f"split {seed}: accuracy {runs[-1][1][-1]:.4f}"
             bar.update(task, description=text)
             if not console.is_terminal:

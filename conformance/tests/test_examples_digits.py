@@ -196,3 +196,10 @@ def test_an_unknown_head_is_refused(cli):
     result = cli("--head", "softmx")
     assert result.exit_code == 2
     assert "softmx" in result.output
+
+
+def test_a_missing_gpu_is_said(cli, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    result = cli("--device", "cuda")
+    assert result.exit_code == 2
+    assert "--device cuda: torch sees no GPU on this machine" in result.output
