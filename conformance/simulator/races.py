@@ -30,15 +30,16 @@ class Races:
     def begin(self, program: int) -> None:
         self.me, self.known = program, set()
 
-    def synchronise(self, address: int, sem: str) -> None:
-        """A scalar atomic: acquire what others released at this address, and release one's own work."""
-        if sem in ("acquire", "acq_rel"):
-            self.known |= self.released.get(address, set())
-        if sem in ("release", "acq_rel"):
-            self.known.add(self.me)
-            self.released.setdefault(address, set()).update(self.known)
-            self.program.append(self._program_of(self.me))
-            self.me = self.first + len(self.program) - 1
+    def acquire(self, address: int) -> None:
+        """What others released at this address has come before."""
+        self.known |= self.released.get(address, set())
+
+    def release(self, address: int) -> None:
+        """All of this program's work so far comes before that of whoever acquires at this address."""
+        self.known.add(self.me)
+        self.released.setdefault(address, set()).update(self.known)
+        self.program.append(self._program_of(self.me))
+        self.me = self.first + len(self.program) - 1
 
     def load(self, region: Region, cells: Array) -> None:
         if region.stored:

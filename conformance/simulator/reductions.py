@@ -1,6 +1,6 @@
 """tl.reduce and tl.associative_scan over whole blocks.
 
-A GPU combines in a tree, in the type of the block: so does this, pair by pair in order, with the combine
+A GPU combines in a tree, in the type of the block: so does this, pair by pair, with the combine
 function applied to half blocks at once. Sums and maxima of ordinary formats take NumPy's own reduction.
 """
 

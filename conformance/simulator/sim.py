@@ -103,10 +103,14 @@ class Launch:
             self.races.store(region, cells)
 
     def atomic(self, view: View | None, pointers: Array, mask: Array | None, size: int, sem: str) -> None:
+        orders = pointers.size == 1 and mask is None and self.sim.check       # a vector of atomics orders nothing
+        address = int(pointers.reshape(-1)[0])
+        if orders and sem in ("acquire", "acq_rel"):
+            self.races.acquire(address)
         for region, cells, _ in self._cells(view, pointers, mask, size, "atomic"):
             self.races.update(region, cells)
-        if pointers.size == 1 and mask is None and self.sim.check:
-            self.races.synchronise(int(pointers.reshape(-1)[0]), sem)
+        if orders and sem in ("release", "acq_rel"):
+            self.races.release(address)
 
     def _cells(
         self, view: View | None, pointers: Array, mask: Array | None, size: int, what: str

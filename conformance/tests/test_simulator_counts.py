@@ -117,6 +117,24 @@ def test_stored_elements():
         assert sim.stored(y).all()
 
 
+def test_stored_adds_up_over_launches():
+    x, y = torch.rand(64), torch.empty(64)
+    with simulate() as sim:
+        copy[(1,)](x, y, 64, 32)
+        copy[(1,)](x[32:], y[32:], 32, 32)
+        assert sim.stored(y).all()
+        copy[(2,)](x, torch.empty(64), 64, 32)
+        assert sim.stored(y).all()
+
+
+def test_rewriting_half_keeps_the_other_half():
+    x, y = torch.rand(64), torch.empty(64)
+    with simulate() as sim:
+        copy[(2,)](x, y, 64, 32)
+        copy[(1,)](x, y, 64, 32)
+        assert sim.stored(y).all()
+
+
 def test_stored_through_strides_dtypes_and_atomics():
     x, y, c = torch.rand(8), torch.zeros(8, 3), torch.zeros(2, dtype=torch.int32)
     with simulate() as sim:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 import triton
 import triton.language as tl
+from triton.runtime.interpreter import TensorHandle
 
 from chainrule.conformance.simulator import KernelFault, simulate
+from chainrule.conformance.simulator.pointers import store
 
 
 @triton.jit
@@ -41,65 +44,10 @@ def into_the_neighbour(x, y, n, B: tl.constexpr, BUG: tl.constexpr):
 
 
 @triton.jit
-def all_programs_store_one(x, y, n, B: tl.constexpr, BUG: tl.constexpr):
-    p = tl.program_id(0)
+def neighbour_by_another_type(x, y, n, B: tl.constexpr, BUG: tl.constexpr):
     i = tl.arange(0, B)
-    tl.store(y + (0 if BUG else p) * B + i, tl.load(x + i) + p)
-
-
-@triton.jit
-def neighbour_of_output(x, y, n, B: tl.constexpr, BUG: tl.constexpr):
-    i = tl.program_id(0) * B + tl.arange(0, B)
-    tl.store(y + i, tl.load(x + i, mask=i < n), mask=i < n)
-    other = (i + B) % n if BUG else i
-    tl.store(x + i, tl.load(y + other, mask=i < n), mask=i < n)
-
-
-@triton.jit
-def shifted_in_place(x, y, n, B: tl.constexpr, BUG: tl.constexpr):
-    i = tl.program_id(0) * B + tl.arange(0, B)
-    v = tl.load(x + i + (B if BUG else 0), mask=i + B < n, other=0.0)
-    tl.store(x + i, v, mask=i < n)
-
-
-@triton.jit
-def sum_not_atomic(x, y, n, B: tl.constexpr, BUG: tl.constexpr):
-    i = tl.arange(0, B)
-    v = tl.load(x + tl.program_id(0) * B + i)
-    if BUG:
-        tl.store(y + i, tl.load(y + i) + v)
-    else:
-        tl.atomic_add(y + i, v)
-
-
-@triton.jit
-def read_beside_atomics(x, y, n, B: tl.constexpr, BUG: tl.constexpr):
-    tl.atomic_add(y, 1.0)
-    if BUG:
-        tl.store(x + tl.program_id(0), tl.load(y))
-
-
-@triton.jit
-def last_one_sums(x, y, count, n, B: tl.constexpr, BUG: tl.constexpr):
-    p = tl.program_id(0)
-    i = tl.arange(0, B)
-    tl.store(x + p * B + i, tl.zeros((B,), tl.float32) + p)
-    if BUG:
-        done = tl.load(count) + p + 1
-    else:
-        done = tl.atomic_add(count, 1) + 1
-    if done == tl.num_programs(0):
-        total = tl.zeros((B,), tl.float32)
-        for q in range(tl.num_programs(0)):
-            total += tl.load(x + q * B + i)
-        tl.store(y + i, total)
-
-
-@triton.jit
-def lanes_collide(x, y, n, B: tl.constexpr, BUG: tl.constexpr):
-    i = tl.arange(0, B)
-    v = tl.load(x + i)
-    tl.store(y + i // 2, v if BUG else tl.load(x + i // 2))
+    bits = tl.load(x.to(tl.pointer_type(tl.int32)) + i + (n if BUG else 0), mask=i < n)
+    tl.store(y.to(tl.pointer_type(tl.int32)) + i, bits, mask=i < n)
 
 
 @triton.jit
@@ -108,6 +56,18 @@ def offset_overflows(x, y, n, B: tl.constexpr, BUG: tl.constexpr):
     row = p if BUG else p.to(tl.int64)
     i = row * n * 40_000_000 % 1 + tl.arange(0, B)
     tl.store(y + p * B + tl.arange(0, B), tl.load(x + i))
+
+
+@triton.jit
+def difference_overflows(x, y, n, B: tl.constexpr, BUG: tl.constexpr):
+    low = -(tl.program_id(0) + 1) * 2_000_000_000
+    tl.store(y + tl.arange(0, B), low - (n * 5_000_000 if BUG else n))
+
+
+@triton.jit
+def product_overflows(x, y, n, B: tl.constexpr, BUG: tl.constexpr):
+    wide = tl.program_id(0).to(tl.int64) + 2_000_000_000
+    tl.store(y + tl.arange(0, B), wide * wide * (n if BUG else 2))
 
 
 @triton.jit
@@ -141,22 +101,15 @@ BUGS = {
     "load before the start": (before_the_first, (2,), lambda: (*vectors(), 32), "out of bounds"),
     "load from the neighbour": (into_the_neighbour, (1,), lambda: (*torch.rand(2, 16), 16, 16),
                                 "out of bounds"),
+    "the neighbour by another type": (
+        neighbour_by_another_type, (1,), lambda: (*torch.rand(2, 16), 16, 16), "out of bounds"),
     "every second column": (strided, (1,), lambda: (torch.rand(8, 2)[:, 0], torch.zeros(8), 2, 8, 8),
                             "out of bounds"),
-    "write race": (all_programs_store_one, (3,), lambda: (*vectors(32, 96), 32), "write race"),
-    "read what another wrote": (neighbour_of_output, (2,), lambda: (*vectors(64), 32), "read/write race"),
-    "overwrite what another reads": (shifted_in_place, (2,), lambda: (*vectors(64), 32), "read/write race"),
-    "sum without atomics": (sum_not_atomic, (3,), lambda: (torch.ones(96), torch.zeros(32), 96, 32),
-                            "read/write race"),
-    "plain read beside atomics": (read_beside_atomics, (2,), lambda: (torch.zeros(2), torch.zeros(1), 1, 1),
-                                  "read/write race"),
-    "last program without a semaphore": (
-        last_one_sums, (4,), lambda: (torch.zeros(64), torch.zeros(16), torch.zeros(1).int(), 4, 16),
-        "read/write race"),
-    "lanes collide": (lanes_collide, (1,), lambda: (*vectors(32), 32), "lane collision"),
     "int32 overflow": (offset_overflows, (3,), lambda: (*vectors(96), 32), "integer overflow"),
+    "int32 difference": (difference_overflows, (1,), lambda: (*vectors(40), 32), "integer overflow"),
+    "int64 product": (product_overflows, (1,), lambda: (*vectors(40), 32), "integer overflow"),
     "device_assert": (asserts, (1,), lambda: (*vectors(32), 32), "device_assert"),
-    "dtype mismatch": (bits_as_float, (1,), lambda: (*torch.rand(2, 16, 16, dtype=torch.float64), 16, 16),
+    "float64 into float32": (bits_as_float, (1,), lambda: (*torch.rand(2, 16, 16, dtype=torch.float64), 16, 16),
                        "dtype mismatch"),
 }
 
@@ -233,6 +186,13 @@ def touch(x, B: tl.constexpr):
     tl.store(x + tl.arange(0, B), 1.0)
 
 
+def test_store_of_another_format_is_refused():
+    value = TensorHandle(np.zeros(4, np.float32), tl.float64)            # what a garbled accumulator would look like
+    pointers = TensorHandle(np.zeros(4, np.uint64), tl.pointer_type(tl.float64))
+    with pytest.raises(KernelFault, match="dtype mismatch: float32 values"):
+        store(None, pointers, value, None)
+
+
 def test_empty_tensors():
     empty = torch.zeros(0)
     with simulate() as sim:
@@ -256,7 +216,6 @@ def test_grid_limits_and_unknown_options():
 
 
 def test_check_off_still_bounds():
-    assert run("write race", bug=True, check=False).launches == 1
     assert run("int32 overflow", bug=True, overflow=False).launches == 1
     with pytest.raises(KernelFault):
         run("int32 overflow", bug=True, check=False, overflow=True)

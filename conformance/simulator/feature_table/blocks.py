@@ -73,6 +73,8 @@ def logic(x, y, B: tl.constexpr):
     tl.store(y + i, tl.where(v > 0 and v < 5, 1, 0))
     tl.store(y + B + i, tl.where(v < 0 or v > 5, 1, 0))
     tl.store(y + 2 * B + i, tl.where(not (v > 0), 1, 0))
+    tl.store(y + 3 * B + i, tl.where((v > 0) + (v > 5), 1, 0))        # int1 wraps around: 1 + 1 = 0
+    tl.store(y + 4 * B + i, tl.where((v > 0) * (v > 5), 1, 0))
 
 
 @feature("tl.reduce with a function of one's own")
@@ -118,8 +120,8 @@ def _() -> None:
     same(y, torch.stack([x, x, x.flip(0), x.flip(0), x]))
 
 
-@feature("and, or, not on blocks")
+@feature("and, or, not on blocks; sums and products of int1")
 def _() -> None:
-    x, y = integers(16), torch.empty(3, 16)
+    x, y = integers(16), torch.empty(5, 16)
     logic[(1,)](x, y, 16)
-    same(y, torch.stack([(x > 0) & (x < 5), (x < 0) | (x > 5), x <= 0]).float())
+    same(y, torch.stack([(x > 0) & (x < 5), (x < 0) | (x > 5), x <= 0, (x > 0) ^ (x > 5), x > 5]).float())

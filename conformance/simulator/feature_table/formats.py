@@ -35,6 +35,12 @@ def arithmetic(x, z, y, n, B: tl.constexpr):
 
 
 @triton.jit
+def cut_off(x, y, B: tl.constexpr):
+    i = tl.arange(0, B)
+    tl.store(y + i, tl.load(x + i).to(tl.bfloat16, fp_downcast_rounding="rtz"))
+
+
+@triton.jit
 def row_sums(x, y, M: tl.constexpr, N: tl.constexpr, MAX: tl.constexpr):
     v = tl.load(x + tl.arange(0, M)[:, None] * N + tl.arange(0, N)[None, :])
     tl.store(y + tl.arange(0, M), (tl.max(v, 1) if MAX else tl.sum(v, 1)).to(y.dtype.element_ty))
@@ -87,6 +93,13 @@ def _() -> None:
 def _() -> None:
     x = torch.cat([torch.randn(4096), torch.tensor(SPECIAL)])
     same(converted(x, torch.bfloat16), x.bfloat16())
+
+
+@feature('bf16 towards zero, where fp_downcast_rounding="rtz" asks for it')
+def _() -> None:
+    x, y = torch.randn(256), torch.empty(256, dtype=torch.bfloat16)
+    cut_off[(1,)](x, y, 256)
+    same(y, (x.view(torch.int32) >> 16).to(torch.int16).view(torch.bfloat16))
 
 
 @feature("fp16 rounding on store")
@@ -165,7 +178,7 @@ def _() -> None:
 def _() -> None:
     a = torch.ones(16, 16, dtype=torch.float64)
     with refused(KernelFault):
-        multiplied(a, a, torch.float64, tl.float32)
+        multiplied(a, a, torch.float32, tl.float32)
 
 
 @feature("a tl.dot smaller than the compiler takes is refused")

@@ -33,6 +33,22 @@ def rounded_once(x, y, z, out, N: tl.constexpr):
 
 
 @triton.jit
+def clamped(x, y, N: tl.constexpr):
+    i = tl.arange(0, N)
+    tl.store(y + i, tl.clamp(tl.load(x + i), -1.0, 1.0))
+    tl.store(y + N + i, tl.clamp(tl.load(x + i), -1.0, 1.0, propagate_nan=tl.PropagateNan.ALL))
+    tl.store(y + 2 * N + i, tl.maximum(tl.load(x + i), 0.0))
+    tl.store(y + 3 * N + i, tl.minimum(tl.load(x + i), 0.0, propagate_nan=tl.PropagateNan.ALL))
+
+
+@feature("tl.clamp, maximum, minimum drop NaN, or keep it where asked")
+def _() -> None:
+    x, y = torch.tensor([torch.nan, 0.5]), torch.empty(4, 2)
+    clamped[(1,)](x, y, 2)
+    same(y, torch.tensor([[-1.0, 0.5], [torch.nan, 0.5], [0.0, 0.5], [torch.nan, 0.0]]))
+
+
+@triton.jit
 def device_library(x, y, N: tl.constexpr):
     i = tl.arange(0, N)
     v = tl.load(x + i)
