@@ -41,6 +41,18 @@ def cut_off(x, y, B: tl.constexpr):
 
 
 @triton.jit
+def mixed(x, whole, y, B: tl.constexpr, TOO_LARGE: tl.constexpr):
+    i = tl.arange(0, B)
+    a = tl.load(x + i)
+    w = tl.load(whole + i)
+    tl.store(y + i, i + a)                          # int32 with float32
+    tl.store(y + B + i, a - i)
+    tl.store(y + 2 * B + i, (i * w).to(tl.float32))            # int32 with int64
+    if TOO_LARGE:
+        tl.store(y + i, i + 4_000_000_000)
+
+
+@triton.jit
 def row_sums(x, y, M: tl.constexpr, N: tl.constexpr, MAX: tl.constexpr):
     v = tl.load(x + tl.arange(0, M)[:, None] * N + tl.arange(0, N)[None, :])
     tl.store(y + tl.arange(0, M), (tl.max(v, 1) if MAX else tl.sum(v, 1)).to(y.dtype.element_ty))
@@ -125,6 +137,16 @@ def _() -> None:
 @feature("fp16 arithmetic, where and full")
 def _() -> None:
     elementwise(torch.float16)
+
+
+@feature("int32, int64 and float32 mix as in the compiler")
+def _() -> None:
+    x, whole, y = integers(16), torch.full((16,), 2**40), torch.empty(3, 16)
+    mixed[(1,)](x, whole, y, 16, False)
+    i = torch.arange(16)
+    same(y, torch.stack([i + x, x - i, (i * whole).float()]))
+    with refused(ValueError):                       # no int32 is that large
+        mixed[(1,)](x, whole, y, 16, True)
 
 
 @feature("tl.sum and tl.max in bf16, fp16, fp32")
