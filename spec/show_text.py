@@ -41,7 +41,7 @@ def steps(line: str, indent: int) -> list[RenderableType]:
 
 def relation(text: str) -> str:
     """A relation as it is printed."""
-    for typed, printed in (("<=", "≤"), (">=", "≥"), (" & ", " and "), (" - ", " − "), ("*", "·")):
+    for typed, printed in ((" + 1 - 1", ""), ("<=", "≤"), (">=", "≥"), (" & ", " and "), (" - ", " − "), ("*", "·")):
         text = text.replace(typed, printed)
     return text
 

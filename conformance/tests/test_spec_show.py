@@ -28,9 +28,9 @@ def test_every_page_fits(id):
 
 def test_a_page_says_it_all():
     page = text(show.page("bp.delta.rec", reference="def delta_rec(): ...", kernel="triton_kernels/linear.py: δ"))
-    titles = [line for line in page.split("\n") if line and line[0].isalpha() and line == line.lower() and len(line) < 20]
-    assert titles == ["as printed", "readings", "sizes and shapes", "machine form", "derivation", "reference", "kernel",
-                      "traps", "worked numbers", "findings"]
+    titles = ["as printed", "readings", "sizes and shapes", "machine form", "derivation", "reference", "kernel", "traps",
+              "worked numbers", "findings"]
+    assert [line for line in page.split("\n") if line in titles] == titles
     for part in (r"= a_i^{(l)}(1 - a_i^{(l)}) \sum_k", "deck lines 1219, 1259", "slide “Backprop”", "sigmoid only",
                  "Theta     1 … q, 0 … p", "a[i]*(1 - a[i])*Sum(delta[k]*Theta[k, i], (k, 1, q))", "for i = 1 … p",
                  "4. collapse · only j = i survives", "def delta_rec(): ...", "triton_kernels/linear.py: δ",
@@ -52,7 +52,7 @@ def test_traps_name_where_they_were_seen():
 
 def test_a_finding_runs_its_proof():
     assert "· D has λθ: 7/2 for λ = 1/2, θ = 7" in text(show.page("E05"))
-    assert "the line says nothing that a program could contradict" in text(show.page("E10"))
+    assert "the line says nothing that a program" in text(show.page("E10"))
 
 
 def test_readings_are_one_table():
