@@ -54,7 +54,7 @@ _SM80 = (
     *_FLOAT,
 )
 _SMALL = (          # 99 KB of shared memory: what most people own
-    Row(128, 64, 32, 4, 3, HALF),
+    Row(128, 64, 32, 8, 3, HALF),
     Row(64, 64, 32, 4, 3, HALF),
     Row(64, 16, 32, 4, 3, HALF),
     Row(16, 64, 32, 4, 3, HALF),
@@ -68,13 +68,15 @@ _COLUMNS = (Row(32, 128, warps=4),)                       # a block of rows, sum
 _ROWS = (                                                 # BM rows of at most BN classes in registers
     Row(4, 256, warps=4), Row(1, 1024, warps=4), Row(1, 4096, warps=8), Row(1, 16384, warps=16),
 )
-_WINDOWS = (Row(128, 1, 8, warps=4), Row(8, 1, 128, warps=4))       # BM outputs, BK taps: many of either
+_LONG_ROWS = (Row(1, 4096, warps=8),)                     # more classes than that: two passes
+_WINDOWS = (Row(128, 1, 8, warps=4), Row(8, 1, 64, warps=4))       # BM outputs, BK taps: many of either
 
 PRODUCTS = ("net.layer.affine", "bp.delta", "alg.average")
 _TABLES: dict[str, dict[str, tuple[Row, ...]]] = {
     arch: {
         **dict.fromkeys(PRODUCTS, products),
-        "pointwise": _POINTWISE, "strided": _STRIDED, "columns": _COLUMNS, "loss.softmax": _ROWS,
+        "pointwise": _POINTWISE, "strided": _STRIDED, "columns": _COLUMNS,
+        "loss.softmax": _ROWS, "loss.softmax.long": _LONG_ROWS,
         "conv1d": _WINDOWS, "conv2d": _WINDOWS,
     }
     for arch, products in (("sm_90", _SM90), ("sm_80", _SM80), ("default", _SMALL))

@@ -123,6 +123,7 @@ def softmax(z: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
             row=row, ROWS=row.BM, CLASSES=row.BN,
         )
     else:
+        row = choose("loss.softmax.long", (B, K), z.dtype, current_arch(z.device))
         launch(
             softmax_long_kernel, (B,), z, y, loss, delta, K, *z.stride(), y.stride(0),
             row=row, CLASSES=row.BN,

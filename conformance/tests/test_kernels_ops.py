@@ -1,5 +1,6 @@
 """Every op through its kernel, simulated, against the float64 composite: shapes, strides, dtypes, edges, misuse."""
 
+import contextlib
 import inspect
 import math
 
@@ -186,20 +187,28 @@ def test_softmax_with_more_classes_than_registers(K):
     z[1] = torch.linspace(40, -40, K)
     z[2, : K // 2] = -math.inf
     y[2] = K - 1
-    with configs.pinned("loss.softmax", configs.Row(1, 32, warps=1)):
+    with two_passes(32):
         loss, delta = simulated("loss.softmax", z, y)
     expected = composite.softmax(z.double(), y)
     for got, wanted in zip((loss, delta), expected):
         assert float((got.double() - wanted).abs().max()) <= 1e-5
 
 
-@pytest.mark.parametrize("width", [32, 1024])
-def test_softmax_specials(width):
+@contextlib.contextmanager
+def two_passes(width):
+    """The second kernel on any row, `width` lanes at a time."""
+    one, other = configs.Row(1, 1, warps=1), configs.Row(1, width, warps=1)
+    with configs.pinned("loss.softmax", one), configs.pinned("loss.softmax.long", other):
+        yield
+
+
+@pytest.mark.parametrize("context", [lambda: two_passes(32), contextlib.nullcontext], ids=["two passes", "registers"])
+def test_softmax_specials(context):
     """NaN and +∞ in a row make that row NaN; a target out of range makes it NaN; no other row notices."""
     z = data(5, 40)
     z[1, 3], z[2, 39] = math.nan, math.inf
     y = torch.tensor([0, 1, 2, 40, -1])
-    with configs.pinned("loss.softmax", configs.Row(1, width, warps=1)):
+    with context():
         loss, delta = simulated_with_nan("loss.softmax", z, y)
     assert torch.isnan(loss).tolist() == [False, True, True, True, True]
     assert torch.isnan(delta).all(1).tolist() == [False, True, True, True, True]
