@@ -28,8 +28,8 @@ def test_every_page_fits(id):
 
 def test_a_page_says_it_all():
     page = text(show.page("bp.delta.rec", reference="def delta_rec(): ...", kernel="triton_kernels/linear.py: δ"))
-    titles = ["as printed", "readings", "sizes and shapes", "machine form", "derivation", "reference", "kernel", "traps",
-              "worked numbers", "findings"]
+    titles = ["as printed", "readings", "sizes and shapes", "machine form", "derivation", "reference", "kernel",
+              "traps", "worked numbers", "findings"]
     assert [line for line in page.split("\n") if line in titles] == titles
     for part in (r"= a_i^{(l)}(1 - a_i^{(l)}) \sum_k", "deck lines 1219, 1259", "slide “Backprop”", "sigmoid only",
                  "Theta     1 … q, 0 … p", "a[i]*(1 - a[i])*Sum(delta[k]*Theta[k, i], (k, 1, q))", "for i = 1 … p",
