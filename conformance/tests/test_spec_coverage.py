@@ -8,6 +8,8 @@ import pytest
 from chainrule import spec
 from chainrule.spec import coverage
 
+pytestmark = pytest.mark.trace
+
 # Code, tables, claims and conventions: what a deck says without a formula.
 WITHOUT_FORMULA = """
     act.coordinatewise act.why net.regression.label aut.packages torch.net torch.loop claim.training claim.slow

@@ -13,11 +13,12 @@ from chainrule import reference, spec
 from chainrule.conformance import certify_forms, certify_stable
 from chainrule.conformance.mutate import spec_mutants
 from chainrule.spec import expressions, symbolic
-from chainrule.spec.derivations import derived
+from chainrule.spec.derivations import derived, derived_ids
 
 WORKED = [(id, n) for id, e in spec.load().items() if e.value for n, _ in enumerate(e.examples)]
 
 
+@pytest.mark.trace
 @pytest.mark.parametrize("id", certify_forms.with_forms())
 def test_form_is_what_the_reference_computes(id):
     assert certify_forms.difference(id) == ""
@@ -28,6 +29,7 @@ def test_stable_form_is_the_printed_one_to_forty_digits(id, which):
     assert certify_stable.stable_difference(id, which) == ""
 
 
+@pytest.mark.trace
 def test_every_definition_has_a_form_and_a_function():
     for id, equation in spec.load().items():
         own = equation.kind == "derivation" and not equation.of
@@ -135,3 +137,15 @@ def test_a_difference_names_the_place():
     machine = certify_forms.Machine.of(spec.get("conv1d.valid"))
     flipped = attrs.evolve(machine, value=expressions.parse("Sum(theta[m - 1 - j]*x[i + j], (j, 0, m - 1))"))
     assert certify_forms.certified("conv1d.valid").difference(flipped).startswith("conv1d.valid at {'n': 6, 'm':")
+
+
+@pytest.mark.trace
+def test_every_function_and_every_derivation_has_a_record():
+    assert set(reference.FUNCTIONS) <= set(spec.load())
+    assert set(derived_ids()) <= set(spec.load())
+
+
+@pytest.mark.trace
+def test_every_gradient_that_is_not_printed_is_derived():
+    gradients = {id for id, e in spec.load().items() if e.kind == "derivation" and e.value is None}
+    assert gradients <= set(derived_ids())
