@@ -141,7 +141,9 @@ def _object(place: str) -> Any:
     try:
         found: Any = importlib.import_module(module)
     except ImportError as error:
-        raise BackendError(f"{place}: cannot import {module} ({error}); is it on PYTHONPATH?") from error
+        own = error.name is not None and module.startswith(error.name)
+        hint = "is it on PYTHONPATH?" if own else f"{module} itself needs it"
+        raise BackendError(f"{place}: cannot import {module} ({error}); {hint}") from error
     for part in attribute.split("."):
         if not hasattr(found, part):
             names = [name for name in vars(found) if not name.startswith("_")]

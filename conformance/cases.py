@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from attrs import field, frozen
 
-from .. import spec
 from .edges import EMPTY, POINTS, REFUSED, SPECIAL
+from .messages import traps
 from .numbers.formats import FORMATS, round_to
 from .oracle import exact_truth
 from .recipes import FAMILIES, Arguments, Recipe, source
@@ -110,8 +110,7 @@ def _special(op: str, dtype: str) -> Iterator[Case]:
 
 def _traps(op: str, dtype: str) -> Iterator[Case]:
     """The points that have broken real code; a record's letter for its argument becomes the op's."""
-    record = spec.load().get(op)
-    for trap in record.traps if record is not None else ():
+    for trap in traps(op):
         at = {k: v for k, v in trap.at.items() if k not in ("alpha", "slope")}
         parameters = {k: v for k, v in trap.at.items() if k in ("alpha", "slope")}
         if not at or not all(_fits(v, dtype) for v in at.values()):

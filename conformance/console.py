@@ -38,8 +38,8 @@ def verdict_of(records: list[dict[str, Any]]) -> str:
         return f"[bold red]FAIL[/] {states['fail']} of {len(records)}"
     if not states["pass"]:
         return "[dim]unsupported[/]" if states["unsupported"] else "[yellow]not judged[/]"
-    rest = states["unsupported"] + states["not_judged"]
-    return f"[green]pass[/] {states['pass']}" + (f" [dim](+{rest} not judged)[/]" if rest else "")
+    rest = [f"{states[name]} {name.replace('_', ' ')}" for name in ("unsupported", "not_judged") if states[name]]
+    return f"[green]pass[/] {states['pass']}" + (f" [dim](+{', '.join(rest)})[/]" if rest else "")
 
 
 class Reporter(Recorder):

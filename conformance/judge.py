@@ -113,7 +113,7 @@ def _judge_refusal(verdict: Verdict, case: Case, backend: Backend, mode: str) ->
         run(case, backend, mode, case.arguments())
     except KernelFault as fault:
         verdict.state, verdict.reason = FAIL, f"the arguments must be refused before a kernel runs: {fault}"
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if not str(error).strip():
             verdict.state, verdict.reason = FAIL, f"refused with an empty {type(error).__name__}: say what is wrong"
     else:
@@ -128,7 +128,7 @@ def _judge_values(verdict: Verdict, case: Case, backend: Backend, mode: str) -> 
         again = run(case, backend, mode, arguments, second=True) if case.tier == "T1" else outputs
     except HygieneFault:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         verdict.state = FAIL
         verdict.reason = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
         return
@@ -238,10 +238,7 @@ def run(case: Case, backend: Backend, mode: str, arguments: Mapping[str, Any], s
     function = backend.ops[case.op]
     names = OPERATIONS[case.op].outputs
     if backend.array == "numpy":
-        kind = np.dtype({"fp32": "float32", "fp16": "float16"}[case.dtype])
-        given = {k: v.astype(kind) if isinstance(v, np.ndarray) and v.dtype.kind == "f" else v
-                 for k, v in arguments.items()}
-        return _listed(function(**given), names)
+        return _run_numpy(function, names, case.dtype, arguments)
     device = "cuda" if mode == "native" else "cpu"
     inputs: list[Input] = []
     given = {}
@@ -261,6 +258,22 @@ def run(case: Case, backend: Backend, mode: str, arguments: Mapping[str, Any], s
         missing = int((~sim.stored(value)).sum()) if sim is not None and backend.kernels else unwritten(value)
         if missing:
             raise HygieneFault(f"{missing} of {value.numel()} elements of {name} were never written by a kernel")
+    return outputs
+
+
+def _run_numpy(function: Any, names: tuple[str, ...], dtype: str, arguments: Mapping[str, Any]) -> list[Any]:
+    """The same for a backend that takes numpy arrays: its inputs must stay as they were."""
+    kind = np.dtype({"fp32": "float32", "fp16": "float16"}[dtype])
+    given = {k: v.astype(kind if v.dtype.kind == "f" else v.dtype) if isinstance(v, np.ndarray) else v
+             for k, v in arguments.items()}
+    before = {k: v.tobytes() for k, v in given.items() if isinstance(v, np.ndarray)}
+    outputs = _listed(function(**given), names)
+    for name, data in before.items():
+        if given[name].tobytes() != data:
+            raise HygieneFault(f"the input {name} was overwritten")
+    for name, value in zip(names, outputs):
+        if not isinstance(value, np.ndarray | np.generic):
+            raise HygieneFault(f"{name} is a {type(value).__name__}, not a numpy array")
     return outputs
 
 

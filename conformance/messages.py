@@ -46,9 +46,14 @@ def failure(verdict: Verdict) -> str:
     return "\n".join(row if isinstance(row, str) else f"  {row[0]:10} {row[1]}" for row in rows if row and row[-1])
 
 
+def traps(op: str) -> list[spec.Trap]:
+    """The traps of an op: of its own record, and of the record of the δ that comes with a loss."""
+    records = [spec.load()[id] for id in (op, f"{op}.delta") if id in spec.load()]
+    return list({trap.name: trap for record in reversed(records) for trap in record.traps}.values())
+
+
 def _trap(verdict: Verdict) -> list[tuple[str, str]]:
-    record = spec.load().get(verdict.case.op)
-    for trap in record.traps if record is not None else ():
+    for trap in traps(verdict.case.op) if verdict.worst is not None else ():
         if trap.name == verdict.case.trap:
             return [("why", trap.why), ("seen in", " · ".join(trap.seen))]
     return []

@@ -138,6 +138,18 @@ def test_what_a_backend_does_wrong_is_named(function, reason):
     assert verdict.reason in verdict.report()
 
 
+@pytest.mark.parametrize(("function", "reason"), [
+    (lambda theta, D, eta: None, "theta is a NoneType, not a numpy array"),
+    (lambda theta, D, eta: theta.__isub__(eta * D), "the input theta was overwritten"),
+    (lambda theta, D, eta: sys.exit("enough"), "SystemExit: enough"),
+])
+def test_a_numpy_backend_is_watched_too(function, reason):
+    backend = Backend("theirs", array="numpy")
+    backend.op("opt.sgd")(function)
+    case = next(c for c in cases(("opt.sgd",)) if c.tier == "T1")
+    assert reason in judge(case, backend, "host").report()
+
+
 def test_nan_fails_with_its_place():
     backend = Backend("theirs")
     backend.op("net.layer.affine")(lambda x, w, b, act: torch.where(torch.arange(17) == 3, torch.nan, x @ w.T + b))
