@@ -34,8 +34,10 @@ def _activation(name: str, *parameters: float) -> None:
                      lambda d: [d[0] * prime(x, *parameters)])
 
 
-for _name, _parameters in {"tanh": (), "relu": (), "leaky": (0.1,), "elu": (1.5,), "identity": ()}.items():
-    _activation(_name, *_parameters)
+for _name in ("sigmoid", "tanh", "relu", "identity"):
+    _activation(_name)
+_activation("leaky", 0.1)
+_activation("elu", 1.5)
 
 
 @certifies("act.softmax.prime", "act.softmax", box(K=range(1, 9)))

@@ -40,7 +40,8 @@ def derived(id: str) -> Callable[..., Any]:
 def derivation_page(id: str) -> str:
     """The Markdown page of this derivation: assumptions, steps, result, Python."""
     _known(id)
-    return (_folder() / f"{id.replace('.', '_')}.md").read_text(encoding="utf-8")
+    page: str = (_folder() / f"{id.replace('.', '_')}.md").read_text(encoding="utf-8")
+    return page
 
 
 def _known(id: str) -> None:

@@ -260,3 +260,24 @@ def test_pages_fit_a_hundred_columns():
                 inside = line.strip() == "```text"
             elif inside:
                 assert len(line) <= 100, (id, line)
+
+
+def test_latex_is_balanced():
+    for id in IDS:
+        formulas = [line.strip() for line in derivation_page(id).splitlines() if "$$" in line]
+        assert formulas
+        for line in formulas:
+            assert line.startswith("$$")
+            assert line.endswith("$$")
+            assert line.count("{") == line.count("}"), (id, line)
+            assert line.count(r"\left") == line.count(r"\right"), (id, line)
+            assert line.count(r"\begin") == line.count(r"\end"), (id, line)
+
+
+@pytest.mark.slow
+def test_check_under_five_hash_seeds():
+    run = "from chainrule.spec.derive import command as c; r = c.check(); print(r.text()); raise SystemExit(r.status)"
+    for seed in ("0", "1", "2", "3", "253"):
+        done = subprocess.run([sys.executable, "-c", run], capture_output=True, text=True, timeout=60,
+                              env={**os.environ, "PYTHONHASHSEED": seed})
+        assert done.returncode == 0, done.stdout

@@ -53,7 +53,8 @@ def wrap(line: str, width: int = WIDTH) -> str:
     """A long line broken before each `for` and `if`, under the bracket it stands in."""
     if len(line) <= width or " for " not in line:
         return line
-    done, row, opened = "", "", []
+    done, row = "", ""
+    opened: list[int] = []
     pieces = re.split(r"(?= for )|(?= if (?!.* else ))", line)
     for piece in pieces:
         if opened and row:

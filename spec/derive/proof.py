@@ -43,13 +43,13 @@ def _prove_at(derivation: Derivation, sizes: dict[Expr, int], seed: int, functio
         field = Field(seed * DRAWS + attempt)
         try:
             with field:
-                return _compare(_Trial(derivation, sizes, field), function)
+                return _compare(Trial(derivation, sizes, field), function)
         except NoRoot:
             continue
     raise NoRoot(f"{derivation.id}: no random point with all its square roots")
 
 
-class _Trial:
+class Trial:
     """A derivation at one choice of sizes."""
 
     def __init__(self, derivation: Derivation, sizes: dict[Expr, int], field: Field) -> None:
@@ -66,7 +66,8 @@ class _Trial:
     def _int(self, e: Expr) -> int:
         return int(self.instance.value(e, {}))
 
-    def _output_places(self) -> list[tuple[tuple[int, ...], dict[Expr, int]]]:
+    def output_places(self) -> list[tuple[tuple[int, ...], dict[Expr, int]]]:
+        """The free indices of the output, as numbers and as a place to read expressions at."""
         over = self.derivation.output.over                           # type: ignore[union-attr]
         ranges = [range(self._int(low), self._int(high) + 1) for _, low, high in over]
         return [(at, dict(zip([r[0] for r in over], at))) for at in product(*ranges)]
@@ -75,7 +76,7 @@ class _Trial:
         """The loss is Σ c y + q y² with random c, q for each output y, hence δ = c + 2 q y."""
         output = self.derivation.output
         assert output is not None
-        for at, place in self._output_places():
+        for at, place in self.output_places():
             c, q = self.field.random.randrange(P), self.field.random.randrange(P)
             self.curvature[at] = c, q
             y = constant(self.instance.value(output.means, place))
@@ -83,9 +84,12 @@ class _Trial:
             self.instance.known[key] = constant(0) + c + 2 * q * y
 
     def _key(self, entry: Expr, place: dict[Expr, int]) -> Key:
-        if not isinstance(entry, sp.Indexed):
-            return entry.name, ()
-        return entry.base.name, tuple(int(self.instance.value(i, place)) for i in entry.indices)
+        base = entry.base if isinstance(entry, sp.Indexed) else entry
+        return base.name, self.indices_of(entry, place)
+
+    def indices_of(self, entry: Expr, place: dict[Expr, int]) -> tuple[int, ...]:
+        indices = entry.indices if isinstance(entry, sp.Indexed) else ()
+        return tuple(int(self.instance.value(i, place)) for i in indices)
 
     def loss(self) -> Any:
         """The loss at the current derivatives."""
@@ -93,7 +97,7 @@ class _Trial:
         if d.output is None:
             return self.instance.value(d.loss, {})
         total: Any = 0
-        for at, place in self._output_places():
+        for at, place in self.output_places():
             c, q = self.curvature[at]
             y = constant(self.instance.value(d.output.means, place))
             total = total + c * y + q * y * y
@@ -122,7 +126,7 @@ class _Trial:
         return f"{self.derivation.id}: step {k + 1} ({step.rule}) {what}{' at ' + at if at else ''}"
 
 
-def _compare(trial: _Trial, function: Any) -> int:
+def _compare(trial: Trial, function: Any) -> int:
     lines = [trial.line(k) for k in range(len(trial.derivation.steps))]
     truth, claimed = trial.directional(lines[0])
     if truth != claimed:
@@ -135,7 +139,7 @@ def _compare(trial: _Trial, function: Any) -> int:
     return (len(lines) + (function is not None)) * len(trial.places)
 
 
-def _compare_python(trial: _Trial, function: Any, last: list[Any]) -> None:
+def _compare_python(trial: Trial, function: Any, last: list[Any]) -> None:
     number = len(trial.derivation.steps) - 1
     try:
         same = _same(_call(trial, function), last, trial)
@@ -146,7 +150,7 @@ def _compare_python(trial: _Trial, function: Any, last: list[Any]) -> None:
         raise Refused(trial.refusal(number, "does not equal the printed Python"))
 
 
-def _call(trial: _Trial, function: Any) -> Any:
+def _call(trial: Trial, function: Any) -> Any:
     """The printed Python on the same numbers, its arguments as nested lists."""
     d, instance = trial.derivation, trial.instance
     bases = {str(base): base for base in d.shapes} | {str(n.base): n.base for n in d.named}
@@ -154,7 +158,7 @@ def _call(trial: _Trial, function: Any) -> Any:
                       for name in d.python))
 
 
-def _same(result: Any, expected: list[Any], trial: _Trial) -> bool:
+def _same(result: Any, expected: list[Any], trial: Trial) -> bool:
     """Nested lists against the values at the free indices; a list with slot 0 has None there."""
     for place, value in zip(trial.places, expected):
         found = result

@@ -16,7 +16,7 @@ from .rules import Range
 
 def as_ranges(over: Iterable[Iterable[Any]]) -> tuple[Range, ...]:
     """Plain integers among the bounds become SymPy's."""
-    return tuple(tuple(map(sp.sympify, one)) for one in over)        # type: ignore[misc]
+    return tuple(tuple(map(sp.sympify, one)) for one in over)
 
 
 def as_shapes(shapes: dict[Expr, Any]) -> dict[Expr, Axes]:

@@ -4,5 +4,5 @@ from chainrule.scalar import exp
 
 
 def loss_xent_logits_delta(z, y):
-    """∂ℒ/∂z = 1/(exp(−z) + 1) − y"""
-    return 1 / (exp(-z) + 1) - y
+    """∂ℒ/∂z = 1/(1 + exp(−z)) − y"""
+    return 1 / (1 + exp(-z)) - y

@@ -8,10 +8,10 @@ import sympy as sp
 
 from ...field import Dual, Field
 from ..language import Expr, scalars
-from ..steps import Derivation
+from ..steps import Derivation, Named
 from .register import derives
 
-x, alpha, slope = scalars("x alpha slope")
+x, z, g, alpha, slope = scalars("x z g alpha slope")
 side = sp.Symbol("side", integer=True)
 TRIALS = tuple({side: k} for k in (-1, 0, 1, -1, 1))
 
@@ -38,6 +38,21 @@ def _activation(id: str, value: Expr, name: str, python: tuple[str, ...] = ("x",
         shapes={arguments[a]: () for a in python}, python=python, lengths={},
         trials=TRIALS, draws={x: _draw_x, slope: _draw_slope}, order=("alpha", "slope"), **more,
     )
+
+
+@derives("act.sigmoid.prime")
+def sigmoid_prime(id: str) -> Derivation:
+    value = 1 / (1 + sp.exp(-z))
+    D = Derivation(
+        id=id, title="The derivative of the sigmoid through its own value, as the deck prints it (line 1123).",
+        loss=value, wrt=z, over=(), lhs=("g′(z)", "g'(z)"), of=("the function", "g(z)", "g(z)"),
+        named=(Named(entry=g, means=value),), shapes={z: ()}, python=("z",), lengths={}, trials=({},) * 3,
+        order=("g",),
+    )
+    D.chain()
+    D.linearity(why="(1/u)′ = −u′/u² and (e⁻ᶻ)′ = −e⁻ᶻ")
+    D.rewrite("definition", "1/(1 + e⁻ᶻ) = g, and e⁻ᶻ/(1 + e⁻ᶻ) = 1 − g", g * (1 - g))
+    return D
 
 
 @derives("act.tanh.prime")

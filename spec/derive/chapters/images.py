@@ -42,7 +42,8 @@ ROW, COLUMN = S * i + D * m - R, S2 * j + D2 * n - R2
 
 def _trials() -> tuple[dict[Expr, int], ...]:
     """Small layers of every kind: a fixed draw, because the whole box has thousands."""
-    rng, found = random.Random(253), []
+    rng = random.Random(253)
+    found: list[dict[Expr, int]] = []
     while len(found) < 16:
         one = {H: rng.randint(1, 4), W: rng.randint(1, 4), M: rng.randint(1, 3), N: rng.randint(1, 2),
                S: rng.randint(1, 3), S2: rng.randint(1, 2), R: rng.randint(0, 1), R2: rng.randint(0, 1),
