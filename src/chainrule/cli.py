@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -111,6 +111,9 @@ def show(
     from . import spec
     from .spec import show as pages
 
+    with suppress(ModuleNotFoundError):              # the proofs of findings that need the reference, or torch
+        from .conformance import proofs, proofs_torch  # noqa: F401
+
     if readings or id is None:
         if not readings:
             refuse("show", "name an id, such as bp.delta.rec, or give --readings")
@@ -138,7 +141,7 @@ def kernel_source(id: str) -> str | None:
         if file.name.endswith(".py") and "@triton.jit" in (text := file.read_text(encoding="utf-8")):
             for line in text.partition('"""')[2].partition('"""')[0].splitlines():
                 if id in line.split():
-                    return f"triton_kernels/{file.name}: {line.strip()}"
+                    return f"triton_kernels/{file.name}: {' '.join(line.split())}"
     return None
 
 
