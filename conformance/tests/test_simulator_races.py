@@ -56,7 +56,7 @@ def one_atomic_one_plain(x, y, n, B: tl.constexpr, KIND: tl.constexpr, BUG: tl.c
     if (p == 0) == (KIND != "store, atomic"):
         tl.atomic_add(y + i, tl.load(x + i))
     elif KIND == "atomic, load":
-        tl.store(x + i, tl.load(y + i))
+        tl.store(x + p * B + tl.arange(0, B), tl.load(y + i))
     else:
         tl.store(y + i, tl.load(x + i))
 
