@@ -47,6 +47,13 @@ def momentum(theta: Scalar, D: Scalar, v: Scalar, eta: Scalar, mu: Scalar) -> tu
     return theta - eta * v, v
 
 
+@implements("opt.nesterov")
+def nesterov(theta: Scalar, D: Scalar, v: Scalar, eta: Scalar, mu: Scalar) -> tuple[Scalar, Scalar]:
+    """opt.nesterov   v ← μ v + D,   θ ← θ − η (D + μ v)      (Sutskever, Martens, Dahl and Hinton 2013)"""
+    v = mu * v + D
+    return theta - eta * (D + mu * v), v
+
+
 @implements("opt.adagrad")
 def adagrad(theta: Scalar, D: Scalar, G: Scalar, eta: Scalar, eps: Scalar) -> tuple[Scalar, Scalar]:
     """opt.adagrad   G ← G + D²,   θ ← θ − η D / (√G + ε)      (Duchi, Hazan and Singer 2011)"""
@@ -74,6 +81,14 @@ def adam(theta: Scalar, D: Scalar, m: Scalar, v: Scalar, t: int, eta: Scalar, be
     """opt.adam   θ ← θ − η r,   r the opt.adam.direction      (Kingma and Ba 2015, Algorithm 1)"""
     r, m, v = adam_direction(D, m, v, t, beta1, beta2, eps)
     return theta - eta * r, m, v
+
+
+@implements("opt.adamw")
+def adamw(theta: Scalar, D: Scalar, m: Scalar, v: Scalar, t: int, eta: Scalar, lam: Scalar, beta1: Scalar,
+          beta2: Scalar, eps: Scalar) -> tuple[Scalar, Scalar, Scalar]:
+    """opt.adamw   θ ← θ − η (r + λθ),   r the opt.adam.direction      (Loshchilov and Hutter 2019)"""
+    r, m, v = adam_direction(D, m, v, t, beta1, beta2, eps)
+    return theta - eta * (r + lam * theta), m, v
 
 
 @implements("opt.lamb")

@@ -60,6 +60,10 @@ def adam(parameters: Any) -> torch.optim.Optimizer:
     return torch.optim.Adam(parameters, lr=ETA, betas=(BETA1, BETA2), eps=EPS)
 
 
+def adamw(parameters: Any) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(parameters, lr=ETA, betas=(BETA1, BETA2), eps=EPS, weight_decay=0.125)
+
+
 def unit_adam(parameters: Any) -> torch.optim.Optimizer:
     return torch.optim.Adam(parameters, lr=1.0, betas=(BETA1, BETA2), eps=EPS)
 
@@ -114,8 +118,11 @@ ROWS = [
       for id in ("torch.loop", "cnn.sgd")),
     second("opt.momentum", ("momentum_buffer",),
            lambda p: torch.optim.SGD(p, lr=ETA, momentum=0.75), ETA, 0.75),
+    second("opt.nesterov", ("momentum_buffer",),
+           lambda p: torch.optim.SGD(p, lr=ETA, momentum=0.75, nesterov=True), ETA, 0.75),
     second("opt.adagrad", ("sum",), lambda p: torch.optim.Adagrad(p, lr=ETA, eps=EPS), ETA, EPS),
     second("opt.adam", ("exp_avg", "exp_avg_sq"), adam, ETA, BETA1, BETA2, EPS),
+    second("opt.adamw", ("exp_avg", "exp_avg_sq"), adamw, ETA, 0.125, BETA1, BETA2, EPS),
     Witness("opt.adam.direction", (D, 0.0, 0.0, 1, BETA1, BETA2, EPS), direction),
     Witness("opt.lamb", (LAYER, GRADIENT, [0.0] * 4, [0.0] * 4, 1, ETA, 0.125, BETA1, BETA2, EPS), lamb),
     *(Witness("opt.schedule.step", (ETA, t, 0.5, 3),
