@@ -11,14 +11,11 @@ from typing import Any
 import numpy as np
 import torch
 import triton.language as tl
-from triton.runtime import interpreter
 from triton.runtime.interpreter import TensorHandle
 
-from . import active
+from . import active, internals
 from .fault import KernelFault
 from .values import BF16, Array, bf16_towards_zero, convert, numpy_type, tf32, widen
-
-_TOWARDS_ZERO = interpreter._ir.ROUNDING_MODE.RTZ
 
 
 def cast(self: Any, src: Any, dst: Any) -> Any:
@@ -28,7 +25,7 @@ def cast(self: Any, src: Any, dst: Any) -> Any:
 
 def float_to_float(self: Any, src: Any, dst: Any, rounding: Any) -> Any:
     scalar = dst.scalar
-    if rounding == _TOWARDS_ZERO and scalar == tl.bfloat16:
+    if rounding == internals.TOWARDS_ZERO and scalar == tl.bfloat16:
         return TensorHandle(bf16_towards_zero(src.data), scalar)
     return cast(self, src, dst)
 

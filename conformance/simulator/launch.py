@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 import operator
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch
-import triton
 import triton.language as tl
-from triton.runtime import interpreter
 from triton.runtime.interpreter import TensorHandle
 from triton.tools.tensor_descriptor import TensorDescriptor
 
-from . import active
+from . import active, internals
 from .fault import KernelFault
 from .memory import Memory
 from .rewrite import rewrite
@@ -47,11 +44,10 @@ def run(self: Any, *args: Any, grid: Any, warmup: bool = False, **kwargs: Any) -
 
 
 def _run_programs(function: Any, values: dict[str, Any], shape: tuple[int, int, int], launch: Any) -> None:
-    builder = interpreter.interpreter_builder
-    builder.set_grid_dim(*shape)
+    internals.machine.set_grid_dim(*shape)
     nx, ny, _ = shape
     for x, y, z in launch.sim.programs(shape):
-        builder.set_grid_idx(x, y, z)
+        internals.machine.set_grid_idx(x, y, z)
         launch.races.begin(x + nx * (y + ny * z) if launch.sim.check else 0)      # unchecked, all are one
         try:
             function(**values)
@@ -85,7 +81,7 @@ def bind(kernel: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str
     for name, value in kwargs.items():
         if name in names:
             bound[name] = value
-        elif name not in _options():
+        elif name not in internals.launch_options():
             raise KeyError(f"Keyword argument {name} was specified but unrecognised")
     for p in kernel.params:
         if p.name not in bound:
@@ -93,15 +89,6 @@ def bind(kernel: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str
                 raise TypeError(f"{kernel.__name__}() missing a required argument: {p.name!r}")
             bound[p.name] = p.default
     return bound
-
-
-@functools.cache
-def _options() -> frozenset[str]:
-    """What may be passed to a launch besides the kernel's own arguments."""
-    from triton.backends.nvidia.compiler import CUDAOptions
-
-    return frozenset(CUDAOptions.__dataclass_fields__) | {
-        "debug", "device", "stream", "waves_per_eu", "matrix_instr_nonkdim", "kpack", "instrumentation_mode"}
 
 
 def _grid(grid: Any, kernel: str) -> tuple[int, int, int]:
@@ -124,7 +111,7 @@ def _tensors_in(name: str, value: Any) -> Iterator[tuple[str, torch.Tensor]]:
             yield from _tensors_in(f"{name}[{i}]", item)
     elif isinstance(value, TensorDescriptor):
         yield from _tensors_in(name, value.base)
-    elif isinstance(value, triton.runtime.jit.TensorWrapper):
+    elif isinstance(value, internals.TensorWrapper):
         yield name, value.base
     elif isinstance(value, torch.Tensor):
         if value.device.type != "cpu":
@@ -136,7 +123,7 @@ def _typed(parameter: Any, value: Any, memory: Memory) -> Any:
     if parameter.is_constexpr:
         return value.value if isinstance(value, tl.constexpr) else value
     if parameter.do_not_specialize and type(value) is int:
-        return interpreter._implicit_cvt(value)
+        return internals.implicit(value)
     return convert(value, memory, parameter.annotation_type)
 
 
@@ -146,19 +133,19 @@ def convert(value: Any, memory: Memory, annotated: str = "") -> Any:
         return 1                               # Triton compiles a 1 in: no tensor, so `n.to(tl.int64)` is an error
     if isinstance(value, bool | int | float):
         name = annotated or {bool: "u1", float: "fp32"}.get(type(value))
-        return scalar(value, tl.str_to_ty(name, None)) if name else interpreter._implicit_cvt(value)
+        return scalar(value, internals.named_type(name)) if name else internals.implicit(value)
     if isinstance(value, tuple):
         items = [convert(v, memory) for v in value]
         return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
     if isinstance(value, TensorDescriptor):
         return _descriptor(value, memory)
     if hasattr(value, "data_ptr"):
-        tensor = value.base if isinstance(value, triton.runtime.jit.TensorWrapper) else value
-        kind = tl.str_to_ty(triton.runtime.jit.mangle_type(value), None)
+        tensor = value.base if isinstance(value, internals.TensorWrapper) else value
+        kind = internals.argument_type(value)
         view = memory.views.get(id(tensor))
         handle = TensorHandle(np.array([value.data_ptr()], np.uint64), kind, {"view": view} if view else {})
         return tl.tensor(handle, kind)
-    return interpreter._implicit_cvt(value)
+    return internals.implicit(value)
 
 
 def scalar(value: Any, kind: Any) -> Any:
@@ -166,9 +153,9 @@ def scalar(value: Any, kind: Any) -> Any:
 
 
 def _descriptor(value: Any, memory: Memory) -> Any:
-    strides = [interpreter._implicit_cvt(s) for s in value.strides[:-1]]
+    strides = [internals.implicit(s) for s in value.strides[:-1]]
     assert value.strides[-1] == 1, "a descriptor's last stride must be 1"
-    return interpreter.interpreter_semantic.make_tensor_descriptor(
-        base=convert(value.base, memory), shape=[interpreter._implicit_cvt(s) for s in value.shape],
+    return internals.semantic.make_tensor_descriptor(
+        base=convert(value.base, memory), shape=[internals.implicit(s) for s in value.shape],
         strides=[*strides, tl.constexpr(1)], block_shape=[tl.constexpr(b) for b in value.block_shape],
         padding_option=value.padding)

@@ -1,7 +1,4 @@
-"""Every private name of Triton that the simulator relies on, in one place.
-
-A new Triton release is judged by `features()`; when it moves one of these, this is the file to look at.
-"""
+"""Every name of Triton that the simulator replaces while it runs; the private ones that it reads: `internals.py`."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ from triton.runtime import interpreter
 from triton.runtime.autotuner import Autotuner
 from triton.runtime.jit import JITFunction
 
-from . import arithmetic, launch, libdevice, pointers, reductions, shortcuts
+from . import arithmetic, internals, launch, libdevice, pointers, reductions, shortcuts
 from .values import numpy_type
 
 BUILDER = {
@@ -73,11 +70,11 @@ def patched() -> Iterator[None]:
         set_(builder, "create_atomic_rmw", pointers.atomic_update(rmw))
         set_(builder, "create_atomic_cas", pointers.atomic_exchange_if(cas))
         set_(interpreter.TensorDescHandle, "materialize_pointers", pointers.descriptor_pointers)
-        machine = interpreter.interpreter_builder
+        machine = internals.machine
         for attribute in ("grid_dim", "grid_idx"):
             set_(machine, attribute, getattr(machine, attribute, None))
         set_(machine, "options", interpreter.InterpreterOptions(debug=True, sanitize_overflow=False))
-        set_(machine, "codegen_fns", {**machine.codegen_fns, "min_dot_size": _least_dot()})
+        set_(machine, "codegen_fns", {**machine.codegen_fns, "min_dot_size": internals.least_dot()})
         for module in (tl, tl.core):
             set_(module, "reduce", reductions.reduce)
             set_(module, "associative_scan", reductions.scan)
@@ -98,21 +95,13 @@ def patched() -> Iterator[None]:
         language.restore()
 
 
-def _least_dot() -> Any:
-    """The least tl.dot that the CUDA compiler takes; the interpreter takes any."""
-    from triton.backends.compiler import GPUTarget
-    from triton.backends.nvidia.compiler import min_dot_size
-
-    return min_dot_size(GPUTarget("cuda", 90, 32))
-
-
 def _device_library(scope: Any) -> None:
     """`triton.language.extra.libdevice` has only names; they stand for CUDA's, which call the builder."""
     from triton.language.extra import cuda, hip
     from triton.language.extra import libdevice as names
 
     for module in (cuda.libdevice, hip.libdevice):
-        interpreter._patch_builtin(module, interpreter.interpreter_builder, scope)
+        interpreter._patch_builtin(module, internals.machine, scope)
     for name in dir(names):
         if not name.startswith("_") and hasattr(cuda.libdevice, name):
             scope.set_attr(names, name, getattr(cuda.libdevice, name))

@@ -10,15 +10,12 @@ from typing import Any
 
 import numpy as np
 import triton.language as tl
-from triton.runtime import interpreter
 from triton.runtime.interpreter import TensorHandle
 
-from . import active
+from . import active, internals
 from .fault import KernelFault
 from .memory import View
 from .values import BF16, Array, bits_type, is_small, numpy_type, undefined
-
-_raw = interpreter._interpreter        # the compiled module that reads and writes at addresses
 
 
 def made_from(handle: Any) -> View | None:
@@ -61,7 +58,7 @@ def load(self: Any, ptr: Any, mask: Any, other: Any, *_: Any, **__: Any) -> Any:
     else:
         fill = block(np.broadcast_to(other.data, pointers.shape))
     raw = bits_type(dtype) if is_small(dtype) else dtype
-    return TensorHandle(_raw.load(pointers, on, fill.view(raw), raw).view(dtype), element)
+    return TensorHandle(internals.memory.load(pointers, on, fill.view(raw), raw).view(dtype), element)
 
 
 def load_all(self: Any, ptr: Any, *rest: Any) -> Any:
@@ -80,7 +77,7 @@ def store(self: Any, ptr: Any, value: Any, mask: Any, *_: Any, **__: Any) -> Non
     values = block(np.broadcast_to(value.data, pointers.shape))
     values = values.view(bits_type(dtype)) if dtype.kind not in "b" else values
     active.launch().store(made_from(ptr), pointers, on, values)
-    _raw.store(pointers, values, np.ones(pointers.shape, bool) if on is None else on)
+    internals.memory.store(pointers, values, np.ones(pointers.shape, bool) if on is None else on)
 
 
 def store_all(self: Any, ptr: Any, value: Any, *rest: Any) -> None:
@@ -122,10 +119,10 @@ def _atomic_bf16(op: Any, pointers: Array, value: Any, on: Array) -> Any:
     one = np.ones(1, bool)
     for i in zip(*np.nonzero(on)):
         here = np.array([pointers[i]])
-        now = _raw.load(here, one, np.zeros(1, np.uint16), np.dtype(np.uint16)).view(BF16)
+        now = internals.memory.load(here, one, np.zeros(1, np.uint16), np.dtype(np.uint16)).view(BF16)
         before[i] = now[0]
         total = (now.astype(np.float32) + np.float32(value.data[i])).astype(BF16)
-        _raw.store(here, total.view(np.uint16), one)
+        internals.memory.store(here, total.view(np.uint16), one)
     return TensorHandle(before, tl.bfloat16)
 
 

@@ -12,13 +12,13 @@ import numpy as np
 import triton.language as tl
 from triton.runtime.interpreter import TensorHandle
 
+from . import internals
 from .values import Array, is_small, numpy_type
 
-_standard = tl.standard
-_SUM = _standard._sum_combine
 _QUICK: dict[Any, Any] = {
-    _standard._elementwise_max: np.fmax,       # tl.max drops NaN, as the GPU's max does
-    _standard._elementwise_min: np.fmin,
+    internals.SUM: np.add,
+    internals.MAX: np.fmax,       # tl.max drops NaN, as the GPU's max does
+    internals.MIN: np.fmin,
 }
 
 
@@ -56,7 +56,7 @@ def _plain(value: Any) -> Any:
 def _quick(combine_fn: Any, data: Array) -> Any:
     if data.dtype == np.float16 or is_small(data.dtype) or data.dtype.kind == "b":
         return None
-    return np.add if combine_fn == _SUM else _QUICK.get(combine_fn)
+    return _QUICK.get(combine_fn)
 
 
 def _tree(data: list[Array], types: list[Any], combine_fn: Any) -> list[Array]:
@@ -87,7 +87,7 @@ def scan(input: Any, axis: Any, combine_fn: Any, reverse: Any = False, **_: Any)
     if _plain(reverse):
         data = [d[::-1] for d in data]
     n = len(data[0])
-    if len(data) == 1 and combine_fn == _SUM and data[0].dtype.kind in "iu":
+    if len(data) == 1 and combine_fn == internals.SUM and data[0].dtype.kind in "iu":
         data = [np.cumsum(data[0], axis=0, dtype=data[0].dtype)]
     else:
         data = _doubling(data, types, combine_fn, n)

@@ -16,8 +16,8 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import triton.language as tl
-from triton.runtime import interpreter
 
+from . import internals
 from .fault import KernelFault
 
 _rewritten: WeakKeyDictionary[types.FunctionType, Callable[..., Any]] = WeakKeyDictionary()
@@ -94,7 +94,7 @@ def _is_block(value: Any) -> bool:
 
 
 _ADDED = {
-    "interpreter_semantic": interpreter.interpreter_semantic,
+    "interpreter_semantic": internals.semantic,
     "_chainrule_and": _and, "_chainrule_or": _or, "_chainrule_not": _not,
 }
 
@@ -112,7 +112,7 @@ def _rewrite(fn: types.FunctionType) -> Callable[..., Any]:
     definition = tree.body[0]
     assert isinstance(definition, ast.FunctionDef)
     _strip(definition)
-    tree = ast.fix_missing_locations(interpreter.ASTTransformer().visit(_Logic().visit(tree)))
+    tree = ast.fix_missing_locations(internals.Assignments().visit(_Logic().visit(tree)))
     ast.increment_lineno(tree, first - 1)
     space: dict[str, Any] = {}
     exec(compile(tree, inspect.getfile(fn), "exec"), {}, space)
