@@ -10,8 +10,8 @@ from chainrule.conformance import certify
 from chainrule.conformance.certify_networks import certify_network
 from chainrule.reference.backprop import averaged_gradient, backprop
 from chainrule.reference.losses import cross_entropy
-from chainrule.spec.derivations import derived_ids
-from chainrule.spec.field import Certificate, check_direction, wrong_partials
+from chainrule.spec.derivations import derived, derived_ids
+from chainrule.spec.field import Certificate, Field, check_direction, wrong_partials
 
 
 def test_every_derived_gradient_has_a_claim():
@@ -97,6 +97,27 @@ def test_the_message_names_sizes_and_places():
     assert str(refusal.value) == (
         "conv1d.valid.grad_x: not the gradient of conv1d.valid at m = 2, n = 3: "
         "3 of 3 partial derivatives are wrong, the first at [0]")
+
+
+# ---- what the deck prints and what SymPy derives are the same function
+
+def layer(draw, n):
+    return [None, *(draw() for _ in range(n))]
+
+
+@pytest.mark.parametrize(("id", "arguments"), [
+    ("act.sigmoid.prime", lambda draw: (draw(),)),
+    ("bp.delta.out", lambda draw: (layer(draw, 3), layer(draw, 3))),
+    ("alg.delta.out", lambda draw: (layer(draw, 3), layer(draw, 3))),
+    ("bp.grad", lambda draw: (layer(draw, 3), [1, draw(), draw()])),
+    ("bp.delta.rec", lambda draw: ([None, layer(draw, 2), layer(draw, 2)], layer(draw, 2), [1, draw(), draw()])),
+    ("bp.delta.chain", lambda draw: ([None, layer(draw, 2), layer(draw, 2)], layer(draw, 2), layer(draw, 2))),
+    ("alg.average", lambda draw: ([None, [draw(), draw()]], [None, [draw(), draw()]], draw(), 3)),
+])
+def test_printed_and_derived_agree(id, arguments):
+    with Field(7) as field:
+        given = arguments(field.draw)
+        assert certify.flat(F[id](*given)) == certify.flat(derived(id)(*given))
 
 
 # ---- sizes that matter

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from fractions import Fraction
 from pathlib import Path
+from random import Random
 
 import attrs
 import pytest
@@ -159,6 +160,13 @@ def test_a_missing_and_a_strange_file_are_said(folder):
     assert [f.message for f in strangers] == ["bp_grad_old.py: no derivation makes this file; delete it"]
 
 
+def test_a_stale_digest_is_refused(folder):
+    edit(folder, "digests.json", '"bp.grad": "', '"bp.grad": "0')
+    report = command.check(["bp.grad"], folder)
+    assert report.status == 1
+    assert "bp.grad: digests.json has another digest of its steps" in report.text()
+
+
 def test_derive_writes_what_is_committed(tmp_path):
     seen = []
     report = command.derive(["bp.grad", "act.elu.prime"], tmp_path, progress=lambda *at: seen.append(at))
@@ -242,6 +250,20 @@ def test_worked_by_hand():
     assert derived("pool.max.grad_x")([[7]], [[3]], 2, 2) == [[0, 0], [0, 7]]
 
 
+def test_general_forms_collapse_to_the_printed_ones():
+    rng = Random(5)
+
+    def numbers(*shape):
+        return [numbers(*shape[1:]) for _ in range(shape[0])] if shape else rng.randint(-9, 9)
+
+    d, K, I, a = numbers(3, 4), numbers(2, 3), numbers(4, 6), numbers(7)
+    assert derived("conv2d.layer.grad_x")([d], [[K]], 4, 6) == [derived("conv2d.valid.grad_I")(d, K)]
+    assert derived("conv2d.layer.grad_w")([d], [I], 2, 3) == [[derived("conv2d.valid.grad_K")(d, I)]]
+    assert derived("arch.shared.grad_theta")(a[::-1], a, 5) == derived("conv1d.centred.grad_theta")(a[::-1], a, 5)
+    row = derived("conv2d.valid.grad_I")([a], [K[0]])
+    assert row == [derived("conv1d.valid.grad_x")(a, K[0])]
+
+
 def test_the_deck_s_own_lines_stand_in_the_pages():
     rec = derivation_page("bp.delta.rec")
     assert "δ⁽ˡ⁾_i = a⁽ˡ⁾_i (1 − a⁽ˡ⁾_i) Σ_{k=1}^q δ⁽ˡ⁺¹⁾_k Θ⁽ˡ⁾_{k,i},   1 ≤ i ≤ p" in rec
@@ -250,6 +272,7 @@ def test_the_deck_s_own_lines_stand_in_the_pages():
     assert [line.split("**")[1] for line in x.splitlines() if re.match(r"\d+\. \*\*", line)] == [
         "chain rule", "linearity", "collapse", "absorb", "reindex"]
     assert "⌈(p+R−D(M−1))/S⌉" in derivation_page("conv2d.layer.grad_x")
+    assert "at 30 choices of m ≤ 5, n ≤ 8, exactly" in x
 
 
 def test_pages_fit_a_hundred_columns():

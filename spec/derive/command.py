@@ -156,6 +156,9 @@ def _check_one(id: str, folder: Path, committed: str | None) -> Finding:
             state = _judge(derivation, folder, suffix, committed)
             what = "the same function in other words" if state == "form" else "not what the derivation gives"
             message = f"{id}: {path.name} {place} is {what}; run `chainrule derive {id}`"
+    if state == "same" and committed != pages.digest(derivation):
+        state = "form"
+        message = f"{id}: {DIGESTS} has another digest of its steps; run `chainrule derive {id}`"
     seconds = time.perf_counter() - start
     return Finding(id, state, message or "", verdict.compared, seconds)
 

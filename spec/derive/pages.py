@@ -169,7 +169,8 @@ def page(derivation: Derivation) -> str:
                   f"   $${tex} = {latex(step.expr)}$$", ""]
         left, tex = " " * len(left), ""
     code = module(derivation).split('"""\n', 1)[1].strip("\n")
-    return "\n".join([*lines, *_result(derivation), "## Python", "", "```python", code, "```", ""])
+    return "\n".join([*lines, *_result(derivation), "## Python", "", "```python", code, "```", "",
+                      "## Checked", "", _checked(derivation, plain), ""])
 
 
 def _given(derivation: Derivation, plain: Plain, latex: Latex) -> list[str]:
@@ -197,6 +198,15 @@ def _given(derivation: Derivation, plain: Plain, latex: Latex) -> list[str]:
 
 def _block(left: str, right: str, over: str = "") -> list[str]:
     return ["  ```text", "  " + formula(left, right, over, 2), "  ```"]
+
+
+def _checked(derivation: Derivation, plain: Plain) -> str:
+    """In words, what `derive` and `derive --check` prove about this page."""
+    largest = [f"{plain(size)} ≤ {max(one[size] for one in derivation.trials)}"
+               for size in derivation.trials[0] if size.is_nonnegative]
+    where = f"{len(derivation.trials)} choices of {', '.join(largest)}" if largest else "random points"
+    return ("Step 1 is the derivative of the definition, every step equals the one before it, and the Python equals "
+            f"the last: at {where}, exactly, over the field GF(2⁶¹ − 1).")
 
 
 def _result(derivation: Derivation) -> list[str]:
