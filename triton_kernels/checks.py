@@ -138,6 +138,14 @@ def writable(name: str, **tensors: Tensor) -> None:
                 f"{name}: {label} has strides {t.stride()}; an expanded tensor cannot be written in place")
 
 
+def optimizer(name: str, theta: Tensor, D: Tensor, states: dict[str, Tensor], t: int) -> None:
+    """θ, D and the states are alike, and steps are counted from 1."""
+    for label, one in {"D": D, **states}.items():
+        same(name, **{"theta": theta, label: one})
+    if t < 1:
+        raise ValueError(f"{name}: t = {t}; steps are counted from 1")
+
+
 def filter1d(name: str, theta: Tensor, signal: Tensor, label: str) -> None:
     floating(name, theta=theta, **{label: signal})
     rank(name, 1, theta=theta, **{label: signal})

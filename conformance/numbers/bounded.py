@@ -159,7 +159,9 @@ class Bounded:
     def sqrt(self) -> Bounded:
         with np.errstate(all="ignore"):
             root = np.sqrt(self.v)
-            return self._elementary(root, 0.5 / np.sqrt(np.maximum(self.v - self.error, 0)), self.ar.sqrt)
+            slope = 0.5 / np.sqrt(np.maximum(self.v - self.error, 0))
+            near = 1 / np.sqrt(self.error)                   # |√(v + e) − √v| ≤ √e, however small v is
+            return self._elementary(root, np.minimum(slope, near), self.ar.sqrt)
 
     def _compare(self, other: Any, truth: Any) -> Decision:
         o = self._of(other)

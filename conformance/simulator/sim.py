@@ -33,6 +33,7 @@ class Sim:
         self.kernels: defaultdict[str, Traffic] = defaultdict(Traffic)
         self.launch: Launch | None = None
         self._stored = Stored()
+        self.reached: tuple[torch.Tensor, ...] = ()       # tensors that the next launch reaches by addresses in a table
 
     @property
     def launches(self) -> int:
@@ -65,7 +66,8 @@ class Sim:
         return all_of_them
 
     def begin(self, kernel: str, programs: int, tensors: Iterable[tuple[str, torch.Tensor]]) -> Launch:
-        self.launch = Launch(self, kernel, Memory(tensors), Races(programs))
+        by_address = [(f"reached[{i}]", t) for i, t in enumerate(self.reached)]
+        self.launch = Launch(self, kernel, Memory([*tensors, *by_address]), Races(programs))
         return self.launch
 
     def finish(self, launch: Launch) -> None:
