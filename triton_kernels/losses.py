@@ -96,7 +96,7 @@ def softmax_long_kernel(z, y, loss, delta, K, z_b, z_k, y_b, CLASSES: tl.constex
         e = exp(-tl.abs(x - m))
         s = tl.where(x > m, s * e + 1.0, s + e)
         m = tl.where(x > m, x, m)
-    largest = tl.maximum(tl.max(m, 0), z_target, propagate_nan=tl.PropagateNan.ALL)
+    largest = tl.maximum(tl.max(m, 0), z_target)         # a NaN target is in `below`
     others = tl.sum(s * exp(m - largest), 0)
     below = largest - z_target
     total = others + exp(-below)

@@ -142,6 +142,17 @@ def test_a_second_derivative_is_refused():
             torch.autograd.grad(gradient.sum(), theta)
 
 
+def test_an_op_writes_what_it_declares_and_nothing_else():
+    from chainrule.triton_kernels.update import MUTATES
+
+    given = {"theta": data(3, 2), "D": data(3, 2, seed=1)}
+    before = {name: t.clone() for name, t in given.items()}
+    with simulate():
+        F.sgd_(**given, eta=0.5)
+    changed = tuple(name for name, t in given.items() if not torch.equal(t, before[name]))
+    assert changed == MUTATES["opt.sgd_"]
+
+
 def test_in_place_update_is_seen_by_autograd():
     theta, w = data(3, 2).requires_grad_(), data(2, 3, seed=1)
     with simulate():

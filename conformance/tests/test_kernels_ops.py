@@ -101,7 +101,7 @@ ARGUMENTS = {
 
 
 def test_every_op_is_tested():
-    assert set(ARGUMENTS) == set(OPS) == set(composite.OPS)
+    assert set(ARGUMENTS) == set(composite.OPS) <= set(OPS)
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
@@ -121,6 +121,7 @@ def test_strided_operands_give_the_same_bits(identity):
 def test_expanded_and_transposed_operands():
     row, column = data(1, 41), data(5, 1, seed=1)
     judge("loss.square", row.expand(5, 41), column.expand(5, 41))
+    judge("loss.square", row.expand(5, 41), data(1, 41, seed=2).expand(5, 41))
     judge("act.tanh", data(3, 4, 5).permute(2, 0, 1), terms=60)
     judge("opt.sgd", data(4, 5), data(5, 4, seed=1).t(), 0.5)
     judge("net.layer.affine", row[:, :I].expand(B, 41), data(1, 41).expand(O, 41), data(1).expand(O), terms=60)
@@ -248,6 +249,15 @@ def test_no_inputs_and_no_outputs():
     judge("bp.delta.chain", torch.empty(5, 0), torch.empty(0, 4), data(5, 4), "relu")
     judge("alg.average", data(5, 3), torch.empty(5, 0), torch.empty(3, 0), 0.5, 5)
     judge("alg.average", torch.empty(0, 3), torch.empty(0, 4), data(3, 4), 0.5, 5)
+
+
+def test_rows_beyond_the_batch_stay_out_of_the_sum():
+    """A tile's empty rows times an infinite weight are NaN; the sum over the batch is infinite."""
+    w = torch.zeros(3, 4)
+    w[0, 0] = math.inf
+    with simulate():
+        _, db = OPS["bp.delta.chain"](torch.ones(5, 3), w, torch.ones(5, 4), "identity")
+    assert db.tolist() == [math.inf, 0, 0, 0]
 
 
 def test_average_divides_by_n():
