@@ -194,6 +194,35 @@ def test_a_derivation_that_does_not_prove_is_not_written(tmp_path, monkeypatch):
     assert not (tmp_path / "bp_grad.py").exists()
 
 
+def test_a_rule_that_does_not_apply_is_said(monkeypatch, tmp_path):
+    from chainrule.spec.derive.chapters import MAKERS
+    honest = MAKERS["bp.grad"]
+
+    def planted(id):
+        derivation = honest(id)
+        derivation.collapse(sp.Symbol("k", integer=True))
+        return derivation
+
+    monkeypatch.setitem(MAKERS, "bp.grad", planted)
+    for report in (command.check(["bp.grad"]), command.derive(["bp.grad"], tmp_path)):
+        assert report.status == 1
+        assert "bp.grad: a step cannot be made: collapse: no sum over k" in report.text()
+
+
+def test_a_folder_that_cannot_be_written_is_said(tmp_path):
+    (tmp_path / "file").write_text("")
+    report = command.derive(["bp.grad"], tmp_path / "file")
+    assert report.status == 1
+    assert "cannot write into" in report.text()
+    assert "--out" in report.text()
+
+
+def test_an_unknown_id_among_known_ones_writes_nothing(tmp_path):
+    with pytest.raises(command.UnknownDerivation):
+        command.derive(["bp.grad", "bp.gard"], tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_unknown_ids_suggest_near_ones():
     with pytest.raises(command.UnknownDerivation, match=r"did you mean .*bp\.delta\.rec"):
         command.check(["bp.delta.rek"])

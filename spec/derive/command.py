@@ -17,6 +17,8 @@ import sympy as sp
 
 from . import pages
 from .proof import prove
+from .report import Finding, Report
+from .rules import RuleError
 from .steps import Derivation
 
 FOLDER = Path(__file__).resolve().parent.parent / "derived"
@@ -31,48 +33,6 @@ class UnknownDerivation(KeyError):
         return str(self.args[0])
 
 
-@attrs.frozen
-class Finding:
-    """One derivation: `same`, `form` (equal over the field, other text), `wrong`, or `written`."""
-
-    id: str
-    state: str
-    message: str = ""
-    compared: int = 0
-    seconds: float = 0.0
-
-
-@attrs.frozen
-class Report:
-    """What a run found. `status` is its exit code: text that differs is excused only under another SymPy."""
-
-    findings: tuple[Finding, ...]
-    sympy: str
-    committed_with: str | None = None
-
-    @property
-    def status(self) -> int:
-        if not self.findings:
-            return 3
-        excused = {"same", "written"} | ({"form"} if self.sympy != self.committed_with else set())
-        return int(any(f.state not in excused for f in self.findings))
-
-    @property
-    def ok(self) -> bool:
-        return self.status == 0
-
-    def text(self) -> str:
-        """One line per derivation that is not as it should be, and the totals."""
-        lines = [f"{f.state}  {f.message}" for f in self.findings if f.state in ("form", "wrong")]
-        counts = {s: sum(f.state == s for f in self.findings) for s in ("written", "same", "form", "wrong")}
-        totals = ", ".join(f"{n} {s}" for s, n in counts.items() if n)
-        compared = sum(f.compared for f in self.findings)
-        seconds = sum(f.seconds for f in self.findings)
-        lines.append(f"{len(self.findings)} derivations: {totals}; {compared:,} comparisons in {seconds:.1f} s; "
-                     f"SymPy {self.sympy}")
-        return "\n".join(lines)
-
-
 def ids() -> tuple[str, ...]:
     """The ids of all derivations, in the order of the deck's chapters."""
     from .chapters import MAKERS
@@ -82,11 +42,16 @@ def ids() -> tuple[str, ...]:
 def make(id: str) -> Derivation:
     """The derivation of this id, made afresh."""
     from .chapters import MAKERS
+    _known(id)
+    return MAKERS[id](id)
+
+
+def _known(id: str) -> None:
+    from .chapters import MAKERS
     if id not in MAKERS:
         near = difflib.get_close_matches(id, MAKERS, n=3, cutoff=0.5)
-        hint = f"did you mean {', '.join(near)}?" if near else "`chainrule derive` lists all"
+        hint = f"did you mean {', '.join(near)}?" if near else "`chainrule derive` makes all"
         raise UnknownDerivation(f"no derivation {id!r}; {hint}")
-    return MAKERS[id](id)
 
 
 def derive(
@@ -94,25 +59,55 @@ def derive(
 ) -> Report:
     """Make, prove and write derivations. One that does not prove is not written."""
     folder = Path(out) if out is not None else FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    committed = _digests(folder)
-    digests = dict(committed["digests"])
+    digests = dict(_digests(folder)["digests"])
     findings = []
     for id in _each(ids, progress):
         start = time.perf_counter()
-        derivation = make(id)
-        texts = {".py": pages.module(derivation), ".md": pages.page(derivation)}
-        verdict = prove(derivation, function_of(texts[".py"], id))
-        if verdict.failure is None:
-            for suffix, text in texts.items():
-                _write(folder / (pages.function_name(id) + suffix), text)
-            digests[id] = pages.digest(derivation)
-        state = "wrong" if verdict.failure else "written"
-        seconds = time.perf_counter() - start
-        findings.append(Finding(id, state, verdict.failure or "", verdict.compared, seconds))
-    known = {"sympy": sp.__version__, "digests": dict(sorted(digests.items()))}
-    _write(folder / DIGESTS, json.dumps(known, indent=1) + "\n")
+        proof = _prove(id)
+        state, message = ("written", "") if proof.failure is None else ("wrong", proof.failure)
+        if state == "written":
+            digests[id] = proof.digest
+            message = _save(id, folder, {**proof.texts, DIGESTS: _manifest(digests)})
+            state = "wrong" if message else state
+        findings.append(Finding(id, state, message, proof.compared, time.perf_counter() - start))
     return Report(tuple(findings), sp.__version__, sp.__version__)
+
+
+@attrs.frozen
+class Proof:
+    """A derivation made afresh: its texts by file name, the digest of its steps, and what does not hold."""
+
+    texts: dict[str, str] = attrs.field(factory=dict)
+    digest: str = ""
+    compared: int = 0
+    failure: str | None = None
+    derivation: Derivation | None = None
+
+
+def _prove(id: str) -> Proof:
+    try:
+        derivation = make(id)
+        name = pages.function_name(id)
+        texts = {f"{name}.py": pages.module(derivation), f"{name}.md": pages.page(derivation)}
+    except RuleError as error:
+        return Proof(failure=f"{id}: a step cannot be made: {error}")
+    verdict = prove(derivation, function_of(texts[f"{name}.py"], id))
+    return Proof(texts, pages.digest(derivation), verdict.compared, verdict.failure, derivation)
+
+
+def _save(id: str, folder: Path, texts: dict[str, str]) -> str:
+    """Write the files; what went wrong, or nothing."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            _write(folder / name, text)
+    except OSError as error:
+        return f"{id}: cannot write into {folder} ({error.strerror}); name another folder with --out"
+    return ""
+
+
+def _manifest(digests: dict[str, str]) -> str:
+    return json.dumps({"sympy": sp.__version__, "digests": dict(sorted(digests.items()))}, indent=1) + "\n"
 
 
 def check(
@@ -129,6 +124,8 @@ def check(
 
 def _each(chosen: Iterable[str] | None, progress: Progress | None) -> Iterator[str]:
     every = ids() if chosen is None else tuple(chosen)
+    for id in every:
+        _known(id)
     for number, id in enumerate(every):
         if progress is not None:
             progress(id, number, len(every))
@@ -139,43 +136,42 @@ def _each(chosen: Iterable[str] | None, progress: Progress | None) -> Iterator[s
 
 def _check_one(id: str, folder: Path, committed: str | None) -> Finding:
     start = time.perf_counter()
-    derivation = make(id)
-    texts = {".py": pages.module(derivation), ".md": pages.page(derivation)}
-    verdict = prove(derivation, function_of(texts[".py"], id))
-    state, message = ("wrong", verdict.failure) if verdict.failure else ("same", "")
-    for suffix, fresh in texts.items():
-        path = folder / (pages.function_name(id) + suffix)
-        if state == "wrong":
-            break
-        found = path.read_text(encoding="utf-8") if path.exists() else None
-        if found == fresh:
-            continue
-        state, message = "wrong", f"{id}: {path.name} is missing; run `chainrule derive {id}`"
-        if found is not None:
-            place = _first_difference(found, fresh)
-            state = _judge(derivation, folder, suffix, committed)
-            what = "the same function in other words" if state == "form" else "not what the derivation gives"
-            message = f"{id}: {path.name} {place} is {what}; run `chainrule derive {id}`"
-    if state == "same" and committed != pages.digest(derivation):
+    proof = _prove(id)
+    state, message = ("same", "") if proof.failure is None else ("wrong", proof.failure)
+    for name, fresh in proof.texts.items():
+        if state == "same":
+            state, message = _compare(id, folder / name, fresh, proof, committed)
+    if state == "same" and committed != proof.digest:
         state = "form"
         message = f"{id}: {DIGESTS} has another digest of its steps; run `chainrule derive {id}`"
-    seconds = time.perf_counter() - start
-    return Finding(id, state, message or "", verdict.compared, seconds)
+    return Finding(id, state, message, proof.compared, time.perf_counter() - start)
 
 
-def _judge(derivation: Derivation, folder: Path, suffix: str, committed: str | None) -> str:
+def _compare(id: str, path: Path, fresh: str, proof: Proof, committed: str | None) -> tuple[str, str]:
+    """One file with what it should be."""
+    if not path.exists():
+        return "wrong", f"{id}: {path.name} is missing; run `chainrule derive {id}`"
+    found = path.read_text(encoding="utf-8")
+    if found == fresh:
+        return "same", ""
+    state = _judge(id, path, proof, committed)
+    what = "the same function in other words" if state == "form" else "not what the derivation gives"
+    return state, f"{id}: {path.name} {_first_difference(found, fresh)} is {what}; run `chainrule derive {id}`"
+
+
+def _judge(id: str, path: Path, proof: Proof, committed: str | None) -> str:
     """`form` if the committed Python still equals the last step, and, for a page, its steps were printed from others.
 
     A page whose steps have the committed digest and whose text differs was edited by hand: that is wrong.
     """
-    if suffix == ".md" and committed == pages.digest(derivation):
+    if path.suffix == ".md" and committed == proof.digest:
         return "wrong"
-    path = folder / (pages.function_name(derivation.id) + ".py")
     try:
-        function = function_of(path.read_text(encoding="utf-8"), derivation.id)
-        return "wrong" if prove(derivation, function).failure else "form"
+        function = function_of(path.with_suffix(".py").read_text(encoding="utf-8"), id)
     except Exception:                                                # an edited file may fail in any way
         return "wrong"
+    assert proof.derivation is not None
+    return "wrong" if prove(proof.derivation, function).failure else "form"
 
 
 def _first_difference(found: str, fresh: str) -> str:
