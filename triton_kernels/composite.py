@@ -56,8 +56,14 @@ PRIME: dict[str, Scalar] = {
     "leaky": _step, "elu": _elu_prime, "identity": lambda z, p: torch.ones_like(z),
 }
 PRIME_OF_A: dict[str, Scalar] = {
-    "sigmoid": lambda a, p: a * (1 - a),
-    "relu": PRIME["relu"], "leaky": PRIME["leaky"], "identity": PRIME["identity"],
+    "sigmoid": lambda a, p: a * (1 - a), "relu": lambda a, p: _step(a, 0.0),
+    "leaky": lambda a, p: _step(a, p), "identity": PRIME["identity"],
+}
+#: d ⊙ g′ in one ATen call instead of three or four, for what a training step multiplies by most.
+_IN_ONE_CALL: dict[Scalar, Callable[[Tensor, Tensor, float], Tensor]] = {
+    PRIME_OF_A["sigmoid"]: lambda d, a, p: torch.ops.aten.sigmoid_backward(d, a),
+    PRIME_OF_A["relu"]: lambda d, a, p: torch.ops.aten.threshold_backward(d, a, 0),
+    PRIME_OF_A["leaky"]: lambda d, a, p: torch.ops.aten.leaky_relu_backward(d, a, p, False),
 }
 
 
@@ -76,8 +82,13 @@ def value(z: Tensor, act: str, p: float) -> Tensor:
     return VALUE[act](wide(z), p).to(z.dtype)
 
 
+def _times(d: Tensor, saved: Tensor, G: Scalar, p: float) -> Tensor:
+    call = _IN_ONE_CALL.get(G)
+    return d * G(saved, p) if call is None else call(d, saved, p)
+
+
 def backward(grad: Tensor, saved: Tensor, act: str, form: str, p: float) -> Tensor:
-    return (wide(grad) * derivative(act, form)(wide(saved), p)).to(grad.dtype)
+    return _times(wide(grad), wide(saved), derivative(act, form), p).to(grad.dtype)
 
 
 def affine_keeping(
@@ -102,7 +113,7 @@ def delta_through(
     delta: Tensor, w: Tensor, saved: Tensor, G: Scalar, p: float, name: str = "",
     math: str | None = None,
 ) -> tuple[Tensor, Tensor]:
-    d = (wide(delta) @ wide(w)) * G(wide(saved), p)
+    d = _times(wide(delta) @ wide(w), wide(saved), G, p)
     return d.to(delta.dtype), d.sum(0).to(delta.dtype)
 
 
@@ -149,7 +160,7 @@ def sgd(theta: Tensor, D: Tensor, eta: float) -> Tensor:
 def sgd_(theta: Tensor, D: Tensor, eta: float) -> Tensor:
     checks.same("opt.sgd", theta=theta, D=D)
     checks.writable("opt.sgd", theta=theta)
-    return theta.copy_(wide(theta) - eta * wide(D))
+    return theta.sub_(D, alpha=eta) if wide(D) is D else theta.copy_(wide(theta) - eta * wide(D))
 
 
 def xent_logits(z: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
