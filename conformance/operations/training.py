@@ -1,0 +1,56 @@
+"""The optimizers and batch normalization: parameters, features and positions are lanes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...reference import optimizers
+from ..numbers.lanes import Array
+from .base import Form, Lift, Outputs, gathered, operation, scalars
+
+
+@operation("opt.momentum", "theta", "v")
+def momentum(lift: Lift, form: Form, theta: Array, D: Array, v: Array, eta: Any, mu: Any) -> Outputs:
+    return _named(optimizers.momentum(lift(theta), lift(D), lift(v), eta, mu), "v")
+
+
+@operation("opt.nesterov", "theta", "v")
+def nesterov(lift: Lift, form: Form, theta: Array, D: Array, v: Array, eta: Any, mu: Any) -> Outputs:
+    return _named(optimizers.nesterov(lift(theta), lift(D), lift(v), eta, mu), "v")
+
+
+@operation("opt.adagrad", "theta", "G")
+def adagrad(lift: Lift, form: Form, theta: Array, D: Array, G: Array, eta: Any, eps: Any) -> Outputs:
+    return _named(optimizers.adagrad(lift(theta), lift(D), lift(G), eta, eps), "G")
+
+
+@operation("opt.adam", "theta", "m", "v")
+def adam(lift: Lift, form: Form, theta: Array, D: Array, m: Array, v: Array, t: int, eta: Any, beta1: Any,
+         beta2: Any, eps: Any) -> Outputs:
+    return _named(optimizers.adam(lift(theta), lift(D), lift(m), lift(v), t, eta, beta1, beta2, eps), "m", "v")
+
+
+@operation("opt.adamw", "theta", "m", "v")
+def adamw(lift: Lift, form: Form, theta: Array, D: Array, m: Array, v: Array, t: int, eta: Any, lam: Any,
+          beta1: Any, beta2: Any, eps: Any) -> Outputs:
+    return _named(optimizers.adamw(lift(theta), lift(D), lift(m), lift(v), t, eta, lam, beta1, beta2, eps), "m", "v")
+
+
+@operation("opt.lamb", "theta", "m", "v")
+def lamb(lift: Lift, form: Form, theta: Array, D: Array, m: Array, v: Array, t: int, eta: Any, lam: Any,
+         beta1: Any, beta2: Any, eps: Any) -> Outputs:
+    """One layer: its length needs all its numbers, so these are not lanes but a list."""
+    flat = [scalars(lift, x.ravel()) for x in (theta, D, m, v)]
+    new = optimizers.lamb(*flat, t, eta, lam, beta1, beta2, eps)
+    return _named(tuple(gathered(_nested(one, theta.shape)) for one in new), "m", "v")
+
+
+def _named(new: tuple[Any, ...], *states: str) -> Outputs:
+    return dict(zip(("theta", *states), new))
+
+
+def _nested(flat: list[Any], shape: tuple[int, ...]) -> list[Any]:
+    if len(shape) <= 1:
+        return flat
+    size = len(flat) // shape[0] if shape[0] else 0
+    return [_nested(flat[i * size:(i + 1) * size], shape[1:]) for i in range(shape[0])]
