@@ -36,6 +36,14 @@ SPECIAL: dict[str, Special] = {
     "loss.xent.logits": Special("z", {"y": 1.0}, lambda z: bool(np.isfinite(z))),
 }
 
+def _moving(n: int) -> Arguments:
+    return {"theta": np.ones(n), "D": np.ones(n), "v": np.ones(n)}
+
+
+def _adam(n: int, t: int) -> Arguments:
+    return {**_moving(n), "m": np.ones(n), "t": t, "eta": 0.5, "beta1": 0.5, "beta2": 0.5, "eps": 0.5}
+
+
 # An empty batch gives an empty result; the average of no examples is refused.
 EMPTY: dict[str, Callable[[], Arguments]] = {
     "net.layer.affine": lambda: {"x": np.zeros((0, 3)), "w": np.ones((2, 3)), "b": np.ones(2), "act": "relu"},
@@ -46,6 +54,10 @@ EMPTY: dict[str, Callable[[], Arguments]] = {
     "loss.xent.logits": lambda: {"z": np.zeros((0,)), "y": np.zeros((0,))},
     "loss.square": lambda: {"yhat": np.zeros((0,)), "y": np.zeros((0,))},
     "opt.sgd": lambda: {"theta": np.zeros((0,)), "D": np.zeros((0,)), "eta": 0.5},
+    **{f"opt.{rule}": lambda: {**_moving(0), "eta": 0.5, "mu": 0.5} for rule in ("momentum", "nesterov")},
+    "opt.adam": lambda: _adam(0, 1),
+    "opt.adamw": lambda: {**_adam(0, 1), "lam": 0.5},
+    "opt.lamb": lambda: {**_adam(0, 1), "lam": 0.5},
     **{f"act.{a}{p}": lambda: {"z": np.zeros((0, 3))} for a in ACTIVATIONS for p in ("", ".prime")},
 }
 
@@ -65,6 +77,12 @@ REFUSED: dict[str, dict[str, Callable[[], Arguments]]] = {
         "sizes": lambda: {"delta": np.ones((4, 2)), "a": np.ones((5, 3)), "w": np.ones((2, 3)), "lam": 0.1, "n": 4},
     },
     "opt.sgd": {"sizes": lambda: {"theta": np.ones(3), "D": np.ones(4), "eta": 0.1}},
+    **{f"opt.{rule}": {"sizes": lambda: {**_moving(3), "v": np.ones(4), "eta": 0.5, "mu": 0.5}}
+       for rule in ("momentum", "nesterov")},
+    "opt.adagrad": {"sizes": lambda: {"theta": np.ones(3), "D": np.ones(4), "G": np.ones(3), "eta": 0.5, "eps": 0.5}},
+    "opt.adam": {"step-zero": lambda: _adam(3, 0), "sizes": lambda: {**_adam(3, 1), "m": np.ones(1)}},
+    "opt.adamw": {"step-zero": lambda: {**_adam(3, 0), "lam": 0.5}},
+    "opt.lamb": {"step-zero": lambda: {**_adam(3, 0), "lam": 0.5}},
     "loss.softmax": {"sizes": lambda: {"z": np.ones((3, 4)), "y": np.zeros(2, dtype=np.int64)}},
     "loss.xent.logits": {"sizes": lambda: {"z": np.ones(3), "y": np.ones(4)}},
     "loss.square": {"sizes": lambda: {"yhat": np.ones(3), "y": np.ones(4)}},
