@@ -100,7 +100,7 @@ BUILT_IN = {"triton": "chainrule.conformance.backends.triton:backend",
 
 
 def load(target: str | None, ops: Iterable[str] = ()) -> Backend:
-    """A backend by name (triton, torch, an installed entry point) or as module:attribute; `ops` are ID=module:function."""
+    """A backend by name (triton, torch, an entry point) or as module:attribute; `ops` are ID=module:function."""
     overrides = list(ops)
     if target is None and overrides:
         backend = Backend("+".join(one.partition("=")[2] for one in overrides))
@@ -109,9 +109,10 @@ def load(target: str | None, ops: Iterable[str] = ()) -> Backend:
     for one in overrides:
         id, separator, place = one.partition("=")
         if not separator:
-            raise BackendError(f"--op {one}: write it as ID=module:function, for example --op act.elu=mypkg.kernels:elu")
+            raise BackendError(f"--op {one}: write it as ID=module:function, as in --op act.elu=mypkg.kernels:elu")
         backend.op(id)(_object(place))
-    backend.target = " ".join([*([target] if target else []), *(f"--op {one}" for one in overrides)]) or backend.name
+    named = [target] if target else []
+    backend.target = " ".join([*named, *(f"--op {one}" for one in overrides)]) or backend.name
     return backend
 
 

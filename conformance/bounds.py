@@ -1,7 +1,8 @@
 """How wrong a kernel may be: |computed − y| ≤ B, element by element, derived from the equation and the data.
 
-B = accumulation (the careful form of the equation over `Bounded` numbers in the declared arithmetic, every summation
-order allowed) + input rounding (tf32 operands, where declared) + output rounding u·|y| + underflow of the output format.
+B = accumulation (the careful form of the equation over `Bounded` numbers in the declared arithmetic, every order of
+summation allowed) + input rounding (tf32 operands, where declared) + output rounding u·|y| + underflow of the output
+format.
 """
 
 from __future__ import annotations

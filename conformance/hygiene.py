@@ -1,4 +1,4 @@
-"""What a kernel may not do beside computing: write to its inputs or past them, leave elements unwritten, let torch work.
+"""What a kernel may not do beside computing: write to its inputs or past them, leave gaps, let torch work.
 
 Inputs lie between bands of NaN and are compared bit by bit afterwards. While the op runs, everything it allocates is
 filled with a NaN of its own first; an output element that still holds it was never written.
@@ -43,11 +43,11 @@ VIEWS = {"view", "_unsafe_view", "as_strided", "t", "transpose", "expand", "slic
          "_local_scalar_dense"}
 
 
-class Allocations(TorchDispatchMode):
+class Allocations(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Poison what is allocated; with `kernels_only`, refuse that torch computes anything."""
 
     def __init__(self, kernels_only: bool) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.kernels_only = kernels_only
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -1,7 +1,8 @@
 """The one place that converts between the deck's layout and a kernel's.
 
-The deck keeps the intercept in slot 0 of a layer (a_0 = 1, Θ_i0) and counts nodes from 1; a kernel has (weight, bias)
-and counts from 0. Here arrays become the deck's lists with nodes and examples as lanes, and parameters convert both ways.
+The deck keeps the intercept in slot 0 of a layer (a_0 = 1, Θ_i0) and counts nodes from 1; a kernel has (weight,
+bias) and counts from 0. Here arrays become the deck's lists with nodes and examples as lanes, and parameters convert
+both ways.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What the right answer is, and how sure we are of it.
 
-The oracle is the reference itself. Exact data: over int and Fraction. Real data: over float64 lanes that carry their own
-error bound (ρ); where ρ is not far below the kernel's bound, once more over mpmath numbers with as many digits as the
-data need. Nothing is ever rounded to the kernel's dtype before it is compared.
+The oracle is the reference itself. Exact data: over int and Fraction. Real data: over float64 lanes that carry their
+own error bound (ρ); where ρ is not far below the kernel's bound, once more over mpmath numbers with as many digits as
+the data need. Nothing is ever rounded to the kernel's dtype before it is compared.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def sharpened(op: str, arguments: Mapping[str, Any], quick: Mapping[str, Truth])
     with mpmath.workdps(digits(arguments)):
         try:
             slow = evaluate(op, lanes_of(mpmath.mpf), literal, arguments)
-        except (ZeroDivisionError, ValueError, OverflowError):      # mpmath refuses 1/0 and log 0: the formula has no value
+        except (ZeroDivisionError, ValueError, OverflowError):      # mpmath refuses 1/0 and log 0: there is no value
             return dict(quick)
         return {name: _rounded(values) for name, values in slow.items()}
 

@@ -38,7 +38,8 @@ def configurations() -> Iterator[Case]:
     for op, table, size in ROWS:
         for dtype, kind in DTYPES.items():
             for row in configs.rows(table, arch, kind):
-                yield from pinned(op, f"{row}-{'x'.join(map(str, size(row)))}", dtype, size(row), partial(configs.pinned, table, row))
+                label = f"{row}-{'x'.join(map(str, size(row)))}"
+                yield from pinned(op, label, dtype, size(row), partial(configs.pinned, table, row))
 
 
 backend = Backend("triton", device="cuda", kernels=True, extra=configurations)

@@ -1,4 +1,4 @@
-"""`python -m chainrule.conformance.mutate`: change one thing in every record and every reference, and count who notices.
+"""`python -m chainrule.conformance.mutate`: change one thing in every record and every reference; who notices?
 
 Exit code 0 where everything that can be noticed is, 1 otherwise; nothing run counts as nothing noticed.
 """

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 from types import ModuleType
+
 from attrs import field, frozen
 
 from ... import triton_kernels
@@ -95,7 +96,8 @@ EDITS = (
     Edit("linear", _LAYER, "fp16 accumulator",
          "total = tl.dot(tile_a, tile_b, total, input_precision=PRECISION)",
          "total = tl.dot(tile_a, tile_b, total, input_precision=PRECISION).to(tl.float16).to(tl.float32)"),
-    Edit("linear", _LAYER, "Θ transposed", "M, N, K, x_m, x_k, w_k, w_n, BM, BN", "M, N, K, x_m, x_k, w_n, w_k, BM, BN"),
+    Edit("linear", _LAYER, "Θ transposed", "M, N, K, x_m, x_k, w_k, w_n, BM, BN",
+         "M, N, K, x_m, x_k, w_n, w_k, BM, BN"),
     Edit("linear", _LAYER, "last column unwritten",
          "    inside = (rm < M)[:, None] & (rn < N)[None, :]\n    if KEEP_Z:",
          "    inside = (rm < M)[:, None] & (rn < N - 1)[None, :]\n    if KEEP_Z:"),
@@ -106,7 +108,8 @@ EDITS = (
     Edit("linear", _LAYER, "the input x overwritten", "    tl.store(out + at, G(z",
          "    tl.store(x + rm.to(tl.int64)[:, None] * x_m + tl.zeros_like(rn)[None, :],"
          " tl.zeros_like(z).to(x.dtype.element_ty), mask=inside & (rn == 0)[None, :])\n    tl.store(out + at, G(z"),
-    Edit("linear", _LAYER, "tiles visited in the wrong group", "return group * GROUP + inside % height, inside // height",
+    Edit("linear", _LAYER, "tiles visited in the wrong group",
+         "return group * GROUP + inside % height, inside // height",
          "return group * GROUP + inside % GROUP, inside // GROUP", size="64x129x66"),
     Edit("linear", _LAYER, "every tile is the first", "    tm, tn = tile_of(tl.program_id(0), M, N, BM, BN)\n"
          "    rm, rn = tm * BM + tl.arange(0, BM), tn * BN + tl.arange(0, BN)\n    z = product",
@@ -122,7 +125,8 @@ EDITS = (
          "tl.store(partial + rn,", size="64x129x66"),
     Edit("linear", "bp.delta.rec", "sign flipped", "d = chained * G(s, tl.cast(p, tl.float32))",
          "d = -chained * G(s, tl.cast(p, tl.float32))"),
-    Edit("linear", "bp.delta.rec", "saved a for a(1 − a)", "d = chained * G(s, tl.cast(p, tl.float32))", "d = chained * s"),
+    Edit("linear", "bp.delta.rec", "saved a for a(1 − a)", "d = chained * G(s, tl.cast(p, tl.float32))",
+         "d = chained * s"),
     Edit("linear", _AVERAGE, "1/n missing", "    value = divided(total, n)\n", "    value = total\n"),
     Edit("linear", _AVERAGE, "n − 1 for n", "    n, lam = tl.cast(n, tl.float32), tl.cast(lam, tl.float32)",
          "    n, lam = tl.cast(n, tl.float32) - 1.0, tl.cast(lam, tl.float32)"),
@@ -132,7 +136,8 @@ EDITS = (
     Edit("linear", _AVERAGE, "intercepts not averaged", "divided(summed, n).to(Db", "summed.to(Db"),
     Edit("linear", _AVERAGE, "Θ transposed", "rm.to(tl.int64)[:, None] * w_m + rn.to(tl.int64)[None, :] * w_n",
          "rm.to(tl.int64)[:, None] * w_n + rn.to(tl.int64)[None, :] * w_m"),
-    Edit("linear", _AVERAGE, "intercepts written by every column", "if INTERCEPTS and tn == 0:\n", "if INTERCEPTS and tn >= 0:\n",
+    Edit("linear", _AVERAGE, "intercepts written by every column", "if INTERCEPTS and tn == 0:\n",
+         "if INTERCEPTS and tn >= 0:\n",
          rational=False, size="64x129x66"),
     Edit("update", "opt.sgd", "ascent", "return theta - eta * D", "return theta + eta * D"),
     Edit("update", "opt.sgd", "η missing", "return theta - eta * D", "return theta - D"),
@@ -153,10 +158,12 @@ EDITS = (
          "        f = tl.load(filter + j * f_0,", "        f = tl.load(filter + (taps - 1 - j) * f_0,"),
     Edit("conv1d", "conv1d.valid", "window off by one", "t = i[:, None] + SIGN * j[None, :] + shift",
          "t = i[:, None] + SIGN * j[None, :] + shift + 1"),
-    Edit("conv1d", "conv1d.valid", "last tap dropped", "(j < taps)[None, :] & (t >= 0)", "(j < taps - 1)[None, :] & (t >= 0)"),
+    Edit("conv1d", "conv1d.valid", "last tap dropped", "(j < taps)[None, :] & (t >= 0)",
+         "(j < taps - 1)[None, :] & (t >= 0)"),
     Edit("conv1d", "conv1d.valid.grad_x", "no bounds of the signal", "(j < taps)[None, :] & (t >= 0) & (t < length)",
          "(j < taps)[None, :]"),
-    Edit("conv1d", "conv1d.valid.grad_x", "filter not flipped", "correlate(\"conv1d.valid.grad_x\", theta, d, outputs, -1, 0)",
+    Edit("conv1d", "conv1d.valid.grad_x", "filter not flipped",
+         "correlate(\"conv1d.valid.grad_x\", theta, d, outputs, -1, 0)",
          "correlate(\"conv1d.valid.grad_x\", theta.flip(0), d, outputs, -1, 0)"),
     Edit("conv1d", "conv1d.centred", "padding on the right only",
          "return correlate(\"conv1d.centred\", theta, a, a.shape[0], 1, -h)",
@@ -164,10 +171,12 @@ EDITS = (
     Edit("conv1d", "conv1d.centred.grad_a", "shifted the wrong way", "d, d.shape[0], -1, h)", "d, d.shape[0], -1, -h)"),
     Edit("conv2d", "conv2d.valid", "filter transposed", "filter + m * f_0 + n * f_1", "filter + n * f_0 + m * f_1"),
     Edit("conv2d", "conv2d.valid", "filter flipped", "filter + m * f_0 + n * f_1,", "filter + (taps - 1 - t) * f_1,"),
-    Edit("conv2d", "conv2d.valid", "image read with its axes swapped", "image + u * i_0 + v * i_1", "image + u * i_1 + v * i_0"),
+    Edit("conv2d", "conv2d.valid", "image read with its axes swapped", "image + u * i_0 + v * i_1",
+         "image + u * i_1 + v * i_0"),
     Edit("conv2d", "conv2d.valid", "rows and columns of the output swapped", "i, j = p // columns, p % columns",
          "j, i = p // columns, p % columns"),
-    Edit("conv2d", "conv2d.valid.grad_I", "not transposed: the forward sum again", "checks.conv2d_valid_grad_I(d, K), -1)",
+    Edit("conv2d", "conv2d.valid.grad_I", "not transposed: the forward sum again",
+         "checks.conv2d_valid_grad_I(d, K), -1)",
          "checks.conv2d_valid_grad_I(d, K), 1)"),
     Edit("conv2d", "conv2d.valid.grad_K", "no mask on the taps", "mask=t < taps, other=0.0", "mask=t >= 0, other=0.0"),
     Edit("act", "act.sigmoid", "no absolute value: overflows",
@@ -177,8 +186,10 @@ EDITS = (
          "t = exp(-2.0 * tl.abs(z)) - 1.0", False),
     Edit("act", "act.elu", "expm1 as exp − 1: cancels near 0", "p * expm1(tl.where(z >= 0, 0.0, z))",
          "p * (exp(tl.where(z >= 0, 0.0, z)) - 1.0)", False),
-    Edit("act", "act.elu.prime", "the discarded branch overflows", "return tl.where(z >= 0, 1.0, p * exp(tl.where(z >= 0, 0.0, z)))",
+    Edit("act", "act.elu.prime", "the discarded branch overflows",
+         "return tl.where(z >= 0, 1.0, p * exp(tl.where(z >= 0, 0.0, z)))",
          "return (z >= 0).to(tl.float32) + (z < 0).to(tl.float32) * p * tl.exp(z)", False),
     Edit("act", "act.relu", "drops NaN", "return tl.where(z <= 0, 0.0, z)", "return tl.maximum(z, 0.0)", False),
-    Edit("act", "act.leaky", "slope squared", "return tl.where(z > 0, z, p * z)", "return tl.where(z > 0, z, p * p * z)", False),
+    Edit("act", "act.leaky", "slope squared", "return tl.where(z > 0, z, p * z)",
+         "return tl.where(z > 0, z, p * p * z)", False),
 )

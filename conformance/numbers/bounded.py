@@ -184,7 +184,10 @@ class Bounded:
         t, o = self._of(then), self._of(otherwise)
         with np.errstate(all="ignore"):
             gap = np.where(doubt, np.abs(t.v - o.v) + np.maximum(t.error, o.error), 0.0)
-        pick = lambda a, b: np.where(condition, a, b)                                         # noqa: E731
+
+        def pick(a: Any, b: Any) -> Array:
+            return np.asarray(np.where(condition, a, b))
+
         return Bounded(pick(t.v, o.v), self.ar, pick(t.mag, o.mag), max(t.n, o.n), pick(t.e, o.e) + gap)
 
 
@@ -222,7 +225,10 @@ def joined(numbers: Any) -> Bounded:
     if isinstance(numbers, Bounded):
         return numbers
     parts = [joined(one) for one in numbers]
-    stack = lambda name: np.stack(np.broadcast_arrays(*(getattr(p, name) for p in parts)))     # noqa: E731
     if not parts:
         return Bounded(np.zeros(0), FLOAT32)
+
+    def stack(name: str) -> Array:
+        return np.stack(np.broadcast_arrays(*(getattr(p, name) for p in parts)))
+
     return Bounded(stack("v"), parts[0].ar, stack("mag"), max(p.n for p in parts), stack("e"))

@@ -10,7 +10,7 @@ from .lanes import Array
 
 @frozen
 class Format:
-    """A binary format: `bits` of significand (the hidden one included), largest finite, smallest normal, spacing below it."""
+    """A binary format: `bits` of significand (the hidden one included), largest finite and smallest normal number."""
 
     name: str
     bits: int

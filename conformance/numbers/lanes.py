@@ -1,4 +1,4 @@
-"""Numpy arrays as lanes: each scalar of a formula is an array, so one pass of the unchanged reference judges many cases.
+"""Numpy arrays as lanes: each scalar of a formula is an array, so one pass of the reference judges many cases.
 
 An object array carries any other number type in its lanes (Fraction, mpf); a float64 array is quickest.
 Importing this module registers arrays with `chainrule.scalar`.

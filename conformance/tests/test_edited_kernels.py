@@ -1,8 +1,9 @@
-"""Our own kernels with one line broken: the simulated suite catches every one, exact data alone every structural one."""
+"""Our own kernels with one line broken: the suite catches every one, exact data alone every structural one."""
 
 from __future__ import annotations
 
 import pytest
+
 from chainrule.conformance.mutate.kernels import EDITS, Edit, edited, hunt
 
 

@@ -1,10 +1,11 @@
-"""The suite is worth what it catches: every planted fault is caught, most are named, and no honest kernel is accused."""
+"""The suite is worth what it catches: every planted fault is caught, and most are named."""
 
 from __future__ import annotations
 
 import functools
 
 import pytest
+
 from chainrule.conformance.mutate.faults import FAULTS, every
 from chainrule.conformance.mutate.planted import hunt
 from chainrule.conformance.operations import OPERATIONS

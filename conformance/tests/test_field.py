@@ -1,6 +1,5 @@
 """The exact field: its arithmetic, and that it refuses every wrong partial derivative."""
 
-import math
 import threading
 import time
 from fractions import Fraction
@@ -176,4 +175,4 @@ def test_the_witness_follows_the_computation():
     assert not x < 0
     assert abs(-x) == x
     assert (x * x - 2).w == -1.9375
-    assert math.isclose((x + 1 / x).w, 4.25)
+    assert (x + 1 / x).w == 4.25

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+
 from chainrule.conformance.backend import Backend
 from chainrule.conformance.cases import DTYPES, Case
 from chainrule.conformance.judge import judge
@@ -45,7 +46,8 @@ def fused(products):
     return total
 
 
-ORDERS = {"forward": forward_order, "reversed": reversed_order, "blocked": blocked, "pairwise": pairwise, "fused": fused}
+ORDERS = {"forward": forward_order, "reversed": reversed_order, "blocked": blocked, "pairwise": pairwise,
+          "fused": fused}
 
 
 def product(a, b, order):

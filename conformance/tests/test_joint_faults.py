@@ -27,7 +27,8 @@ def twice_lambda(Delta, Theta, lam, n):
 
 
 def only_a(Theta, delta_next, a):
-    return [None, *(a[i] * sum(delta_next[k] * Theta[k][i] for k in range(1, len(delta_next))) for i in range(1, len(a)))]
+    return [None, *(a[i] * sum(delta_next[k] * Theta[k][i] for k in range(1, len(delta_next)))
+                    for i in range(1, len(a)))]
 
 
 def negative(Theta, delta_next, gprime_z):

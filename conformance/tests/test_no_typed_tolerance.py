@@ -36,6 +36,6 @@ def test_file(path):
     assert not list(offences(path.read_text(encoding="utf-8")))
 
 
-@pytest.mark.parametrize("text", ["np.allclose(a, b)", "f(x, rtol=0)", "assert abs(a - b) < 1e-6", "x == pytest.approx(y)"])
+@pytest.mark.parametrize("text", ["np.allclose(a, b)", "f(x, rtol=0)", "abs(a - b) < 1e-6", "x == pytest.approx(y)"])
 def test_the_lint_can_fail(text):
     assert list(offences(text))

@@ -63,13 +63,13 @@ def dropped(x: Array, block: int) -> Array:
 
 def transposed(w: Array) -> Array:
     """w read with its strides swapped."""
-    return w.T.reshape(w.shape) if w.shape[0] != w.shape[1] else w.T
+    return np.asarray(w.T.reshape(w.shape) if w.shape[0] != w.shape[1] else w.T)
 
 
 def rounded(x: Array, bits: int) -> Array:
     """x with `bits` of significand, rounded to nearest."""
     mantissa, exponent = np.frexp(x)
-    return np.ldexp(np.rint(np.ldexp(mantissa, bits)), exponent - bits)
+    return np.asarray(np.ldexp(np.rint(np.ldexp(mantissa, bits)), exponent - bits))
 
 
 def half_sum(x: Array, w: Array) -> Array:

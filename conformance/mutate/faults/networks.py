@@ -45,7 +45,7 @@ def _deltas() -> None:
         return outputs
 
     def right(d: Array, w: Array, z: Array, g: Any, p: Any) -> Array:
-        return (d @ w) * p(z)
+        return np.asarray((d @ w) * p(z))
 
     op = "bp.delta.chain"
     fault(op, "g′ missing", chain(lambda d, w, z, g, p: d @ w))
