@@ -50,7 +50,7 @@ log1p = _elementary("log1p", {0: 0})
 sqrt = _elementary("sqrt", {})
 
 
-@sqrt.register(Fraction)
+@sqrt.register(Fraction)  # type: ignore[untyped-decorator]
 def _exact_root(x: Fraction) -> Fraction:
     root = Fraction(math.isqrt(x.numerator), math.isqrt(x.denominator))
     if root * root != x:
