@@ -40,6 +40,8 @@ def adamw(lift: Lift, form: Form, theta: Array, D: Array, m: Array, v: Array, t:
 def lamb(lift: Lift, form: Form, theta: Array, D: Array, m: Array, v: Array, t: int, eta: Any, lam: Any,
          beta1: Any, beta2: Any, eps: Any) -> Outputs:
     """One layer: its length needs all its numbers, so these are not lanes but a list."""
+    if not theta.size:
+        return {"theta": lift(theta), "m": lift(m), "v": lift(v)}
     flat = [scalars(lift, x.ravel()) for x in (theta, D, m, v)]
     new = optimizers.lamb(*flat, t, eta, lam, beta1, beta2, eps)
     return _named(tuple(gathered(_nested(one, theta.shape)) for one in new), "m", "v")

@@ -17,7 +17,6 @@ def _momentum(op: str, step: Callable[..., Array]) -> None:
     fault(op, "μ missing", lambda theta, D, v, eta, mu: (theta - eta * step(D, v + D, mu), v + D))
     fault(op, "D damped: 1 − μ as in an average", lambda theta, D, v, eta, mu: (
         theta - eta * step(D, mu * v + (1 - mu) * D, mu), mu * v + (1 - mu) * D))
-    fault(op, "steps along the old v", lambda theta, D, v, eta, mu: (theta - eta * step(D, v, mu), mu * v + D))
     fault(op, "v not kept", lambda theta, D, v, eta, mu: (theta - eta * step(D, mu * v + D, mu), v))
     fault(op, "η inside v", lambda theta, D, v, eta, mu: (
         theta - step(eta * D, mu * v + eta * D, mu), mu * v + eta * D))
@@ -121,6 +120,7 @@ def _without_eta() -> None:
 
 
 _momentum("opt.momentum", lambda D, v, mu: v)
+fault("opt.momentum", "steps along the old v", lambda theta, D, v, eta, mu: (theta - eta * v, mu * v + D))
 fault("opt.momentum", "Nesterov's step", lambda theta, D, v, eta, mu: (
     theta - eta * (D + mu * (mu * v + D)), mu * v + D))
 _momentum("opt.nesterov", lambda D, v, mu: D + mu * v)
