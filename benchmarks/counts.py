@@ -1,0 +1,133 @@
+"""Launches and bytes of a training step: ours in the simulator, torch's by its operator list, and the floor of both.
+
+    python -m benchmarks.counts [--json FILE]
+
+The floor: each layer's a, the loss with its δ, each hidden δ, and each D with the step on Θ are one launch apiece,
+3L in all, each reading its inputs and writing its results once; D itself is never in memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import attrs
+import torch
+
+from chainrule.conformance.simulator import simulate
+from chainrule.triton_kernels import OPS
+
+from . import floors, steps
+from .operators import Operators
+
+NODES, BATCH = (784, 256, 128, 10), 64
+
+
+@attrs.frozen
+class Count:
+    """Launches and bytes of one step."""
+
+    launches: int
+    bytes_read: int
+    bytes_written: int
+
+    @property
+    def bytes(self) -> int:
+        return self.bytes_read + self.bytes_written
+
+
+@attrs.frozen
+class Step:
+    """A training step to be counted: what runs it, what torch runs, and the least that must be done."""
+
+    name: str
+    ours: Callable[[], Count]
+    eager: Callable[[], Count]
+    floor: tuple[int, float]            # launches, bytes
+
+
+def mlp(rule: str, dtype: torch.dtype, nodes: tuple[int, ...] = NODES, batch: int = BATCH) -> Step:
+    shape = steps.Mlp(nodes, batch, dtype, rule)
+    name = f"{len(nodes) - 1} layers {'-'.join(map(str, nodes))}, n = {batch}, {rule}, {short(dtype)}"
+    return Step(name, lambda: simulated(shape), lambda: by_torch(shape), floor(shape))
+
+
+def simulated(shape: steps.Mlp) -> Count:
+    generator = torch.Generator().manual_seed(0)
+    net, data = shape.network("cpu", generator), shape.data("cpu", generator)
+    with simulate(check=False) as sim:
+        steps.by_ops(net, *data)
+    return Count(sim.launches, sim.bytes_read, sim.bytes_written)
+
+
+def by_torch(shape: steps.Mlp) -> Count:
+    """The second step: the first makes torch's states."""
+    generator = torch.Generator().manual_seed(0)
+    step, data = steps.eager(shape.network("cpu", generator)), shape.data("cpu", generator)
+    step(*data)
+    with Operators() as counted:
+        step(*data)
+    return Count(counted.launches, counted.bytes_read, counted.bytes_written)
+
+
+def floor(shape: steps.Mlp) -> tuple[int, float]:
+    B, size, states = shape.batch, shape.dtype.itemsize, int(shape.rule == "momentum")
+    layers = shape.layers
+    parts = [floors.layer(B, i, o, size, "fp32") for i, o in layers]
+    parts += [floors.rows(B, layers[-1][1], size)]
+    parts += [floors.delta(B, i, o, size, "fp32") for i, o in layers[1:]]
+    parts += [floors.update(B, i, o, size, "fp32", states, size) for i, o in layers]
+    return len(parts), sum(part.bytes for part in parts)
+
+
+def short(dtype: torch.dtype) -> str:
+    return {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}[dtype]
+
+
+def every() -> list[Step]:
+    """The steps whose ops there are."""
+    rules = ["sgd", *(["momentum"] if "opt.momentum" in OPS else [])]
+    return [mlp(rule, torch.float32) for rule in rules]
+
+
+def counted(step: Step) -> dict[str, Any]:
+    ours, eager, (launches, moved) = step.ours(), step.eager(), step.floor
+    return {
+        "step": step.name, "ours": attrs.asdict(ours), "eager": attrs.asdict(eager),
+        "floor": {"launches": launches, "bytes": int(moved)},
+        "launches_over_floor": round(ours.launches / launches, 3), "bytes_over_floor": round(ours.bytes / moved, 3),
+        "eager_launches_over_floor": round(eager.launches / launches, 3),
+        "eager_bytes_over_floor": round(eager.bytes / moved, 3),
+    }
+
+
+def table(entries: list[dict[str, Any]]) -> list[str]:
+    """As Markdown."""
+    lines = ["| training step | launches: floor | ours | torch eager | MB moved: floor | ours | torch eager |",
+             "|---|---:|---:|---:|---:|---:|---:|"]
+    for e in entries:
+        mb = [(e[who]["bytes_read"] + e[who]["bytes_written"]) / 1e6 for who in ("ours", "eager")]
+        lines.append(
+            f"| {e['step']} | {e['floor']['launches']} | {e['ours']['launches']} | {e['eager']['launches']} "
+            f"| {e['floor']['bytes'] / 1e6:.2f} | {mb[0]:.2f} ({e['bytes_over_floor']:.2f}×) "
+            f"| {mb[1]:.2f} ({e['eager_bytes_over_floor']:.2f}×) |")
+    return lines
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="counts", description="launches and bytes of training steps")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every number there")
+    given = parser.parse_args(arguments)
+    entries = [counted(step) for step in every()]
+    print("\n".join(table(entries)))
+    if given.json:
+        given.json.parent.mkdir(parents=True, exist_ok=True)
+        given.json.write_text(json.dumps(entries, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,110 @@
+"""Whole training steps of the deck's network, op by op, and the step a torch user writes.
+
+A step changes its network in place, so that a CUDA graph can replay it. Hidden layers have the sigmoid, the last a
+softmax; D = Δ/n + λΘ, the intercepts unregularised, as the deck's algorithm says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import attrs
+import torch
+from torch import Tensor
+
+from chainrule.triton_kernels import OPS
+from chainrule.triton_kernels import functional as F
+
+ETA, LAM, MU = 0.1, 1e-4, 0.9
+
+
+@attrs.define
+class Network:
+    """Weights and intercepts of every layer, with as many states each as the rule keeps."""
+
+    weights: list[Tensor]
+    biases: list[Tensor]
+    weight_states: list[Tensor]
+    bias_states: list[Tensor]
+
+    @property
+    def parameters(self) -> list[Tensor]:
+        return [*self.weights, *self.biases]
+
+
+@attrs.frozen
+class Mlp:
+    """A network of these nodes and a minibatch for it."""
+
+    nodes: tuple[int, ...]
+    batch: int
+    dtype: torch.dtype = torch.float32
+    rule: str = "sgd"
+
+    @property
+    def layers(self) -> list[tuple[int, int]]:
+        """(inputs, outputs) of each."""
+        return list(pairwise(self.nodes))
+
+    def network(self, device: str, generator: torch.Generator) -> Network:
+        weights = [self._normal(device, generator, o, i) / i**0.5 for i, o in self.layers]
+        biases = [self._normal(device, generator, o) for _, o in self.layers]
+        states = self.rule == "momentum"
+        zeros = [[torch.zeros_like(t) for t in group] if states else [] for group in (weights, biases)]
+        return Network(weights, biases, *zeros)
+
+    def data(self, device: str, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        x = self._normal(device, generator, self.batch, self.nodes[0])
+        return x, torch.randint(0, self.nodes[-1], (self.batch,), device=device, generator=generator)
+
+    def _normal(self, device: str, generator: torch.Generator, *shape: int) -> Tensor:
+        return torch.randn(shape, device=device, generator=generator).to(self.dtype)
+
+
+@torch.no_grad()
+def by_ops(net: Network, x: Tensor, y: Tensor) -> Tensor:
+    """One op an equation: every δ from the old Θ, then every D, then every step. The per-example losses."""
+    a = [x]
+    for w, b in zip(net.weights[:-1], net.biases[:-1]):
+        a.append(OPS["net.layer.affine"](x=a[-1], w=w, b=b, act="sigmoid"))
+    z = OPS["net.layer.affine"](x=a[-1], w=net.weights[-1], b=net.biases[-1], act="identity")
+    loss, delta = OPS["loss.softmax"](z=z, y=y)
+    n = len(x)
+    for l in reversed(range(len(net.weights))):
+        below = OPS["bp.delta.rec"](delta=delta, w=net.weights[l], a=a[l])[0] if l else None
+        D, Db = OPS["alg.average"](delta=delta, a=a[l], w=net.weights[l], lam=LAM, n=n)
+        descend(net, l, D, Db)
+        delta = below
+    return loss                                                                     # type: ignore[no-any-return]
+
+
+def descend(net: Network, l: int, D: Tensor, Db: Tensor) -> None:
+    for group, states, slope in ((net.weights, net.weight_states, D), (net.biases, net.bias_states, Db)):
+        if states:
+            group[l], states[l] = OPS["opt.momentum"](theta=group[l], D=slope, v=states[l], eta=ETA, mu=MU)
+        else:
+            F.sgd_(group[l], slope, ETA)
+
+
+def eager(net: Network) -> Callable[[Tensor, Tensor], Tensor]:
+    """torch as its users write it: autograd, and the fused optimizer with weight decay on the weights alone."""
+    for t in net.parameters:
+        t.requires_grad_()
+    mu = MU if net.weight_states else 0.0
+    groups: list[dict[str, Any]] = [{"params": net.weights, "weight_decay": LAM}, {"params": net.biases}]
+    optimizer = torch.optim.SGD(groups, lr=ETA, momentum=mu, fused=True)
+
+    def step(x: Tensor, y: Tensor) -> Tensor:
+        optimizer.zero_grad(set_to_none=True)
+        a = x
+        for w, b in zip(net.weights[:-1], net.biases[:-1]):
+            a = torch.sigmoid(torch.nn.functional.linear(a, w, b))
+        z = torch.nn.functional.linear(a, net.weights[-1], net.biases[-1])
+        loss = torch.nn.functional.cross_entropy(z, y)
+        torch.autograd.backward(loss)
+        optimizer.step()
+        return loss.detach()
+
+    return step
