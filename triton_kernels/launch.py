@@ -3,6 +3,9 @@
 A CUDA tensor, or a CPU tensor while a simulator is active, goes to the Triton kernel; any other CPU
 tensor takes the ATen composite of the same equation. Importing this module touches no driver and needs no
 Triton.
+
+Run-time scalars (p, n, λ, η) are passed as Python numbers, and a kernel's first lines cast them to float32: eager
+launches pass float32 anyway, Inductor float64, and so both round once and alike.
 """
 
 from __future__ import annotations
