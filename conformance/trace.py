@@ -87,6 +87,7 @@ def complaints(text: str | None = None) -> list[str]:
         lambda: strangers("a derivation", derived, records),
         lambda: strangers("an op", OPERATIONS, records),
         lambda: strangers("a kernel", kernel_ids(), records),
+        lambda: (f"{id}: a kernel that no op judges" for id in triton_kernels.OPS if id not in OPERATIONS),
         lambda: strangers("an outside witness", {row.id for row in table()}, records),
     ]
     return [one for check in checks for one in check()]

@@ -2,6 +2,7 @@
 
 from ...triton_kernels.ops import COMPOSITES
 from ..backend import Backend
+from ..operations import OPERATIONS
 
 backend = Backend("torch")
 for _id, _function in COMPOSITES.items():

@@ -14,6 +14,7 @@ from ... import triton_kernels
 from ...triton_kernels import configs, launch
 from ..backend import Backend
 from ..cases import Case, pinned
+from ..operations import OPERATIONS
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 # op, the table its launcher reads, and the size that leaves a ragged edge on every side of a row's tile
@@ -43,5 +44,5 @@ def configurations() -> Iterator[Case]:
 
 
 backend = Backend("triton", device="cuda", kernels=True, extra=configurations)
-for _id, _function in triton_kernels.OPS.items():
-    backend.op(_id)(_function)
+for _id in OPERATIONS:
+    backend.op(_id)(triton_kernels.OPS[_id])

@@ -52,7 +52,7 @@ class Sim:
         return self.total.bytes_requested
 
     def stored(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Per element of a tensor: has a kernel stored it since this simulation began?"""
+        """Per element of a tensor: does it hold what a kernel stored there since this simulation began?"""
         return self._stored.of(tensor)
 
     def programs(self, grid: tuple[int, int, int]) -> list[tuple[int, int, int]]:

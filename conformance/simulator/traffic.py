@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,32 +35,44 @@ class Traffic:
 
 @dataclass
 class Stored:
-    """Which bytes of which storage a kernel has stored since the simulation began.
+    """Which bytes of which storage a kernel has stored since the simulation began, and what it stored there.
 
-    A storage is known by its identity, held weakly: memory that is freed and handed out again counts as new.
+    A storage is known by its identity, held weakly: memory that is freed and handed out again counts as new. A byte
+    that something else has changed since is no longer what a kernel stored.
     """
 
-    bytes_of: dict[int, tuple[Any, Array]] = field(default_factory=dict)
+    bytes_of: dict[int, tuple[Any, Array, Array]] = field(default_factory=dict)
 
     def mark(self, tensor: torch.Tensor, elements: Array) -> None:
-        view = _elements(tensor, self._bytes(tensor))
-        for byte in view:
-            byte |= elements
+        marks, stored = self._bytes(tensor)
+        for mark, kept, now in zip(*(_elements(tensor, a) for a in (marks, stored, _memory(tensor)))):
+            mark |= elements
+            kept[elements] = now[elements]
 
     def of(self, tensor: torch.Tensor) -> torch.Tensor:
         if tensor.numel() == 0:
             return torch.zeros(tensor.shape, dtype=torch.bool)
-        return torch.from_numpy(np.logical_and.reduce(_elements(tensor, self._bytes(tensor))))
+        marks, stored = self._bytes(tensor)
+        return torch.from_numpy(np.logical_and.reduce(_elements(tensor, marks & (stored == _memory(tensor)))))
 
-    def _bytes(self, tensor: torch.Tensor) -> Array:
+    def _bytes(self, tensor: torch.Tensor) -> tuple[Array, Array]:
         storage = tensor.untyped_storage()
         key = storage._cdata
         if key not in self.bytes_of:
             if len(self.bytes_of) % 64 == 63:
                 self.bytes_of = {k: v for k, v in self.bytes_of.items() if not v[0].expired()}
             reference: Any = StorageWeakRef(storage)  # type: ignore[no-untyped-call]
-            self.bytes_of[key] = (reference, np.zeros(storage.nbytes(), bool))
-        return self.bytes_of[key][1]
+            size = storage.nbytes()
+            self.bytes_of[key] = (reference, np.zeros(size, bool), np.zeros(size, np.uint8))
+        return self.bytes_of[key][1:]
+
+
+def _memory(tensor: torch.Tensor) -> Array:
+    """The bytes that the tensor's storage holds now, read without asking torch for anything."""
+    storage = tensor.untyped_storage()
+    if not storage.nbytes():
+        return np.zeros(0, np.uint8)
+    return np.ctypeslib.as_array((ctypes.c_uint8 * storage.nbytes()).from_address(storage.data_ptr()))
 
 
 def _elements(tensor: torch.Tensor, marks: Array) -> list[Array]:

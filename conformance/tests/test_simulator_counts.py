@@ -177,3 +177,13 @@ def test_unchecked_counts_are_the_same():
         return sim.total, sim.stored(y).sum().item()
 
     assert totals(True) == totals(False)
+
+
+def test_what_something_else_overwrote_is_no_longer_what_a_kernel_stored():
+    from chainrule.triton_kernels import OPS
+
+    with simulate() as sim:
+        a = OPS["act.relu"](z=torch.ones(5))
+        assert sim.stored(a).all()
+        a.numpy()[2] = 7.0
+        assert sim.stored(a).tolist() == [True, True, False, True, True]
