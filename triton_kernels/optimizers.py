@@ -187,7 +187,7 @@ def lamb_moments_kernel(
     """The new moments, and this chunk's share of ‖θ‖² and ‖u‖²."""
     row, count, group, counter = chunk_of(table)
     t = tl.load(counter) + 1.0
-    eta, lam, beta1, share1, beta2, share2, bias1, bias2, eps = numbers_of(numbers + group * NUMBERS, t.to(tl.float64))
+    _, lam, beta1, share1, beta2, share2, bias1, bias2, eps = numbers_of(numbers + group * NUMBERS, t.to(tl.float64))
     theta_squares = tl.zeros((BLOCK,), tl.float32)
     u_squares = tl.zeros((BLOCK,), tl.float32)
     lane = tl.arange(0, BLOCK)
@@ -227,7 +227,7 @@ def lamb_step_kernel(
 ):
     """θ ← θ − η (‖θ‖ / ‖u‖) u: every program of a tensor adds the tensor's shares in the same order."""
     row, count, group, counter = chunk_of(table)
-    eta, lam, beta1, share1, beta2, share2, bias1, bias2, eps = numbers_of(
+    eta, lam, _, _, _, _, bias1, bias2, eps = numbers_of(
         numbers + group * NUMBERS, tl.load(counter).to(tl.float64))
     lane = tl.arange(0, BLOCK)
     theta_squares = tl.zeros((BLOCK,), tl.float32)
@@ -240,7 +240,8 @@ def lamb_step_kernel(
     step = eta * lamb_ratio(tl.sum(theta_squares, 0), tl.sum(u_squares, 0))
     whole = count // BLOCK * BLOCK
     for start in range(0, whole, BLOCK):
-        lamb_step_block(row, start + lane, tl.full((BLOCK,), True, tl.int1), step, lam, bias1, bias2, eps, THETA, ALIGNED)
+        inside = tl.full((BLOCK,), True, tl.int1)
+        lamb_step_block(row, start + lane, inside, step, lam, bias1, bias2, eps, THETA, ALIGNED)
     if whole < count:
         lamb_step_block(row, whole + lane, whole + lane < count, step, lam, bias1, bias2, eps, THETA, ALIGNED)
 

@@ -42,8 +42,8 @@ def lamb(lift: Lift, form: Form, theta: Array, D: Array, m: Array, v: Array, t: 
     """One layer: its length needs all its numbers, so these are not lanes but a list."""
     if not theta.size:
         return {"theta": lift(theta), "m": lift(m), "v": lift(v)}
-    flat = [scalars(lift, x.ravel()) for x in (theta, D, m, v)]
-    new = optimizers.lamb(*flat, t, eta, lam, beta1, beta2, eps)
+    theta_list, D_list, m_list, v_list = (scalars(lift, x.ravel()) for x in (theta, D, m, v))
+    new = optimizers.lamb(theta_list, D_list, m_list, v_list, t, eta, lam, beta1, beta2, eps)
     return _named(tuple(gathered(_nested(one, theta.shape)) for one in new), "m", "v")
 
 

@@ -49,5 +49,5 @@ FAMILIES: dict[str, Family] = {
     "opt.adagrad": Family(adagrad, _FLAT, (), _REAL),
     "opt.adam": Family(adam, _FLAT, (), (*_REAL, "first")),
     "opt.adamw": Family(decayed, _FLAT, (), (*_REAL, "first")),
-    "opt.lamb": Family(decayed, ((3, 43), (1,), (37,)), (), (*_REAL, "first")),
+    "opt.lamb": Family(decayed, ((3, 11), (1,), (37,)), (), (*_REAL, "first")),
 }

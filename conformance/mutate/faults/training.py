@@ -84,7 +84,8 @@ def _norm(x: Array) -> Any:
 
 def _trusted(theta: Array, r: Array, eta: float, lam: float) -> Array:
     u = r + lam * theta
-    return theta - eta * _norm(theta) / _norm(u) * u
+    moved: Array = theta - eta * _norm(theta) / _norm(u) * u
+    return moved
 
 
 def _lamb() -> None:

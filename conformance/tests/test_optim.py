@@ -1,0 +1,354 @@
+"""The optimizers as classes: torch's checkpoints in and out, schedulers, groups, one launch, misuse."""
+
+from __future__ import annotations
+
+import copy
+import io
+
+import numpy as np
+import pytest
+import torch
+from chainrule.conformance.bounds import bound
+from chainrule.conformance.numbers.bounded import FLOAT32
+from chainrule.conformance.oracle import truth
+from chainrule.conformance.simulator import simulate
+from chainrule.triton_kernels import optim
+from torch import nn
+
+PAIRS = {
+    "sgd": (optim.SGD, torch.optim.SGD, {"lr": 0.1, "weight_decay": 0.25}),
+    "momentum": (optim.SGD, torch.optim.SGD, {"lr": 0.1, "momentum": 0.9}),
+    "dampened": (optim.SGD, torch.optim.SGD, {"lr": 0.1, "momentum": 0.9, "dampening": 0.5}),
+    "nesterov": (optim.SGD, torch.optim.SGD, {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.25}),
+    "uphill": (optim.SGD, torch.optim.SGD, {"lr": 0.1, "momentum": 0.5, "maximize": True}),
+    "adagrad": (optim.Adagrad, torch.optim.Adagrad, {"lr": 0.1, "lr_decay": 0.125, "weight_decay": 0.25,
+                                                     "initial_accumulator_value": 0.5}),
+    "adam": (optim.Adam, torch.optim.Adam, {"lr": 0.1, "weight_decay": 0.25}),
+    "adamw": (optim.AdamW, torch.optim.AdamW, {"lr": 0.1, "weight_decay": 0.25}),
+}
+SHAPES = ((7, 5), (5,), (70, 61), ())
+MODES = ("composite", "kernel")
+
+
+def parameters(dtype=torch.float32):
+    generator = torch.Generator().manual_seed(1)
+    return [nn.Parameter(torch.randn(shape, generator=generator).to(dtype)) for shape in SHAPES]
+
+
+def gradients(theta, seed):
+    generator = torch.Generator().manual_seed(seed)
+    for p in theta:
+        p.grad = torch.randn(p.shape, generator=generator, dtype=torch.float32).to(p.dtype)
+
+
+def run(optimizer, theta, seeds, mode="composite"):
+    for seed in seeds:
+        gradients(theta, seed)
+        if mode == "kernel":
+            with simulate():
+                optimizer.step()
+        else:
+            optimizer.step()
+
+
+def close(ours, theirs, exact):
+    """No further from the float64 run than twice torch's float32, and one unit in the last place."""
+    for a, b, c in zip(ours, theirs, exact, strict=True):
+        unit = torch.finfo(a.dtype).eps * c.abs().max()
+        assert (a.double() - c).abs().max() <= 2 * (b.double() - c).abs().max() + unit
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("name", PAIRS)
+def test_three_steps_are_as_good_as_torchs(name, mode):
+    ours, twin, options = PAIRS[name]
+    results = []
+    for make, dtype, how in ((ours, torch.float32, mode), (twin, torch.float32, ""), (twin, torch.float64, "")):
+        theta = parameters(dtype)
+        run(make(theta, **options), theta, (1, 2, 3), how)
+        results.append([p.detach() for p in theta])
+    close(*results)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("name", PAIRS)
+def test_checkpoints_go_both_ways(name, mode):
+    ours, twin, options = PAIRS[name]
+    for first, second in ((ours, twin), (twin, ours)):
+        theta, plain = parameters(), parameters()
+        before, after = first(theta, **options), second(theta, **options)
+        reference = twin(plain, **options)
+        run(before, theta, (1, 2), mode if first is ours else "")
+        file = io.BytesIO()
+        torch.save(before.state_dict(), file)
+        file.seek(0)
+        saved = torch.load(file)
+        assert jsonable(saved) == jsonable(before.state_dict())
+        after.load_state_dict(saved)
+        run(after, theta, (3, 4), mode if second is ours else "")
+        run(reference, plain, (1, 2, 3, 4))
+        exact = parameters(torch.float64)
+        run(twin(exact, **options), exact, (1, 2, 3, 4))
+        close(theta, plain, exact)
+        a, b = after.state_dict(), reference.state_dict()
+        assert a["param_groups"] == b["param_groups"]
+        assert {k: sorted(v) for k, v in a["state"].items()} == {k: sorted(v) for k, v in b["state"].items()}
+        if name.startswith("ad"):
+            assert [float(s["step"]) for s in a["state"].values()] == [4.0] * len(SHAPES)
+
+
+def jsonable(state):
+    return {k: {n: v.tolist() if isinstance(v, torch.Tensor) else v for n, v in s.items()}
+            for k, s in state["state"].items()}, state["param_groups"]
+
+
+@pytest.mark.parametrize("name", ["momentum", "adagrad", "adam", "adamw"])
+def test_a_resumed_step_is_within_the_derived_bound(name):
+    """torch's state after two steps, loaded; our third step judged by the bound of one step from that state."""
+    ours, twin, options = PAIRS[name]
+    options = {k: v for k, v in options.items() if k in ("lr", "momentum")} | ({"weight_decay": 0.25}
+                                                                             if name == "adamw" else {})
+    theta = parameters()
+    before = twin(theta, **options)
+    run(before, theta, (1, 2))
+    after = ours(theta, **options)
+    after.load_state_dict(before.state_dict())
+    start = [p.detach().double().numpy().copy() for p in theta]
+    states = {"momentum": ("momentum_buffer",), "adagrad": ("sum",)}.get(name, ("exp_avg", "exp_avg_sq"))
+    kept = [[np.array(before.state[p][key].tolist()) for key in states] for p in theta]
+    run(after, theta, (3,), "kernel")
+    letters = {"momentum": ("v",), "adagrad": ("G",)}.get(name, ("m", "v"))
+    numbers = {"momentum": {"mu": 0.9}, "adagrad": {"eps": 1e-10}}.get(
+        name, {"t": 3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8})
+    numbers |= {"lam": 0.25} if name == "adamw" else {}
+    for p, old, state in zip(theta, start, kept, strict=True):
+        arguments = {"theta": old, "D": p.grad.double().numpy(), **dict(zip(letters, state, strict=True)), "eta": 0.1,
+                     **numbers}
+        limit = bound(f"opt.{name}", arguments, "fp32", FLOAT32)
+        wanted = truth(f"opt.{name}", arguments, {k: b.total for k, b in limit.items()})
+        for key, actual in zip(wanted, (p, *(after.state[p][k] for k in states)), strict=True):
+            error = np.abs(np.array(actual.tolist()) - wanted[key].value) - wanted[key].radius
+            assert (error <= limit[key].total).all()
+
+
+@pytest.mark.parametrize(("make", "launches"), [
+    (optim.SGD, 1), (optim.Adagrad, 1), (optim.Adam, 1), (optim.AdamW, 1), (optim.LAMB, 2)])
+def test_one_launch_over_all_groups(make, launches):
+    theta = parameters()
+    optimizer = make([{"params": theta[:1]}, {"params": theta[1:], "lr": 0.5}], lr=0.25)
+    gradients(theta, 1)
+    with simulate() as sim:
+        optimizer.step()
+        assert sim.launches == launches
+        optimizer.step()
+        assert sim.launches == 2 * launches
+    assert len(optimizer._tables) == 1
+
+
+def test_groups_have_their_own_numbers():
+    theta = [nn.Parameter(torch.ones(3)), nn.Parameter(torch.ones(3))]
+    optimizer = optim.SGD([{"params": theta[:1]}, {"params": theta[1:], "lr": 0.5}], lr=0.25)
+    for p in theta:
+        p.grad = torch.ones(3)
+    with simulate():
+        optimizer.step()
+    assert theta[0].tolist() == [0.75] * 3
+    assert theta[1].tolist() == [0.5] * 3
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_schedulers_of_torch(mode):
+    theta = [nn.Parameter(torch.zeros(3))]
+    optimizer = optim.SGD(theta, lr=1.0)
+    scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.5)
+    seen = []
+    for _ in range(3):
+        theta[0].grad = torch.ones(3)
+        run_once(optimizer, mode)
+        scheduler.step()
+        seen.append(theta[0][0].item())
+    assert seen == [-1.0, -1.5, -1.75]
+
+
+def run_once(optimizer, mode):
+    if mode == "kernel":
+        with simulate():
+            return optimizer.step()
+    return optimizer.step()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_tensor_as_learning_rate(mode):
+    theta = [nn.Parameter(torch.zeros(3))]
+    eta = torch.tensor(1.0)
+    optimizer = optim.SGD(theta, lr=eta)
+    for value in (1.0, 0.25):
+        eta.fill_(value)
+        theta[0].grad = torch.ones(3)
+        run_once(optimizer, mode)
+    assert theta[0].tolist() == [-1.25] * 3
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_states_are_float32_for_half_parameters_and_stay_so(mode):
+    for make in (optim.Adam, optim.LAMB, optim.Adagrad):
+        theta = parameters(torch.bfloat16)
+        optimizer = make(theta)
+        run(optimizer, theta, (1,), mode)
+        again = make(theta)
+        again.load_state_dict(optimizer.state_dict())
+        for p in theta:
+            for key, value in again.state[p].items():
+                assert value.dtype == torch.float32
+                assert torch.equal(value, optimizer.state[p][key])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_parameters_without_a_gradient_keep_their_own_count(mode):
+    theta = parameters()
+    optimizer = optim.Adam(theta)
+    run(optimizer, theta, (1,), mode)
+    gradients(theta, 2)
+    theta[2].grad = None
+    still = theta[2].detach().clone()
+    run_once(optimizer, mode)
+    assert torch.equal(theta[2], still)
+    assert [int(optimizer.state[p]["step"]) for p in theta] == [2, 2, 1, 2]
+
+
+def test_copies_go_on_alone():
+    theta = parameters()
+    optimizer = optim.Adam(theta)
+    run(optimizer, theta, (1,), "kernel")
+    other_theta, other = copy.deepcopy((theta, optimizer))
+    run(optimizer, theta, (2,), "kernel")
+    run(other, other_theta, (2,), "kernel")
+    for p, q in zip(theta, other_theta, strict=True):
+        assert torch.equal(p, q)
+        assert p.data_ptr() != q.data_ptr()
+    assert [int(s["step"]) for s in other.state.values()] == [2] * len(SHAPES)
+
+
+def test_any_memory_order():
+    image = torch.randn(4, 3, 5, 5, generator=torch.Generator().manual_seed(0))
+    results = []
+    for order in (torch.contiguous_format, torch.channels_last):
+        theta = [nn.Parameter(image.clone().contiguous(memory_format=order))]
+        optimizer = optim.Adam(theta)
+        for _ in range(2):
+            theta[0].grad = image.square()                          # row by row, whatever θ is
+            run_once(optimizer, "kernel")
+        results.append(theta[0].detach().clone())
+    assert torch.equal(*results)
+
+
+def test_the_change_is_visible_to_autograd():
+    theta = nn.Parameter(torch.ones(3))
+    loss = (theta * theta).sum()
+    theta.grad = torch.ones(3)
+    with simulate():
+        optim.SGD([theta], lr=0.5).step()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_lamb_where_a_length_is_zero(mode):
+    """The ratio is 1: a layer of zeros moves, a layer without gradient and decay stays."""
+    theta = [nn.Parameter(torch.zeros(4)), nn.Parameter(torch.ones(4))]
+    optimizer = optim.LAMB(theta, lr=0.5, betas=(0.5, 0.5), eps=1.0, weight_decay=0.0)
+    theta[0].grad, theta[1].grad = torch.ones(4), torch.zeros(4)
+    run_once(optimizer, mode)
+    assert theta[0].tolist() == [-0.25] * 4
+    assert theta[1].tolist() == [1.0] * 4
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_lamb_moves_each_layer_by_its_length(mode):
+    """‖Δθ‖ = η ‖θ‖ for every layer, whatever its gradient's length."""
+    theta = parameters()[:3]
+    before = [p.detach().clone() for p in theta]
+    optimizer = optim.LAMB(theta, lr=0.125)
+    gradients(theta, 5)
+    theta[0].grad *= 1000
+    run_once(optimizer, mode)
+    for p, old in zip(theta, before, strict=True):
+        assert abs((p.detach() - old).norm() / old.norm() - 0.125) < 2**-20
+
+
+def test_param_groups_leave_intercepts_and_norms_alone():
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(8, 3), nn.LayerNorm(3))
+    weights, free = optim.param_groups(net, 0.25)
+    assert {id(p) for p in weights["params"]} == {id(net[0].weight), id(net[3].weight)}
+    assert weights["weight_decay"] == 0.25
+    assert free["weight_decay"] == 0.0
+    assert len(free["params"]) == 6
+    assert len(list(net.parameters())) == len(weights["params"]) + len(free["params"])
+
+
+def test_the_decks_average_is_what_a_step_takes():
+    """One step on the mean gradient with λ: θ − η D of alg.average, exactly on dyadic data."""
+    layer = nn.Linear(3, 2)
+    with torch.no_grad():
+        layer.weight.copy_(torch.tensor([[1.0, -2, 3], [0, 4, -1]]))
+        layer.bias.copy_(torch.tensor([2.0, -1]))
+    x, delta = torch.tensor([[1.0, 2, 3], [-1, 0, 2]]), torch.tensor([[1.0, -1], [2, 4]])
+    D = delta.t() @ x / 2 + 0.25 * layer.weight.detach()
+    Db = delta.sum(0) / 2
+    wanted = layer.weight.detach() - 0.5 * D, layer.bias.detach() - 0.5 * Db
+    ((layer(x) * delta).sum() / 2).backward()
+    with simulate():
+        optim.SGD(optim.param_groups(layer, 0.25), lr=0.5).step()
+    assert torch.equal(layer.weight, wanted[0])
+    assert torch.equal(layer.bias, wanted[1])
+
+
+def test_grad_scaler_skips_infinite_gradients():
+    theta = nn.Parameter(torch.ones(3))
+    optimizer = optim.Adam([theta], fused=True)
+    scaler = torch.amp.GradScaler("cpu", init_scale=4.0)
+    for bad in (True, False):
+        optimizer.zero_grad()
+        scaler.scale((theta * (float("inf") if bad else 1.0)).sum()).backward()
+        scaler.step(optimizer)
+        scaler.update()
+        assert torch.equal(theta.detach(), torch.ones(3)) == bad
+    assert scaler.get_scale() == 2.0
+
+
+def misuse():
+    p = nn.Parameter(torch.ones(2))
+    p.grad = torch.ones(2)
+    return {
+        "can't optimize a non-leaf Tensor": (ValueError, lambda: optim.SGD([p * 2])),
+        "Invalid learning rate": (ValueError, lambda: optim.Adam([p], lr=-1.0)),
+        "Adam: amsgrad=True has no kernel; use torch.optim.Adam": (ValueError, lambda: optim.Adam([p], amsgrad=True)),
+        "SGD: differentiable=True has no kernel": (ValueError, lambda: optim.SGD([p], differentiable=True)),
+        "LAMB: group 1 has no parameters; leave it out": (
+            ValueError, lambda: optim.LAMB([{"params": [p]}, {"params": []}])),
+        "LAMB: lr = -1 is out of range": (ValueError, lambda: optim.LAMB([p], lr=-1)),
+        "LAMB: betas = (0.9, 1.0) is out of range": (ValueError, lambda: optim.LAMB([p], betas=(0.9, 1.0))),
+        "sparse gradients and complex parameters have no kernel": (TypeError, sparse),
+    }
+
+
+def sparse():
+    p = nn.Parameter(torch.ones(2))
+    p.grad = torch.sparse_coo_tensor([[0]], [1.0], (2,), check_invariants=True)
+    optim.SGD([p], lr=0.5).step()
+
+
+@pytest.mark.parametrize("message", misuse())
+def test_misuse(message):
+    kind, call = misuse()[message]
+    with pytest.raises(kind) as caught:
+        call()
+    assert message in str(caught.value)
+
+
+def test_strict_refuses_a_fallback(monkeypatch):
+    monkeypatch.setenv("CHAINRULE_STRICT", "1")
+    theta = nn.Parameter(torch.ones(3, dtype=torch.float64))
+    theta.grad = torch.ones(3, dtype=torch.float64)
+    with simulate(), pytest.raises(RuntimeError, match="opt.sgd: no kernel computes in float64.*CHAINRULE_STRICT"):
+        optim.SGD([theta], lr=0.5).step()

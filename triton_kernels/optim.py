@@ -1,0 +1,319 @@
+"""torch.optim's optimizers, each step one launch over all tensors of a dtype (LAMB: two).
+
+They subclass their torch twins: constructor, repr and `state_dict` are torch's, so a checkpoint of either loads
+into the other and torch's schedulers work unchanged. The states are float32, whatever the parameters are. η and
+the step live on the device: nothing is compiled anew when they change, and a CUDA graph can capture `step` after
+one ordinary step.
+
+`param_groups(model, lam)` regularises as the deck does: weights, neither intercepts nor norm parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import chain
+from typing import Any
+
+import torch
+from attrs import frozen
+from torch import Tensor, nn
+
+from . import composite, composite_training
+from .autograd import room
+from .launch import fall_back
+
+NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
+TABLES = 8                               # gradients that are allocated anew mostly come back to an old place
+NUMBERS = ("eta", "lam", "beta1", "share", "beta2", "eps", "slowing")
+
+
+def param_groups(model: nn.Module, lam: float) -> list[dict[str, Any]]:
+    """alg.average's λ for an optimizer: weights get `weight_decay=lam`, intercepts and norm parameters none."""
+    weights: dict[int, Tensor] = {}
+    free: dict[int, Tensor] = {}
+    for module in model.modules():
+        for name, p in module.named_parameters(recurse=False):
+            kind = free if isinstance(module, NORMS) or name.endswith("bias") else weights
+            kind[id(p)] = p
+    groups = [{"params": list(weights.values()), "weight_decay": lam},
+              {"params": [p for key, p in free.items() if key not in weights], "weight_decay": 0.0}]
+    return [group for group in groups if group["params"]]
+
+
+@frozen(eq=False)
+class _Work:
+    """One tensor of a step: where it is, its gradient and states, and which row of numbers is its own."""
+
+    parameter: Tensor
+    theta: Tensor
+    D: Tensor
+    names: tuple[str, ...]
+    group: int
+    fresh: bool
+    key: tuple[Any, ...]        # what goes into one launch: device, dtype, rule, coupled, uphill
+
+
+class _Fused(torch.optim.Optimizer):
+    """The part all share: whose turn it is, the table of addresses, the numbers on the device."""
+
+    def _rule(self, group: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
+        """The rule of a group, and the names of its states."""
+        raise NotImplementedError
+
+    def _row(self, group: dict[str, Any], fresh: bool) -> dict[str, Any]:
+        """The rule's numbers; `fresh` where a tensor has no state yet."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """One step of every parameter that has a gradient; a closure is called first, and its loss returned."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        launches: dict[tuple[Any, ...], list[_Work]] = {}
+        for work in self._works():
+            launches.setdefault(work.key, []).append(work)
+        for key, works in launches.items():
+            self._step(key, works)
+        return loss
+
+    def _works(self) -> Iterator[_Work]:
+        for g, group in enumerate(self.param_groups):
+            _supported(type(self).__name__, group)
+            rule, names = self._rule(group)
+            coupled = rule not in ("adamw", "lamb") and float(group["weight_decay"]) != 0
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
+                if p.grad.is_sparse or p.is_complex():
+                    raise TypeError(
+                        f"opt.{rule}: sparse gradients and complex parameters have no kernel; use torch.optim")
+                if rule == "lamb" and hasattr(p, "to_local"):
+                    raise TypeError("opt.lamb: ‖θ‖ of a sharded parameter needs all its shards; replicate it")
+                fresh = self._prepare(p, names) and group.get("dampening", 0) != 0
+                theta = _local(p)
+                key = (theta.device, theta.dtype, rule, coupled, bool(group["maximize"]))
+                yield _Work(p, theta, _local(p.grad), names, g, fresh, key)
+
+    def _prepare(self, p: Tensor, names: tuple[str, ...]) -> bool:
+        """Zeros for states that a parameter lacks; was it the first time?"""
+        if not names:
+            return False
+        state = self.state[p]
+        if "momentum_buffer" not in names and "step" not in state:
+            state["step"] = torch.zeros((), dtype=torch.float32)
+        missing = [name for name in names if state.get(name) is None]
+        for name in missing:
+            state[name] = torch.zeros_like(p, dtype=torch.float32 if p.dtype != torch.float64 else None,
+                                           memory_format=torch.preserve_format)
+        return bool(missing)
+
+    def _step(self, key: tuple[Any, ...], works: list[_Work]) -> None:
+        device, dtype, rule, coupled, uphill = key
+        kernels = room("optimizers", f"opt.{rule}", works[0].theta)
+        if kernels is not composite and not all(kernels.pointwise.is_dense(work.theta) for work in works):
+            fall_back(f"opt.{rule}: a parameter's elements do not fill one stretch of memory")
+            kernels = composite
+        if kernels is composite:
+            for work in works:
+                self._composite(work, rule, coupled, uphill)
+            return
+        self._match(works, kernels.chunks)
+        work = self._table(works, kernels.chunks)
+        kernels.step(rule, work, self._numbers(device), dtype, coupled=coupled, uphill=uphill)
+        for one in works:
+            torch.autograd.graph.increment_version(one.theta)       # a kernel's write is invisible to autograd
+
+    def _composite(self, work: _Work, rule: str, coupled: bool, uphill: bool) -> None:
+        state = self.state[work.parameter] if work.names else {}
+        numbers = self._row(self.param_groups[work.group], work.fresh)
+        if "step" in state:
+            state["step"] += 1
+            numbers["t"] = float(state["step"])
+        states = [_local(state[name]) for name in work.names]
+        composite_training.step_(rule, work.theta, work.D, states, numbers, coupled=coupled, uphill=uphill)
+
+    def _match(self, works: list[_Work], chunks: Any) -> None:
+        """States in memory as their parameters are, and a step counter for each chunk on the device."""
+        counters = self.__dict__.setdefault("_counters", {})
+        for work in works:
+            state = self.state[work.parameter] if work.names else {}
+            for name in work.names:
+                if not hasattr(state[name], "to_local"):
+                    state[name] = chunks.alike(state[name], work.theta)
+            own = counters.get(id(work.parameter))
+            step = state.get("step")
+            if own is None or (step is not None and step.data_ptr() != own.data_ptr()):
+                number = chunks.count(work.theta)
+                start = torch.zeros(()) if step is None else step
+                own = start.to(work.theta.device, torch.float32).expand(max(number, 1)).contiguous()
+                own = own.clone() if own.data_ptr() == start.data_ptr() else own
+                counters[id(work.parameter)] = own
+                if step is not None:
+                    state["step"] = own[0]
+
+    def _table(self, works: list[_Work], chunks: Any) -> Any:
+        """The table of these addresses: made once, and again when a tensor has moved."""
+        counters = self.__dict__["_counters"]
+        tensors = []
+        for work in works:
+            states = [_local(self.state[work.parameter][name]) for name in work.names]
+            D = chunks.alike(work.D, work.theta)
+            tensors.append([work.theta, work.theta, D, *(t for one in states for t in (one, one))])
+        rows = [2 * work.group + work.fresh for work in works]
+        own = [counters[id(work.parameter)] for work in works]
+        known = self.__dict__.setdefault("_tables", {})
+        key = (*((t.data_ptr(), t.numel()) for row in (*tensors, own) for t in row), *rows)
+        capturing = works[0].theta.is_cuda and torch.cuda.is_current_stream_capturing()
+        if key not in known:
+            if capturing:
+                raise RuntimeError(
+                    f"{type(self).__name__}: a step with new addresses cannot be captured in a CUDA graph; take one "
+                    "ordinary step with the same parameters and gradients first")
+            if len(known) >= TABLES:
+                known.pop(next(iter(known)))
+            known[key] = chunks.cut(tensors, own, rows)
+        if capturing:
+            self.__dict__.setdefault("_captured", []).append(known[key])       # the graph reads it as long as it lives
+        return known[key]
+
+    def _numbers(self, device: torch.device) -> Tensor:
+        """All groups' numbers on the device, copied there only when one has changed."""
+        rows = [self._row(group, fresh) for group in self.param_groups for fresh in (False, True)]
+        on_device = {i: row["eta"] for i, row in enumerate(rows)
+                     if isinstance(row["eta"], Tensor) and row["eta"].device.type != "cpu"}
+        values = [[0.0 if name == "eta" and i in on_device else float(row.get(name, 0.0)) for name in NUMBERS]
+                  for i, row in enumerate(rows)]
+        known = self.__dict__.setdefault("_values", {})
+        if device not in known or len(known[device][0]) != len(values):
+            known[device] = [values, torch.tensor(values, dtype=torch.float64, device=device)]
+        numbers: Tensor = known[device][1]
+        if known[device][0] != values:
+            numbers.copy_(torch.tensor(values, dtype=torch.float64))
+            known[device][0] = values
+        for i, eta in on_device.items():
+            numbers[i, 0].copy_(eta)
+        return numbers
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """As torch's, but float32 states of a 16-bit parameter stay float32."""
+        super().load_state_dict(state_dict)
+        saved = chain.from_iterable(group["params"] for group in state_dict["param_groups"])
+        own = chain.from_iterable(group["params"] for group in self.param_groups)
+        for key, p in zip(saved, own):
+            for name, value in state_dict["state"].get(key, {}).items():
+                if name != "step" and isinstance(value, Tensor) and p.dtype in (torch.float16, torch.bfloat16):
+                    self.state[p][name] = value.detach().to(p.device, torch.float32, copy=True)
+
+
+def _local(t: Tensor) -> Tensor:
+    """This rank's part of a sharded tensor."""
+    part: Tensor = t.to_local() if hasattr(t, "to_local") else t
+    return part
+
+
+def _supported(name: str, group: dict[str, Any]) -> None:
+    for option in ("amsgrad", "differentiable"):
+        if group.get(option):
+            raise ValueError(f"{name}: {option}=True has no kernel; use torch.optim.{name}")
+
+
+class SGD(_Fused, torch.optim.SGD):
+    """opt.sgd, opt.momentum, opt.nesterov   torch.optim.SGD's arguments and state."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _plain(self)
+
+    def _rule(self, group: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
+        if not group["momentum"]:
+            return "sgd", ()
+        return "nesterov" if group["nesterov"] else "momentum", ("momentum_buffer",)
+
+    def _row(self, group: dict[str, Any], fresh: bool) -> dict[str, Any]:
+        share = 1.0 if fresh else 1.0 - group["dampening"]
+        return {"eta": group["lr"], "lam": group["weight_decay"], "beta1": group["momentum"], "share": share}
+
+
+class Adagrad(_Fused, torch.optim.Adagrad):
+    """opt.adagrad   torch.optim.Adagrad's arguments and state."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _plain(self)
+        for state in self.state.values():
+            state["sum"] = state["sum"] if state["sum"].dtype == torch.float64 else state["sum"].float()
+
+    def _rule(self, group: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
+        return "adagrad", ("sum",)
+
+    def _row(self, group: dict[str, Any], fresh: bool) -> dict[str, Any]:
+        return {"eta": group["lr"], "lam": group["weight_decay"], "eps": group["eps"], "slowing": group["lr_decay"]}
+
+
+class _Moments(_Fused):
+    """What Adam, AdamW and LAMB share."""
+
+    rule = "adam"
+
+    def _rule(self, group: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
+        return self.rule, ("exp_avg", "exp_avg_sq")
+
+    def _row(self, group: dict[str, Any], fresh: bool) -> dict[str, Any]:
+        beta1, beta2 = (float(beta) for beta in group["betas"])
+        return {"eta": group["lr"], "lam": group["weight_decay"], "beta1": beta1, "share": 1 - beta1,
+                "beta2": beta2, "eps": group["eps"]}
+
+
+class Adam(_Moments, torch.optim.Adam):
+    """opt.adam   torch.optim.Adam's arguments and state; weight_decay is coupled, D ← D + λθ."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _plain(self)
+
+    def _rule(self, group: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
+        return "adamw" if group.get("decoupled_weight_decay") else "adam", ("exp_avg", "exp_avg_sq")
+
+
+class AdamW(Adam, torch.optim.AdamW):
+    """opt.adamw   torch.optim.AdamW's arguments and state; weight_decay shrinks θ and enters no moment."""
+
+    def _rule(self, group: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
+        return "adamw", ("exp_avg", "exp_avg_sq")
+
+
+class LAMB(_Moments):
+    """opt.lamb   every parameter tensor is a layer with a trust ratio of its own; Adam's state.
+
+    lr, betas, eps and weight_decay as in You et al. (2020). Raises ValueError for numbers out of range and for a
+    group without parameters.
+    """
+
+    rule = "lamb"
+
+    def __init__(
+        self, params: Any, lr: float | Tensor = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-6,
+        weight_decay: float = 0.01, *, maximize: bool = False,
+    ) -> None:
+        for name, value, legal in (("lr", lr, float(lr) >= 0), ("eps", eps, eps >= 0),
+                                   ("weight_decay", weight_decay, weight_decay >= 0),
+                                   ("betas", betas, all(0 <= beta < 1 for beta in betas))):
+            if not legal:
+                raise ValueError(f"LAMB: {name} = {value} is out of range")
+        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay,
+                                  "maximize": maximize})
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        super().add_param_group(param_group)
+        if not self.param_groups[-1]["params"]:
+            self.param_groups.pop()
+            raise ValueError(f"LAMB: group {len(self.param_groups)} has no parameters; leave it out")
+
+
+def _plain(optimizer: torch.optim.Optimizer) -> None:
+    """GradScaler shall unscale by itself; torch's fused optimizers would take that over."""
+    optimizer._step_supports_amp_scaling = False        # type: ignore[attr-defined]
+    for group in optimizer.param_groups:
+        _supported(type(optimizer).__name__, group)
