@@ -88,8 +88,16 @@ def descend(net: Network, l: int, D: Tensor, Db: Tensor) -> None:
             F.sgd_(group[l], slope, ETA)
 
 
-def eager(net: Network) -> Callable[[Tensor, Tensor], Tensor]:
-    """torch as its users write it: autograd, and the fused optimizer with weight decay on the weights alone."""
+def objective(weights: list[Tensor], biases: list[Tensor], x: Tensor, y: Tensor) -> Tensor:
+    a = x
+    for w, b in zip(weights[:-1], biases[:-1]):
+        a = torch.sigmoid(torch.nn.functional.linear(a, w, b))
+    return torch.nn.functional.cross_entropy(torch.nn.functional.linear(a, weights[-1], biases[-1]), y)
+
+
+def eager(net: Network, run: Callable[..., Tensor] = objective) -> Callable[[Tensor, Tensor], Tensor]:
+    """torch as its users write it: autograd, and the fused optimizer with weight decay on the weights alone. `run` may
+    be a compiled objective, which brings its backward pass."""
     for t in net.parameters:
         t.requires_grad_()
     mu = MU if net.weight_states else 0.0
@@ -98,12 +106,9 @@ def eager(net: Network) -> Callable[[Tensor, Tensor], Tensor]:
 
     def step(x: Tensor, y: Tensor) -> Tensor:
         optimizer.zero_grad(set_to_none=True)
-        a = x
-        for w, b in zip(net.weights[:-1], net.biases[:-1]):
-            a = torch.sigmoid(torch.nn.functional.linear(a, w, b))
-        z = torch.nn.functional.linear(a, net.weights[-1], net.biases[-1])
-        loss = torch.nn.functional.cross_entropy(z, y)
-        torch.autograd.backward(loss)
+        with torch.enable_grad():
+            loss = run(net.weights, net.biases, x, y)
+            torch.autograd.backward(loss)
         optimizer.step()
         return loss.detach()
 

@@ -1,0 +1,56 @@
+"""What a GPU is asked, one line a subject: the problem at its size, how much it matters, and against whom."""
+
+from __future__ import annotations
+
+import attrs
+import torch
+
+from . import problems as of
+from .peers import PEERS, USUAL
+from .problems import Problem
+
+FP32 = torch.float32
+LOSSES = (*USUAL, "liger")
+STEPS = ("eager", "compile")
+
+
+@attrs.frozen
+class Subject:
+    """Priority 1 is what claims rest on, 2 the breadth, 3 where parity is all one can hope for."""
+
+    id: str
+    problem: Problem = attrs.field(repr=False)
+    priority: int = 2
+    peers: tuple[str, ...] = USUAL
+    phase: str = "measure"
+
+    @property
+    def seconds(self) -> float:
+        """An estimate: preparing, checking and timing every implementation."""
+        return 2.0 + sum(PEERS[name].seconds + 0.5 for name in self.peers if not PEERS[name].missing())
+
+
+SUBJECTS = (
+    Subject("layer sigmoid 65536 x 784 -> 512", of.layer(65536, 784, 512, "sigmoid"), 1),
+    Subject("layer relu 8192 x 1024 -> 4096", of.layer(8192, 1024, 4096), 1),
+    Subject("layer relu 8192 x 4096 -> 4096", of.layer(8192, 4096, 4096), 3),
+    Subject("layer relu 4096 x 1024 -> 1024 fp32", of.layer(4096, 1024, 1024, dtype=FP32), 3),
+    Subject("delta 65536 x 784 <- 512", of.delta(65536, 784, 512), 1),
+    Subject("delta 8192 x 4096 <- 1024", of.delta(8192, 4096, 1024), 1),
+    Subject("delta 8192 x 4096 <- 4096", of.delta(8192, 4096, 4096), 3),
+    Subject("average 256, 4096 x 4096", of.average(256, 4096, 4096), 2),
+    Subject("average 8192, 4096 x 4096", of.average(8192, 4096, 4096), 3),
+    Subject("descent 256, 4096 x 4096 fp32", of.descent(256, 4096, 4096), 1),
+    Subject("softmax 8192 x 32000", of.softmax(8192, 32000), 1, LOSSES),
+    Subject("softmax 4096 x 128256", of.softmax(4096, 128256), 2, LOSSES),
+    Subject("softmax 65536 x 1000", of.softmax(65536, 1000), 1, LOSSES),
+    Subject("softmax 60000 x 10 fp32", of.softmax(60000, 10, FP32), 2, LOSSES),
+    Subject("logits 8192 x 4096 fp32", of.logits(8192, 4096), 1),
+    Subject("sigmoid 2^27", of.activation(2**27, "sigmoid"), 2),
+    Subject("tanh 2^27", of.activation(2**27, "tanh"), 3),
+    Subject("step 784-128-10, n = 128 fp32", of.step((784, 128, 10), 128), 1, STEPS, "steps"),
+    Subject("step 784-256-128-10, n = 64 fp32", of.step((784, 256, 128, 10), 64), 1, STEPS, "steps"),
+    Subject("step 4096-4096-4096-4096, n = 256 fp32", of.step((4096,) * 4, 256), 1, STEPS, "steps"),
+)
+
+BY_ID = {subject.id: subject for subject in SUBJECTS}
