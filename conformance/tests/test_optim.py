@@ -8,12 +8,13 @@ import io
 import numpy as np
 import pytest
 import torch
+from torch import nn
+
 from chainrule.conformance.bounds import bound
 from chainrule.conformance.numbers.bounded import FLOAT32
 from chainrule.conformance.oracle import truth
 from chainrule.conformance.simulator import simulate
 from chainrule.triton_kernels import optim
-from torch import nn
 
 PAIRS = {
     "sgd": (optim.SGD, torch.optim.SGD, {"lr": 0.1, "weight_decay": 0.25}),
@@ -350,5 +351,5 @@ def test_strict_refuses_a_fallback(monkeypatch):
     monkeypatch.setenv("CHAINRULE_STRICT", "1")
     theta = nn.Parameter(torch.ones(3, dtype=torch.float64))
     theta.grad = torch.ones(3, dtype=torch.float64)
-    with simulate(), pytest.raises(RuntimeError, match="opt.sgd: no kernel computes in float64.*CHAINRULE_STRICT"):
+    with simulate(), pytest.raises(RuntimeError, match=r"opt\.sgd: no kernel computes in float64.*CHAINRULE_STRICT"):
         optim.SGD([theta], lr=0.5).step()

@@ -1,4 +1,4 @@
-"""Wrong optimizers."""
+"""Wrong optimizers and wrong normalizations."""
 
 from __future__ import annotations
 
@@ -120,6 +120,112 @@ def _without_eta() -> None:
     fault("opt.adamw", "decay without η", outputs, False)
 
 
+def _across(x: Array) -> tuple[int, ...]:
+    return tuple(axis for axis in range(x.ndim) if axis != 1)
+
+
+def _at(channel: Array, x: Array) -> Array:
+    return channel.reshape(1, -1, *[1] * (x.ndim - 2))
+
+
+def _mean(x: Array) -> Array:
+    return _at(x.mean(_across(x)), x)
+
+
+def _variance(x: Array) -> Array:
+    return _at(x.var(_across(x)), x)
+
+
+def _n(x: Array) -> float:
+    return float(x.size / x.shape[1])
+
+
+def _one_pass(x: Array) -> Array:
+    """E x² − (E x)², each rounded to float32."""
+    square = (x * x).mean(_across(x)).astype(np.float32)
+    mean = x.mean(_across(x)).astype(np.float32)
+    return _at(np.maximum(square - mean * mean, np.float32(0)).astype(np.float64), x)
+
+
+def _norms() -> None:
+    def norm(mean: Callable[[Array], Array] = _mean, var: Callable[[Array], Array] = _variance,
+             root: Callable[..., Array] = lambda v, eps: np.sqrt(v + eps)) -> Callable[..., Array]:
+        return lambda x, gamma, beta, eps: _at(gamma, x) * (x - mean(x)) / root(var(x), eps) + _at(beta, x)
+
+    op = "norm.batch"
+    fault(op, "σ² divided by n − 1", norm(var=lambda x: _variance(x) * _n(x) / (_n(x) - 1)))
+    fault(op, "ε outside the root", norm(root=lambda v, eps: np.sqrt(v) + eps))
+    fault(op, "ε missing", norm(root=lambda v, eps: np.sqrt(v)))
+    fault(op, "root missing", norm(root=lambda v, eps: v + eps))
+    fault(op, "μ not subtracted", norm(mean=lambda x: 0 * _mean(x)))
+    fault(op, "statistics of each example", norm(
+        mean=lambda x: x.mean(axis=tuple(range(1, x.ndim)), keepdims=True),
+        var=lambda x: x.var(axis=tuple(range(1, x.ndim)), keepdims=True)))
+    fault(op, "σ² about 0: μ not subtracted there", norm(var=lambda x: _at((x * x).mean(_across(x)), x)))
+    fault(op, "one pass: E x² − (E x)² in float32", norm(var=_one_pass), False)
+    fault(op, "the last row left out of the statistics",
+          norm(mean=lambda x: _mean(x[:-1]), var=lambda x: _variance(x[:-1])))
+    right = norm()
+    fault(op, "γ missing", lambda x, gamma, beta, eps: right(x, np.ones_like(gamma), beta, eps))
+    fault(op, "β missing", lambda x, gamma, beta, eps: right(x, gamma, 0 * beta, eps))
+    fault(op, "γ of the wrong channel", lambda x, gamma, beta, eps: right(x, np.roll(gamma, 1), beta, eps))
+    fault(op, "γ(x̂ + β)", lambda x, gamma, beta, eps: right(x, gamma, gamma * beta, eps))
+
+    def fixed(change: Callable[..., Array]) -> Callable[..., Array]:
+        return lambda x, mu, var, gamma, beta, eps: change(x, *(_at(one, x) for one in (mu, var, gamma, beta)), eps)
+
+    op = "norm.batch.inference"
+    fault(op, "statistics of the batch", lambda x, mu, var, gamma, beta, eps: right(x, gamma, beta, eps))
+    fault(op, "ε outside the root", fixed(lambda x, m, v, g, b, eps: g * (x - m) / (np.sqrt(v) + eps) + b))
+    fault(op, "root missing", fixed(lambda x, m, v, g, b, eps: g * (x - m) / (v + eps) + b))
+    fault(op, "μ and β exchanged", fixed(lambda x, m, v, g, b, eps: g * (x - b) / np.sqrt(v + eps) + m))
+    fault(op, "β missing", fixed(lambda x, m, v, g, b, eps: g * (x - m) / np.sqrt(v + eps)))
+
+    def kept(change: Callable[..., Outputs]) -> Callable[..., Outputs]:
+        return lambda x, mu, var, rho: change(x.mean(_across(x)), x.var(_across(x)), mu, var, rho, _n(x))
+
+    op = "norm.batch.running"
+    fault(op, "ρ and 1 − ρ exchanged", kept(lambda m, v, mu, var, r, n: (
+        r * mu + (1 - r) * m, r * var + (1 - r) * v * n / (n - 1))), False)
+    fault(op, "σ² not made unbiased", kept(lambda m, v, mu, var, r, n: (
+        (1 - r) * mu + r * m, (1 - r) * var + r * v)), False)
+    fault(op, "not updated", kept(lambda m, v, mu, var, r, n: (mu, var)), False)
+    fault(op, "overwritten", kept(lambda m, v, mu, var, r, n: (m, v * n / (n - 1))), False)
+    fault(op, "standard deviation for variance", kept(lambda m, v, mu, var, r, n: (
+        (1 - r) * mu + r * m, (1 - r) * var + r * np.sqrt(v * n / (n - 1)))), False)
+
+
+def _norm_gradients() -> None:
+    def gradient(change: Callable[..., Array]) -> Callable[..., Array]:
+        def outputs(d: Array, x: Array, gamma: Array, eps: float) -> Array:
+            s = np.sqrt(_variance(x) + eps)
+            hat = (x - _mean(x)) / s
+            return change(d, hat, s, _mean(d), _mean(d * hat), _at(gamma, x))
+        return outputs
+
+    op = "norm.batch.grad_x"
+    fault(op, "μ and σ taken for constants", gradient(lambda d, hat, s, m1, m2, g: g * d / s))
+    fault(op, "m₁ missing", gradient(lambda d, hat, s, m1, m2, g: g * (d - hat * m2) / s))
+    fault(op, "m₂ missing", gradient(lambda d, hat, s, m1, m2, g: g * (d - m1) / s))
+    fault(op, "sign of m₂", gradient(lambda d, hat, s, m1, m2, g: g * (d - m1 + hat * m2) / s))
+    fault(op, "x̂ missing", gradient(lambda d, hat, s, m1, m2, g: g * (d - m1 - m2) / s))
+    fault(op, "γ missing", gradient(lambda d, hat, s, m1, m2, g: (d - m1 - hat * m2) / s))
+    fault(op, "1/s missing", gradient(lambda d, hat, s, m1, m2, g: g * (d - m1 - hat * m2)))
+    fault(op, "sums for means", gradient(lambda d, hat, s, m1, m2, g: g * (d - (m1 + hat * m2) * _n(d)) / s))
+    op = "norm.batch.grad_gamma"
+    fault(op, "x for x̂", lambda d, x, eps: (d * x).sum(_across(x)))
+    fault(op, "1/s missing", lambda d, x, eps: (d * (x - _mean(x))).sum(_across(x)))
+    fault(op, "averaged", lambda d, x, eps: (d * (x - _mean(x)) / np.sqrt(_variance(x) + eps)).mean(_across(x)))
+    fault(op, "Σ d", lambda d, x, eps: d.sum(_across(x)))
+    op = "norm.batch.grad_beta"
+    fault(op, "averaged", lambda d: d.mean(_across(d)))
+    fault(op, "last example dropped", lambda d: d[:-1].sum(_across(d)))
+    fault(op, "first position only", lambda d: d.reshape(*d.shape[:2], -1)[..., 0].sum(0), False)
+    fault(op, "sign flipped", lambda d: -d.sum(_across(d)))
+
+
+_norms()
+_norm_gradients()
 _momentum("opt.momentum", lambda D, v, mu: v)
 fault("opt.momentum", "steps along the old v", lambda theta, D, v, eta, mu: (theta - eta * v, mu * v + D))
 fault("opt.momentum", "Nesterov's step", lambda theta, D, v, eta, mu: (
