@@ -44,6 +44,10 @@ def _adam(n: int, t: int) -> Arguments:
     return {**_moving(n), "m": np.ones(n), "t": t, "eta": 0.5, "beta1": 0.5, "beta2": 0.5, "eps": 0.5}
 
 
+def _batch() -> Arguments:
+    return {"x": np.ones((4, 3)), "gamma": np.ones(3), "beta": np.ones(3), "eps": 0.5}
+
+
 # An empty batch gives an empty result; the average of no examples is refused.
 EMPTY: dict[str, Callable[[], Arguments]] = {
     "net.layer.affine": lambda: {"x": np.zeros((0, 3)), "w": np.ones((2, 3)), "b": np.ones(2), "act": "relu"},
@@ -83,6 +87,11 @@ REFUSED: dict[str, dict[str, Callable[[], Arguments]]] = {
     "opt.adam": {"step-zero": lambda: _adam(3, 0), "sizes": lambda: {**_adam(3, 1), "m": np.ones(1)}},
     "opt.adamw": {"step-zero": lambda: {**_adam(3, 0), "lam": 0.5}},
     "opt.lamb": {"step-zero": lambda: {**_adam(3, 0), "lam": 0.5}},
+    "norm.batch": {"channels": lambda: {**_batch(), "gamma": np.ones(2)}, "rank": lambda: {**_batch(), "x": np.ones(3)}},
+    "norm.batch.inference": {"channels": lambda: {**_batch(), "mu": np.ones(2), "var": np.ones(3)}},
+    "norm.batch.running": {"one-value": lambda: {"x": np.ones((1, 3)), "mu": np.ones(3), "var": np.ones(3), "rho": 0.5}},
+    "norm.batch.grad_x": {"sizes": lambda: {"d": np.ones((2, 3)), "x": np.ones((4, 3)), "gamma": np.ones(3), "eps": 0.5}},
+    "norm.batch.grad_gamma": {"sizes": lambda: {"d": np.ones((2, 3)), "x": np.ones((4, 3)), "eps": 0.5}},
     "loss.softmax": {"sizes": lambda: {"z": np.ones((3, 4)), "y": np.zeros(2, dtype=np.int64)}},
     "loss.xent.logits": {"sizes": lambda: {"z": np.ones(3), "y": np.ones(4)}},
     "loss.square": {"sizes": lambda: {"yhat": np.ones(3), "y": np.ones(4)}},

@@ -146,6 +146,27 @@ def optimizer(name: str, theta: Tensor, D: Tensor, states: dict[str, Tensor], t:
         raise ValueError(f"{name}: t = {t}; steps are counted from 1")
 
 
+def batch_norm(name: str, x: Tensor, **channels: Tensor | None) -> None:
+    """x (N, C, …) with at least one row, and one number per channel in each of the others; these may be float32."""
+    floating(name, x=x)
+    if x.dim() < 2 or not x.numel() or x.numel() // x.shape[1] >= 2**31:
+        raise ValueError(f"{name}: x has shape {tuple(x.shape)}; expected (N, C) or (N, C, …) with 1 to 2³¹ − 1 rows")
+    for label, t in channels.items():
+        if t is None:
+            continue
+        if t.dtype not in (x.dtype, torch.float32):
+            raise TypeError(f"{name}: {label} is {_short(t)}, x is {_short(x)}; expected that, or float32")
+        if t.device != x.device:
+            raise ValueError(f"{name}: {label} is on {t.device}, x is on {x.device}; expected one device")
+        if t.shape != (x.shape[1],):
+            raise ValueError(f"{name}: {label} has shape {tuple(t.shape)}; expected ({x.shape[1]},), one per channel")
+
+
+def several(name: str, x: Tensor) -> None:
+    if x.numel() // x.shape[1] < 2:
+        raise ValueError(f"{name}: x has shape {tuple(x.shape)}: one value per channel has no unbiased variance")
+
+
 def filter1d(name: str, theta: Tensor, signal: Tensor, label: str) -> None:
     floating(name, theta=theta, **{label: signal})
     rank(name, 1, theta=theta, **{label: signal})

@@ -66,6 +66,8 @@ _POINTWISE = (Row(1024, warps=4),)
 _STRIDED = (Row(256, warps=4),)                           # 64-bit divisions take registers
 _COLUMNS = (Row(32, 128, warps=4),)                       # a block of rows, summed over columns
 _OPTIMIZERS = (Row(1024, warps=4),)                     # BM elements of every tensor at a time
+_CHANNELS = (Row(32, 64, warps=4),)                       # BM rows of BN channels that lie side by side
+_PLANES = (Row(1024, 2, warps=4),)                        # BM positions of BN channels that lie one after another
 _ROWS = (                                                 # BM rows of at most BN classes in registers
     Row(4, 256, warps=4), Row(1, 1024, warps=4), Row(1, 4096, warps=8), Row(1, 16384, warps=16),
 )
@@ -76,7 +78,7 @@ PRODUCTS = ("net.layer.affine", "bp.delta", "alg.average")
 _TABLES: dict[str, dict[str, tuple[Row, ...]]] = {
     arch: {
         **dict.fromkeys(PRODUCTS, products),
-        "optimizers": _OPTIMIZERS, "pointwise": _POINTWISE, "strided": _STRIDED, "columns": _COLUMNS,
+        "optimizers": _OPTIMIZERS, "norm.channels": _CHANNELS, "norm.planes": _PLANES, "pointwise": _POINTWISE, "strided": _STRIDED, "columns": _COLUMNS,
         "loss.softmax": _ROWS, "loss.softmax.long": _LONG_ROWS,
         "conv1d": _WINDOWS, "conv2d": _WINDOWS,
     }

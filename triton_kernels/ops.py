@@ -10,12 +10,12 @@ from collections.abc import Callable
 from functools import cache, wraps
 from typing import Any
 
-from . import composite, composite_training
+from . import composite, composite_norm, composite_training
 from .launch import runs_kernel
 
 #: The module that holds the kernels of an id, by the id's first word.
 MODULES = {
-    "act": "act", "net": "linear", "bp": "linear", "alg": "linear", "opt": "optimizers", "loss": "losses",
+    "act": "act", "net": "linear", "bp": "linear", "alg": "linear", "opt": "optimizers", "norm": "norm", "loss": "losses",
     "conv1d": "conv1d", "conv2d": "conv2d",
 }
 
@@ -48,7 +48,7 @@ def _operation(identity: str, fallback: Callable[..., Any]) -> Callable[..., Any
 
 
 #: Every op as a composite: what a CPU tensor runs.
-COMPOSITES: dict[str, Callable[..., Any]] = {**composite.OPS, **composite_training.OPS}
+COMPOSITES: dict[str, Callable[..., Any]] = {**composite.OPS, **composite_norm.OPS, **composite_training.OPS}
 
 OPS: dict[str, Callable[..., Any]] = {
     identity: _operation(identity, fallback) for identity, fallback in COMPOSITES.items()

@@ -27,6 +27,8 @@ ROWS = (
     ("conv1d.valid", "conv1d", lambda r: (r.BM + r.BK + 9, r.BK + 3)),
     ("conv2d.valid", "conv2d", lambda r: (r.BM // 8 + r.BK // 8 + 3, 13, r.BK // 8 + 2, 5)),
     ("act.elu", "pointwise", lambda r: (r.BM + 5,)),
+    ("norm.batch", "norm.channels", lambda r: (2 * r.BM + 4, r.BN + 5)),
+    ("norm.batch.grad_x", "norm.planes", lambda r: (4, r.BN + 1, r.BM // 4 + 4)),
     ("opt.adam", "optimizers", lambda r: (r.BM + 5,)),
     ("opt.momentum", "optimizers", lambda r: (4 * r.BM + 5,)),           # a second chunk
     ("opt.lamb", "optimizers", lambda r: (r.BM + 5,)),
