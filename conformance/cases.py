@@ -80,12 +80,12 @@ def representable(op: str, arguments: Arguments, dtype: str) -> bool:
     return all(np.array_equal(round_to(one.value, dtype), one.value) for one in exact_truth(op, arguments).values())
 
 
-LAYOUTS = ("transposed", "strided", "expanded", "offset")
+LAYOUTS = ("transposed", "strided", "expanded", "offset")       # and a family's own
 
 
 def _layouts(op: str, dtype: str) -> Iterator[Case]:
     family = FAMILIES[op]
-    for layout in LAYOUTS:
+    for layout in (*LAYOUTS, *family.layouts):
         size, kind = family.sizes[0], family.real[0]
         yield _case(op, "T3", f"layout-{layout}", dtype, family.recipe, size, kind, layout=layout)
 

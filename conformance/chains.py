@@ -69,7 +69,8 @@ class Judged:
     def _judge(self, case: Case, arguments: dict[str, Any], outputs: list[Any]) -> None:
         bounds, truths = expected(case, arguments, self.backend)
         for name, output in zip(OPERATIONS[case.op].outputs, outputs):
-            want = truths[name].value.shape, TORCH[case.dtype]
+            dtype = torch.uint8 if name in OPERATIONS[case.op].integers else TORCH[case.dtype]
+            want = truths[name].value.shape, dtype
             if (tuple(output.shape), output.dtype) != want:
                 raise ChainFault(f"{case.id}: {name} is {output.dtype} {tuple(output.shape)}, not {want[1]} {want[0]}")
             worst = compare(name, _array(output), truths[name], bounds[name], case)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from attrs import field, frozen
 
+from . import edges_images
 from .operations import ACTIVATIONS
 from .recipes import Arguments
 
@@ -63,6 +64,7 @@ EMPTY: dict[str, Callable[[], Arguments]] = {
     "opt.adamw": lambda: {**_adam(0, 1), "lam": 0.5},
     "opt.lamb": lambda: {**_adam(0, 1), "lam": 0.5},
     **{f"act.{a}{p}": lambda: {"z": np.zeros((0, 3))} for a in ACTIVATIONS for p in ("", ".prime")},
+    **edges_images.EMPTY,
 }
 
 REFUSED: dict[str, dict[str, Callable[[], Arguments]]] = {
@@ -98,4 +100,5 @@ REFUSED: dict[str, dict[str, Callable[[], Arguments]]] = {
     "conv1d.valid": {"filter-too-long": lambda: {"theta": np.ones(6), "x": np.ones(5)}},
     "conv1d.centred": {"even-filter": lambda: {"theta": np.ones(4), "a": np.ones(9)}},
     "conv2d.valid": {"filter-too-large": lambda: {"I": np.ones((5, 5)), "K": np.ones((2, 6))}},
+    **edges_images.REFUSED,
 }

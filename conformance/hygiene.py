@@ -87,17 +87,17 @@ class Input:
 def placed(name: str, value: Tensor, layout: str) -> Input:
     """The tensor in memory as the layout says, between bands of NaN (of the largest integer, for integers)."""
     fill = float("nan") if value.is_floating_point() else torch.iinfo(value.dtype).max
-    offset = BAND + (1 if layout == "offset" else 0)
-    step = 2 if layout == "strided" else 1
+    offset = BAND + (1 if layout in ("offset", "channels-last") else 0)
     expanded = layout == "expanded" and value.dim() > 1
     stored = value[:1] if expanded else value
-    buffer = torch.full((2 * BAND + step * max(stored.numel(), 1) + 1,), fill, dtype=value.dtype, device=value.device)
     shape = list(stored.shape)
     order = list(reversed(range(len(shape)))) if layout != "transposed" else list(range(len(shape)))
-    stride, run = [0] * len(shape), step
-    for axis in order:
+    images = layout == "channels-last" and len(shape) == 4        # some channels of images that have three more
+    stride, run = [0] * len(shape), 2 if layout == "strided" else 1
+    for axis in (1, 3, 2, 0) if images else order:
         stride[axis] = run
-        run *= shape[axis]
+        run *= shape[axis] + (3 if images and axis == 1 else 0)
+    buffer = torch.full((2 * BAND + max(run, 2) + 1,), fill, dtype=value.dtype, device=value.device)
     view = buffer.as_strided(shape, stride, offset)
     view.copy_(stored)
     return Input(name, view.expand(value.shape) if expanded else view, buffer)

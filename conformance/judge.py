@@ -215,7 +215,8 @@ def _shape_and_dtype(name: str, value: Any, shape: tuple[int, ...], case: Case) 
     if tuple(value.shape) != shape:
         raise HygieneFault(f"{name} has shape {tuple(value.shape)}, not {shape}")
     dtype = str(value.dtype).removeprefix("torch.")
-    want = str(TORCH[case.dtype]).removeprefix("torch.")
+    whole = name in OPERATIONS[case.op].integers
+    want = "uint8" if whole else str(TORCH[case.dtype]).removeprefix("torch.")
     if dtype != want:
         raise HygieneFault(f"{name} is {dtype}, not {want}")
 
@@ -245,8 +246,9 @@ def run(case: Case, backend: Backend, mode: str, arguments: Mapping[str, Any], s
     for name, value in arguments.items():
         given[name] = value
         if isinstance(value, np.ndarray):
-            kind = TORCH[case.dtype] if value.dtype.kind == "f" else torch.int64
-            inputs.append(placed(name, torch.from_numpy(np.ascontiguousarray(value)).to(device, kind), case.layout))
+            given[name] = torch.from_numpy(np.ascontiguousarray(value))
+            kind = TORCH[case.dtype] if value.dtype.kind == "f" else given[name].dtype
+            inputs.append(placed(name, given[name].to(device, kind), case.layout))
             given[name] = inputs[-1].tensor
     with case.pin(), _mode(mode, second) as sim, Allocations(kernels_only=backend.kernels):
         outputs = _listed(function(**given), names)

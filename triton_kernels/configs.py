@@ -15,7 +15,11 @@ import torch
 
 @attrs.frozen
 class Row:
-    """One configuration: a tile of BM × BN outputs, BK terms at a time, for elements of so many bits."""
+    """One configuration: a tile of BM × BN outputs, BK terms at a time, for elements of so many bits.
+
+    `parts`: the tile's columns are finished in so many pieces; `per`: blocks that share a processor, where blocks stay
+    and take tile after tile.
+    """
 
     BM: int
     BN: int = 1
@@ -23,9 +27,12 @@ class Row:
     warps: int = 4
     stages: int = 1
     bits: tuple[int, ...] = (16, 32)
+    parts: int = 1
+    per: int = 1
 
     def __str__(self) -> str:
-        return f"{self.BM}x{self.BN}x{self.BK}w{self.warps}s{self.stages}"
+        finish = f"p{self.parts}" if self.parts > 1 else ""
+        return f"{self.BM}x{self.BN}x{self.BK}w{self.warps}s{self.stages}{finish}"
 
 
 HALF, FLOAT = (16,), (32,)
@@ -61,6 +68,16 @@ _SMALL = (          # 99 KB of shared memory: what most people own
     *_FLOAT,
 )
 
+# Products through tensor descriptors: operands move in boxes, blocks stay. Two small tiles share a processor.
+_BOXES = (
+    Row(128, 256, 64, 8, 3, HALF), Row(128, 256, 64, 8, 3, HALF, parts=2), Row(128, 128, 64, 8, 4, HALF),
+    Row(128, 128, 64, 4, 3, HALF, parts=2, per=2), Row(64, 128, 64, 4, 4, HALF, per=2),
+)
+_DELTA_BOXES = (
+    Row(128, 256, 64, 8, 3, HALF, parts=2), Row(128, 128, 64, 8, 4, HALF),
+    Row(128, 128, 64, 4, 3, HALF, parts=2, per=2), Row(64, 128, 64, 4, 4, HALF, per=2),
+)
+
 # Memory-bound kernels: BM elements (or rows) and BN columns a program.
 _POINTWISE = (Row(1024, warps=4),)
 _STRIDED = (Row(256, warps=4),)                           # 64-bit divisions take registers
@@ -74,20 +91,40 @@ _ROWS = (                                                 # BM rows of at most B
 _LONG_ROWS = (Row(1, 4096, warps=8),)                     # more classes than that: two passes
 _WINDOWS = (Row(128, 1, 8, warps=4), Row(8, 1, 64, warps=4))       # BM outputs, BK taps: many of either
 
+# Convolution layers by gathered products: BM positions, BN filters; for their D, BM filters and BN columns.
+_GATHERED = (
+    Row(128, 64, 32, 8, 3, HALF), Row(64, 64, 32, 4, 3, HALF), Row(64, 32, 32, 4, 2, HALF), Row(64, 16, 32, 4, 3, HALF),
+    Row(64, 64, 16, 4, 2, FLOAT), Row(64, 16, 16, 4, 3, FLOAT),
+)
+_FILTERS = (
+    Row(64, 64, 32, 4, 3, HALF), Row(16, 32, 64, 4, 3, HALF),
+    Row(64, 64, 16, 8, 2, FLOAT), Row(16, 32, 32, 4, 2, FLOAT),
+)
+_JOINED = (Row(1, 256, warps=4),)
+_GATHERS = ("conv2d.layer", "conv2d.layer.grad_w")
+
 PRODUCTS = ("net.layer.affine", "bp.delta", "alg.average")
+BOXES = ("net.layer.affine.boxes", "bp.delta.boxes", "alg.average.boxes")
 _TABLES: dict[str, dict[str, tuple[Row, ...]]] = {
     arch: {
         **dict.fromkeys(PRODUCTS, products),
         "optimizers": _OPTIMIZERS, "norm.channels": _CHANNELS, "norm.planes": _PLANES, "pointwise": _POINTWISE, "strided": _STRIDED, "columns": _COLUMNS,
         "loss.softmax": _ROWS, "loss.softmax.long": _LONG_ROWS,
         "conv1d": _WINDOWS, "conv2d": _WINDOWS,
+        **({"net.layer.affine.boxes": _BOXES, "bp.delta.boxes": _DELTA_BOXES, "alg.average.boxes": _BOXES}
+           if arch in ("sm_90", "sm_100") else dict.fromkeys(BOXES, ())),
+        "conv2d.layer": _GATHERED, "conv2d.layer.grad_w": _FILTERS, "conv2d.layer.join": _JOINED, "pool": _STRIDED,
     }
-    for arch, products in (("sm_90", _SM90), ("sm_80", _SM80), ("default", _SMALL))
+    for arch, products in (("sm_90", _SM90), ("sm_100", _SM90), ("sm_80", _SM80), ("default", _SMALL))
 }
-_PROCESSORS = {"sm_90": 132, "sm_80": 108}
+_PROCESSORS = {"sm_90": 132, "sm_100": 148, "sm_80": 108}
 OPERATIONS = tuple(_TABLES["default"])
 
 _pinned: ContextVar[dict[str, Row] | None] = ContextVar("chainrule_pinned_rows", default=None)
+
+
+def processors(arch: str) -> int:
+    return _PROCESSORS.get(arch, 80)
 
 
 def rows(op: str, arch: str = "default", dtype: torch.dtype | None = None) -> tuple[Row, ...]:
@@ -104,8 +141,12 @@ def choose(op: str, shape: tuple[int, ...], dtype: torch.dtype, arch: str = "def
     if pinned is not None:
         return pinned
     candidates = rows(op, arch, dtype)
-    if op in PRODUCTS:
-        return _product(candidates, shape[0], shape[1], _PROCESSORS.get(arch, 80))
+    if op in PRODUCTS or op in _GATHERS:
+        return _product(candidates, shape[0], shape[1], processors(arch))
+    if op in BOXES:
+        m, n, k = shape
+        short = [row for row in candidates if (row.per > 1) == (k <= 1024)]
+        return _product((*short, *(row for row in candidates if row not in short)), m, n, processors(arch))
     if op == "loss.softmax":
         return next((row for row in candidates if shape[1] <= row.BN), candidates[-1])
     if op in ("conv1d", "conv2d"):
@@ -121,6 +162,10 @@ def _product(candidates: tuple[Row, ...], m: int, n: int, processors: int) -> Ro
         if -(-m // row.BM) * -(-n // row.BN) >= processors:
             return row
     return fitting[-1]
+
+
+def is_pinned(op: str) -> bool:
+    return op in (_pinned.get() or {})
 
 
 @contextmanager

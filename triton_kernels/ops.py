@@ -10,11 +10,13 @@ from collections.abc import Callable
 from functools import cache, wraps
 from typing import Any
 
-from . import composite, composite_norm, composite_training
+from . import composite, composite_images, composite_norm, composite_training
 from .launch import runs_kernel
 
-#: The module that holds the kernels of an id, by the id's first word.
+#: The module that holds the kernels of an id: by its first words, or by the whole id where that has one of its own.
 MODULES = {
+    "conv2d.layer": "conv_layer", "conv2d.layer.grad_x": "conv_layer",
+    "conv2d.layer.grad_w": "conv_filters", "conv2d.layer.grad_b": "conv_filters", "pool": "pool",
     "act": "act", "net": "linear", "bp": "linear", "alg": "linear", "opt": "optimizers", "norm": "norm", "loss": "losses",
     "conv1d": "conv1d", "conv2d": "conv2d",
 }
@@ -34,11 +36,15 @@ def kernels(module: str, asked_by: str) -> Any:
         ) from None
 
 
+def module_of(identity: str) -> str:
+    return MODULES.get(identity) or MODULES[identity.split(".")[0]]
+
+
 def _operation(identity: str, fallback: Callable[..., Any]) -> Callable[..., Any]:
     def run(*args: Any, **kwargs: Any) -> Any:
         lead = args[0] if args else next(iter(kwargs.values()), None)
         if runs_kernel(lead):
-            return kernels(MODULES[identity.split(".")[0]], identity).OPS[identity](*args, **kwargs)
+            return kernels(module_of(identity), identity).OPS[identity](*args, **kwargs)
         return fallback(*args, **kwargs)
 
     if hasattr(fallback, "__name__"):
@@ -48,7 +54,9 @@ def _operation(identity: str, fallback: Callable[..., Any]) -> Callable[..., Any
 
 
 #: Every op as a composite: what a CPU tensor runs.
-COMPOSITES: dict[str, Callable[..., Any]] = {**composite.OPS, **composite_norm.OPS, **composite_training.OPS}
+COMPOSITES: dict[str, Callable[..., Any]] = {
+    **composite.OPS, **composite_images.OPS, **composite_norm.OPS, **composite_training.OPS,
+}
 
 OPS: dict[str, Callable[..., Any]] = {
     identity: _operation(identity, fallback) for identity, fallback in COMPOSITES.items()

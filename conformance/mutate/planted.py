@@ -24,7 +24,9 @@ def backend_with(fault: Fault) -> Backend:
         floats = [v for v in arguments.values() if isinstance(v, torch.Tensor) and v.is_floating_point()]
         arrays = {k: v.double().numpy() if isinstance(v, torch.Tensor) and v.is_floating_point()
                   else v.numpy() if isinstance(v, torch.Tensor) else v for k, v in arguments.items()}
-        return [torch.from_numpy(one.copy()).to(floats[0].dtype) for one in fault.outputs(**arrays)]
+        kinds = [torch.uint8 if name in OPERATIONS[fault.op].integers else floats[0].dtype
+                 for name in OPERATIONS[fault.op].outputs]
+        return [torch.from_numpy(one.copy()).to(kind) for one, kind in zip(fault.outputs(**arrays), kinds)]
 
     return backend
 

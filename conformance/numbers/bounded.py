@@ -223,7 +223,8 @@ def total(number: Any, axis: int) -> Any:
 def joined(numbers: Any) -> Bounded:
     """Nested lists of Bounded numbers as one, with the lists as leading axes."""
     if isinstance(numbers, Bounded):
-        return numbers
+        e = np.broadcast_to(numbers.e, numbers.v.shape)
+        return Bounded(numbers.v, numbers.ar, numbers.mag, numbers.n, e)
     parts = [joined(one) for one in numbers]
     if not parts:
         return Bounded(np.zeros(0), FLOAT32)

@@ -35,6 +35,7 @@ class Operation:
     outputs: tuple[str, ...]
     evaluate: Callable[..., Outputs]
     dot: bool = False            # the inputs meet in a matrix product, so tf32 may round them
+    integers: tuple[str, ...] = ()       # outputs that are places, not numbers: uint8
 
 
 OPERATIONS: dict[str, Operation] = {}
@@ -52,9 +53,10 @@ def stable(name: str) -> Callable[..., Any]:
     return spec.function(name, "stable") if record is not None and record.stable else literal(name)
 
 
-def operation(id: str, *outputs: str, dot: bool = False) -> Callable[[Callable[..., Outputs]], Callable[..., Outputs]]:
+def operation(id: str, *outputs: str, dot: bool = False,
+              integers: tuple[str, ...] = ()) -> Callable[[Callable[..., Outputs]], Callable[..., Outputs]]:
     def register(evaluate: Callable[..., Outputs]) -> Callable[..., Outputs]:
-        OPERATIONS[id] = Operation(id, outputs, evaluate, dot)
+        OPERATIONS[id] = Operation(id, outputs, evaluate, dot, integers)
         return evaluate
 
     return register

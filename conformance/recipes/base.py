@@ -99,3 +99,4 @@ class Family:
     sizes: tuple[tuple[int, ...], ...]
     exact: tuple[str, ...] = ("exact",)
     real: tuple[str, ...] = DISTRIBUTIONS
+    layouts: tuple[str, ...] = ()        # beside those that every op must survive

@@ -12,7 +12,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from .. import configs
+from .. import configs, conv_filters, image_checks
 from ..configs import Row
 from ..ops import OPS
 from ..reduce import column_sums
@@ -64,6 +64,44 @@ def _pair(op: str) -> Callable[[torch.dtype, Row], Any]:
     return lambda d, row: OPS[op](empty(N, N, dtype=d), empty(N, N, dtype=d))
 
 
+def image(batch: int, channels: int, side: int, dtype: torch.dtype, second: int | None = None) -> Tensor:
+    """NHWC, as convolution likes it."""
+    return empty(batch, channels, side, second or side, dtype=dtype).to(memory_format=torch.channels_last)
+
+
+def _convolution(channels: int, filters: int, act: str = "relu", **how: Any) -> Callable[[torch.dtype, Row], Any]:
+    def call(d: torch.dtype, row: Row) -> Any:
+        x, w, b = image(64, channels, 56, d), image(filters, channels, 3, d), empty(filters, dtype=d)
+        return OPS["conv2d.layer"](x, w, b, padding=1, act=act, **how)
+    return call
+
+
+def _input_gradient(channels: int, filters: int, stride: int = 1) -> Callable[[torch.dtype, Row], Any]:
+    def call(d: torch.dtype, row: Row) -> Any:
+        delta, w, z = image(64, filters, 56 // stride, d), image(filters, channels, 3, d), image(64, channels, 56, d)
+        return OPS["conv2d.layer.grad_x"](delta, w, 56, 56, stride, 1, z=z, act="relu")
+    return call
+
+
+def _filter_gradient(channels: int, filters: int, **how: Any) -> Callable[[torch.dtype, Row], Any]:
+    def call(d: torch.dtype, row: Row) -> Any:
+        delta, x, w = image(64, filters, 56, d), image(64, channels, 56, d), image(filters, channels, 3, d)
+        return OPS["conv2d.layer.grad_w"](delta, x, 3, 3, padding=1, w=w, lam=0.1, n=64, **how)
+    return call
+
+
+def _pool_gradient(d: torch.dtype, row: Row) -> Any:
+    delta = image(64, 64, 28, d)
+    return OPS["pool.max.grad_x"](delta, image(64, 64, 28, torch.uint8), 56, 56, saved=delta, act="tanh")
+
+
+def _join(d: torch.dtype, row: Row) -> Any:
+    sizes = image_checks.layer("join", (64, 64, 56, 56), (64, 64, 3, 3), 1, 1, 1, 1)
+    return conv_filters.join(
+        empty(8, 64, 592, dtype=FP32), empty(64, 64, 3, 3, dtype=d), empty(64, 64, 3, 3, dtype=d), empty(64, dtype=d),
+        sizes, 64.0, 0.1, {"COLUMNS": True, "INTERCEPTS": True, "REGULARISED": True}, "sm_90")
+
+
 SUBJECTS = (
     Subject("layer, tanh", "net.layer.affine", _layer("tanh"), matrix=True),
     Subject("layer, relu", "net.layer.affine", _layer("relu"), matrix=True, dtypes=(BF16,)),
@@ -83,6 +121,18 @@ SUBJECTS = (
     Subject("conv1d", "conv1d",
             lambda d, row: OPS["conv1d.valid"](empty(5, dtype=d), empty(N * N, dtype=d)), False),
     Subject("conv2d", "conv2d", lambda d, row: OPS["conv2d.valid"](empty(N, N, dtype=d), empty(5, 5, dtype=d)), False),
+    Subject("convolution", "conv2d.layer", _convolution(64, 64), matrix=True),
+    Subject("convolution, tf32", "conv2d.layer", _convolution(64, 64, precision="tf32"), False, True, dtypes=(FP32,)),
+    Subject("convolution, few channels", "conv2d.layer", _convolution(3, 16), False, True),
+    Subject("convolution, tanh", "conv2d.layer", _convolution(64, 64, "tanh"), matrix=True),
+    Subject("∂x of a convolution", "conv2d.layer", _input_gradient(64, 64), matrix=True),
+    Subject("∂x, stride 2", "conv2d.layer", _input_gradient(64, 64, 2), matrix=True),
+    Subject("∂x, few channels", "conv2d.layer", _input_gradient(6, 16), False, True),
+    Subject("D of filters", "conv2d.layer.grad_w", _filter_gradient(64, 64), matrix=True),
+    Subject("D of filters, few channels", "conv2d.layer.grad_w", _filter_gradient(3, 16), False, True),
+    Subject("D, its parts joined", "conv2d.layer.join", _join, False),
+    Subject("max pool", "pool", lambda d, row: OPS["pool.max"](image(64, 64, 56, d)), False),
+    Subject("∂x of a max pool", "pool", _pool_gradient, False),
     Subject("columns", "columns", lambda d, row: column_sums(empty(64, N, dtype=FP32), d), dtypes=(FP32,)),
 )
 

@@ -1,0 +1,161 @@
+"""The ops on images as ATen composites: convolution layers, their gradients, pooling."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from . import checks, image_checks
+from .composite import PRIME, VALUE, Scalar, wide
+from .image_checks import Layer, Pool, Sides
+from .layout import is_channels_last
+
+
+def stored(result: Tensor, model: Tensor, dtype: torch.dtype) -> Tensor:
+    """Rounded to dtype, in memory as the model."""
+    order = torch.channels_last if is_channels_last(model) else torch.contiguous_format
+    return result.to(dtype).contiguous(memory_format=order)
+
+
+def _plain(t: Tensor, sizes: Layer) -> Tensor:
+    """Widened; a group's channels by rows, since torch 2.13 on a CPU crashes for some grouped channels_last layers."""
+    return wide(t).contiguous() if sizes.groups > 1 else wide(t)
+
+
+def keeping(
+    x: Tensor, w: Tensor, b: Tensor | None, sizes: Layer, act: str, p: float, keep_z: bool, math: str | None = None
+) -> tuple[Tensor, Tensor]:
+    bias = None if b is None else wide(b)
+    if sizes.batch:
+        how = sizes.stride, sizes.padding, sizes.dilation, sizes.groups
+        z = F.conv2d(_plain(x, sizes), _plain(w, sizes), bias, *how)
+    else:
+        z = wide(x).new_empty(sizes.y_shape)
+    a = stored(z if act == "identity" else VALUE[act](z, p), x, x.dtype)
+    return a, stored(z, x, x.dtype) if keep_z else a
+
+
+def layer(
+    x: Tensor, w: Tensor, b: Tensor | None = None, stride: Sides = 1, padding: Sides = 0, dilation: Sides = 1,
+    groups: int = 1, act: str = "identity", *, precision: str | None = None, **parameter: float,
+) -> Tensor:
+    """conv2d.layer   g(b + x ∗ w): x (B, C·groups, H, W), w (F, C, M, N), b (F,) or None; x counts zero outside."""
+    sizes = image_checks.forward(x, w, b, stride, padding, dilation, groups)
+    return keeping(x, w, b, sizes, act, checks.activation("conv2d.layer", act, **parameter), False)[0]
+
+
+def _backward(d: Tensor, x: Tensor, w: Tensor, sizes: Layer, wanted: tuple[bool, bool]) -> Any:
+    return torch.ops.aten.convolution_backward(
+        _plain(d, sizes), _plain(x, sizes), _plain(w, sizes), None, sizes.stride, sizes.padding, sizes.dilation,
+        False, (0, 0), sizes.groups, (*wanted, False))
+
+
+def delta_through(
+    d: Tensor, w: Tensor, sizes: Layer, saved: Tensor | None, G: Scalar, p: float, math: str | None = None
+) -> Tensor:
+    model = d if saved is None else saved
+    if not sizes.batch:
+        return stored(d.new_empty(sizes.x_shape), model, d.dtype)
+    dx = _backward(d, wide(d).new_empty(1).expand(sizes.x_shape), w, sizes, (True, False))[0]
+    return stored(dx if saved is None else dx * G(wide(saved), p), model, d.dtype)
+
+
+def grad_x(
+    d: Tensor, w: Tensor, H: int, W: int, stride: Sides = 1, padding: Sides = 0, dilation: Sides = 1,
+    groups: int = 1, z: Tensor | None = None, act: str = "identity", *, precision: str | None = None,
+    **parameter: float,
+) -> Tensor:
+    """conv2d.layer.grad_x   ∂x of an H × W image, times g′(z) where z is given: d (B, F, P, Q), w (F, C, M, N)."""
+    sizes = image_checks.grad_x(d, w, H, W, stride, padding, dilation, groups, z)
+    p = checks.activation("conv2d.layer.grad_x", act, **parameter)
+    return delta_through(d, w, sizes, z, PRIME[act], p)
+
+
+def averaged(
+    d: Tensor, x: Tensor, w: Tensor | None, sizes: Layer, lam: float, n: float, columns: bool, intercepts: bool,
+    math: str | None = None,
+) -> tuple[Tensor, Tensor]:
+    D, Db = wide(d).new_zeros(sizes.w_shape if columns else (0, 0, 0, 0)), wide(d).sum((0, 2, 3))
+    if columns and sizes.batch:
+        D = _backward(d, x, wide(d).new_empty(1).expand(sizes.w_shape), sizes, (False, True))[1]
+    D = D if n == 1 else D / n
+    D = D if w is None or lam == 0 else D + lam * wide(w)
+    return stored(D, x if w is None else w, d.dtype), (Db / n).to(d.dtype)
+
+
+def grad_w(
+    d: Tensor, x: Tensor, M: int, N: int, stride: Sides = 1, padding: Sides = 0, dilation: Sides = 1,
+    groups: int = 1, w: Tensor | None = None, lam: float = 0.0, n: float = 1.0, *, precision: str | None = None,
+) -> Tensor:
+    """conv2d.layer.grad_w   ∂w / n + λ w of M × N filters: d (B, F, P, Q), x (B, C·groups, H, W)."""
+    sizes = image_checks.grad_w(d, x, M, N, stride, padding, dilation, groups, w, lam, n)
+    return averaged(d, x, w, sizes, lam, n, True, False)[0]
+
+
+def grad_b(d: Tensor, n: float = 1.0) -> Tensor:
+    """conv2d.layer.grad_b   the sum of d (B, F, P, Q) over images and positions, / n."""
+    image_checks.grad_b(d, n)
+    return (wide(d).sum((0, 2, 3)) / n).to(d.dtype)
+
+
+def _padded(x: Tensor, sizes: Pool) -> Tensor:
+    """Positions beyond the edge are −∞, which no number loses to."""
+    p, q = sizes.padding
+    return F.pad(wide(x), (q, q, p, p), value=-torch.inf)
+
+
+def pooled(x: Tensor, sizes: Pool) -> tuple[Tensor, Tensor]:
+    """By windows, since max_pool2d's index in x would have to be taken apart again; its tie and NaN rules."""
+    inside = _padded(torch.ones_like(x), sizes) > 0
+    best = wide(x).new_full(sizes.y_shape, -torch.inf)
+    at = torch.full(sizes.y_shape, -1, device=x.device)
+    for m in range(sizes.window[0]):
+        for n in range(sizes.window[1]):
+            v, legal = (_shifted(t, sizes, m, n) for t in (_padded(x, sizes), inside))
+            better = legal & ((v > best) | v.isnan() | (at < 0))
+            best = torch.where(better, v, best)
+            at = torch.where(better, m * sizes.window[1] + n, at)
+    return stored(best, x, x.dtype), stored(at, x, torch.uint8)
+
+
+def _shifted(t: Tensor, sizes: Pool, m: int, n: int) -> Tensor:
+    """Entry (m, n) of every window."""
+    (s, r), (P, Q) = sizes.stride, sizes.output
+    return t[:, :, m : m + s * (P - 1) + 1 : s, n : n + r * (Q - 1) + 1 : r]
+
+
+def pooled_backward(d: Tensor, index: Tensor, sizes: Pool, saved: Tensor | None, G: Scalar, p: float) -> Tensor:
+    share = wide(d) if saved is None else wide(d) * G(wide(saved), p)
+    (H, W), (r, c) = sizes.x_shape[2:], sizes.padding
+    dx = share.new_zeros((*sizes.x_shape[:2], H + 2 * r, W + 2 * c))
+    for m in range(sizes.window[0]):
+        for n in range(sizes.window[1]):
+            _shifted(dx, sizes, m, n).add_(torch.where(index == m * sizes.window[1] + n, share, 0))
+    return stored(dx[:, :, r : r + H, c : c + W], index, d.dtype)
+
+
+def maxpool(
+    x: Tensor, k: Sides = 2, stride: Sides | None = None, padding: Sides = 0, ceil_mode: bool = False
+) -> tuple[Tensor, Tensor]:
+    """pool.max   (values, uint8 places in their windows): x (B, C, H, W), windows of k × k, a stride apart."""
+    return pooled(x, image_checks.pooling("pool.max", x, k, stride, padding, ceil_mode))
+
+
+def maxpool_grad_x(
+    d: Tensor, index: Tensor, H: int, W: int, k: Sides = 2, stride: Sides | None = None, padding: Sides = 0,
+    saved: Tensor | None = None, act: str = "identity", **parameter: float,
+) -> Tensor:
+    """pool.max.grad_x   d (B, C, P, Q) at the places in `index`, times g′(saved) where that is given; x is H × W."""
+    sizes = image_checks.pooled_gradient(d, index, H, W, k, stride, padding, saved)
+    p = checks.activation("pool.max.grad_x", act, **parameter)
+    return pooled_backward(d, index, sizes, saved, PRIME[act], p)
+
+
+OPS: dict[str, Callable[..., Any]] = {
+    "conv2d.layer": layer, "conv2d.layer.grad_x": grad_x, "conv2d.layer.grad_w": grad_w,
+    "conv2d.layer.grad_b": grad_b, "pool.max": maxpool, "pool.max.grad_x": maxpool_grad_x,
+}
