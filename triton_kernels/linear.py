@@ -137,12 +137,23 @@ def _tiles(op: str, out: Tensor, name: str) -> tuple[Row, tuple[int], dict[str, 
     return row, grid, {"BM": row.BM, "BN": row.BN, "BK": row.BK}
 
 
+def _boxes(table: str, out: Tensor, *operands: Tensor) -> Any:
+    """The kernels that move boxes, where GPU and tensors allow them, else None."""
+    from . import linear_boxes  # they build on this module
+
+    return linear_boxes if linear_boxes.serves(table, out, *operands) else None
+
+
 def affine_keeping(
     x: Tensor, w: Tensor, b: Tensor | None, act: str, p: float, keep_z: bool, math: str | None = None
 ) -> tuple[Tensor, Tensor]:
     """(a, z), where z is stored only if it is to be kept; otherwise it is a itself."""
     out = x.new_empty((x.shape[0], w.shape[0]))
     z = torch.empty_like(out) if keep_z else out
+    boxes = _boxes("net.layer.affine", out, x, w)
+    if boxes:
+        boxes.affine(x, w, b, activations.VALUE[act], p, keep_z, out, z)
+        return out, z
     row, grid, tile = _tiles("net.layer.affine", out, "net.layer.affine")
     if out.numel():
         launch(
@@ -167,6 +178,9 @@ def delta_through(
 ) -> tuple[Tensor, Tensor]:
     """((δ w) ⊙ G(saved), its sum over the batch)."""
     out = torch.empty(saved.shape, dtype=delta.dtype, device=delta.device)
+    boxes = _boxes("bp.delta", out, delta, w, saved) if saved.stride(-1) == 1 else None
+    if boxes:
+        return out, boxes.delta(delta, w, saved, G, p, out)
     row, grid, tile = _tiles("bp.delta", out, name)
     partial = torch.empty(
         (triton.cdiv(out.shape[0], row.BM), out.shape[1]), dtype=torch.float32, device=delta.device)
@@ -205,10 +219,14 @@ def averaged(
 ) -> tuple[Tensor, Tensor | None]:
     """(D, Db), or (D, None) where the intercepts' sum is known from elsewhere."""
     D = torch.empty(w.shape, dtype=w.dtype, device=w.device)
+    Db = torch.empty(w.shape[0], dtype=w.dtype, device=w.device)
+    boxes = _boxes("alg.average", D, delta, a, w) if w.stride(-1) == 1 else None
+    if boxes:
+        boxes.average(delta, a, w, lam, n, intercepts, D, Db)
+        return D, Db if intercepts else None
     row, grid, tile = _tiles("alg.average", D, "alg.average")
     if not a.shape[1]:              # no inputs: the intercepts alone, through one empty column of tiles
         grid = (triton.cdiv(D.shape[0], row.BM),)
-    Db = torch.empty(w.shape[0], dtype=w.dtype, device=w.device)
     if Db.numel():
         launch(
             average_kernel, grid, delta, a, w, D, Db, *D.shape, delta.shape[0],

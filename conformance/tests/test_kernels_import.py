@@ -64,6 +64,10 @@ def test_what_is_saved_elsewhere():
 def test_configurations():
     for arch in ("sm_90", "sm_80", "default"):
         for op in configs.OPERATIONS:
+            if op in configs.BOXES:
+                assert bool(configs.rows(op, arch, torch.bfloat16)) == (arch == "sm_90")
+                assert not configs.rows(op, arch, torch.float32)
+                continue
             assert configs.rows(op, arch)
             for dtype in (torch.float32, torch.float16, torch.bfloat16):
                 assert configs.rows(op, arch, dtype)
