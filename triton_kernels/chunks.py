@@ -35,7 +35,7 @@ class Chunks:
     def announced(self) -> Iterator[None]:
         """A sanitizer cannot see through addresses in a table, so it is told which tensors they reach."""
         simulator = simulation.get()
-        if simulator is None:
+        if simulator is None or not hasattr(simulator, "reached"):
             yield
             return
         simulator.reached = self.reached
