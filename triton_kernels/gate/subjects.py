@@ -12,7 +12,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from .. import configs, conv_filters, image_checks
+from .. import configs, conv_filters, image_checks, norm
 from ..configs import Row
 from ..ops import OPS
 from ..reduce import column_sums
@@ -102,7 +102,36 @@ def _join(d: torch.dtype, row: Row) -> Any:
         sizes, 64.0, 0.1, {"COLUMNS": True, "INTERCEPTS": True, "REGULARISED": True}, "sm_90")
 
 
+def _adaptive(op: str) -> Callable[[torch.dtype, Row], Any]:
+    def call(d: torch.dtype, row: Row) -> Any:
+        theta, D, m, v = (empty(N, N, dtype=d) for _ in range(4))
+        return OPS[op](theta, D, m, v, 1, 0.1, *([0.1] if op != "opt.adam" else []), 0.9, 0.999, 1e-8)
+    return call
+
+
+def _features(channels_last: bool, what: str) -> Callable[[torch.dtype, Row], Any]:
+    """Statistics, the application or the gradient of a batch norm over 64 images of 64 channels."""
+    def call(d: torch.dtype, row: Row) -> Any:
+        order = torch.channels_last if channels_last else torch.contiguous_format
+        x = empty(64, 64, 56, 56, dtype=d).to(memory_format=order)
+        mean, rstd = empty(64, dtype=FP32), empty(64, dtype=FP32)
+        if what == "statistics":
+            return norm.statistics(x, 1e-5)
+        if what == "sums":
+            return norm.sums(x, x, x, mean, rstd, d, True)
+        if what == "apply":
+            return norm.applied(x, mean, rstd, mean, mean, x, True)
+        return norm.backward(x, x, x, mean, rstd, mean, empty(2, 64, dtype=FP32), True, True)
+    return call
+
+
 SUBJECTS = (
+    Subject("adam", "optimizers", _adaptive("opt.adam")),
+    Subject("lamb", "optimizers", _adaptive("opt.lamb")),
+    *(Subject(f"batch norm, {what}", "norm.channels", _features(True, what), what in ("apply", "gradient"))
+      for what in ("statistics", "apply", "sums", "gradient")),
+    *(Subject(f"batch norm, {what}, planes", "norm.planes", _features(False, what), what in ("apply", "gradient"))
+      for what in ("statistics", "apply", "sums", "gradient")),
     Subject("layer, tanh", "net.layer.affine", _layer("tanh"), matrix=True),
     Subject("layer, relu", "net.layer.affine", _layer("relu"), matrix=True, dtypes=(BF16,)),
     Subject("layer, relu, tf32", "net.layer.affine", _layer("relu", "tf32"), matrix=True, dtypes=(FP32,)),
