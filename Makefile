@@ -8,7 +8,7 @@ ARGS ?=
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: conform test mutate full lint clean
+.PHONY: conform test mutate full bench gpu readme lint clean
 
 conform: .venv/conformance.stamp   ## judge our Triton kernels against the reference
 	$(BIN)/chainrule conform $(ARGS)
@@ -22,6 +22,20 @@ mutate: .venv/dev.stamp            ## every record and reference with one thing 
 full: .venv/dev.stamp lint         ## the long versions too
 	$(BIN)/python -m pytest -n 2 -m "slow or not slow" $(ARGS)
 	$(BIN)/python -m chainrule.conformance.mutate
+
+bench: .venv/dev.stamp             ## what runs on a CPU against its goals, and what a training step moves
+	@mkdir -p build
+	$(BIN)/python -m pytest benchmarks -q -o python_files='bench_*.py' --benchmark-columns=median,iqr,rounds \
+		--benchmark-json=build/bench.json $(ARGS)
+	$(BIN)/python -m benchmarks.counts --json build/counts.json
+
+gpu: .venv/conformance.stamp       ## check, tune and measure on a GPU in under ten minutes; ARGS=--plan needs none
+	$(BIN)/python benchmarks/gpu.py $(ARGS)
+
+readme: .venv/dev.stamp            ## the gate's facts, the counts, and the README's performance block, all again
+	$(BIN)/python -m chainrule.triton_kernels.gate sm_80 sm_89 sm_90 sm_120 --json build/gate.json
+	$(BIN)/python -m benchmarks.counts --json benchmarks/results/counts.json
+	$(BIN)/python -m benchmarks.readme --gate build/gate.json
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff check .

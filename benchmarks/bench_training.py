@@ -1,0 +1,126 @@
+"""What our layer over torch costs on a CPU: Python around a launch, and the composite step beside torch's own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from chainrule.triton_kernels import act as act_kernels
+from chainrule.triton_kernels import functional as F
+from chainrule.triton_kernels import launch, linear
+from chainrule.triton_kernels.gate.offline import Target
+
+from . import steps
+from .rounds import rounds
+from .samples import Ratio, ratio
+
+ROUNDS = 25
+
+
+def seconds(run: Callable[[], Any], repeats: int) -> Callable[[], float]:
+    def sample() -> float:
+        start = time.perf_counter()
+        for _ in range(repeats):
+            run()
+        return (time.perf_counter() - start) / repeats
+    return sample
+
+
+def cost(ours: Callable[[], Any], plain: Callable[[], Any], repeats: int) -> tuple[float, Ratio, float]:
+    """(how many times longer ours takes, the ratio of rounds it comes from, seconds of the plain one)."""
+    for run in (ours, plain, ours, plain):
+        run()
+    timers = {"ours": seconds(ours, repeats), "plain": seconds(plain, repeats)}
+    samples = rounds(timers, ROUNDS)
+    found = ratio(samples["ours"], samples["ours again"], samples["plain"])
+    return 1 / found.median, found, min(samples["plain"])
+
+
+def does_nothing(x: Tensor, w: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
+    """A launcher that launches nothing: memory for the result, and that is all."""
+    out = x.new_empty((x.shape[0], w.shape[0]))
+    return out, out
+
+
+def nothing_averaged(delta: Tensor, a: Tensor, w: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
+    return torch.empty_like(w), w.new_empty(w.shape[0])
+
+
+class Bare(torch.autograd.Function):
+    """The least that a differentiable layer around these launchers can be."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, w: Tensor, b: Tensor) -> Tensor:
+        out, _ = does_nothing(x, w, b)
+        ctx.save_for_backward(x, w, out)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[None, Tensor, Tensor]:
+        x, w, out = ctx.saved_tensors
+        return None, *nothing_averaged(torch.empty_like(out), x, w)
+
+
+@pytest.fixture
+def kernels_of_nothing(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """CPU tensors take the kernels' path, and every launcher of it does nothing."""
+    monkeypatch.setattr(linear, "affine_keeping", does_nothing)
+    monkeypatch.setattr(linear, "averaged", nothing_averaged)
+    monkeypatch.setattr(act_kernels, "backward", lambda grad, *rest: torch.empty_like(grad))
+    token = launch.simulation.set(Target("sm_90"))
+    yield
+    launch.simulation.reset(token)
+
+
+def trained(layer: Callable[..., Tensor], *parameters: Tensor) -> Callable[[], None]:
+    """Forward and backward through one layer."""
+    upstream = torch.ones(8, 8)
+
+    def run() -> None:
+        torch.autograd.grad(layer(*parameters), parameters[1:], upstream)
+    return run
+
+
+def test_overhead_with_a_launcher_that_does_nothing(
+    benchmark: Any, goal: Callable[..., None], kernels_of_nothing: None, one_thread: None
+) -> None:
+    x, w, b = torch.randn(8, 8), torch.randn(8, 8, requires_grad=True), torch.randn(8, requires_grad=True)
+    ours, bare = trained(lambda *t: F.linear_act(*t), x, w, b), trained(Bare.apply, x, w, b)
+    times, found, least = cost(ours, bare, 200)
+    benchmark.extra_info |= {"bare_us": least * 1e6, "interval": [1 / found.high, 1 / found.low]}
+    benchmark.pedantic(ours, rounds=200)
+    goal("eager overhead with a launcher that does nothing, over a bare autograd.Function", times, 1.3, "×")
+
+
+def plain_step(net: steps.Network) -> Callable[[Tensor, Tensor], Tensor]:
+    return steps.eager(net)
+
+
+def our_step(net: steps.Network) -> Callable[[Tensor, Tensor], Tensor]:
+    """The same step with our network and loss in it."""
+    def objective(weights: list[Tensor], biases: list[Tensor], x: Tensor, y: Tensor) -> Tensor:
+        return F.cross_entropy(F.mlp(x, weights, biases, act="sigmoid"), y)
+    return steps.eager(net, objective)
+
+
+@pytest.mark.parametrize(("nodes", "batch"), [((784, 256, 128, 10), 128), ((1024, 1024, 1024, 10), 64)], ids=str)
+def test_composite_step(
+    benchmark: Any, goal: Callable[..., None], one_thread: None, nodes: tuple[int, ...], batch: int
+) -> None:
+    shape = steps.Mlp(nodes, batch)
+
+    def run_of(make: Callable[[steps.Network], Callable[[Tensor, Tensor], Tensor]]) -> Callable[[], Tensor]:
+        generator = torch.Generator().manual_seed(0)
+        return partial(make(shape.network("cpu", generator)), *shape.data("cpu", generator))
+
+    ours = run_of(our_step)
+    times, found, least = cost(ours, run_of(plain_step), 5)
+    benchmark.extra_info |= {"plain_ms": least * 1e3, "interval": [1 / found.high, 1 / found.low]}
+    benchmark.pedantic(ours, rounds=5)
+    goal(f"composite step {nodes}, n = {batch}, {least * 1e3:.1f} ms, over torch's", times, 1.05, "×")
