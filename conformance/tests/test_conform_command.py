@@ -15,6 +15,7 @@ from chainrule.conformance import Backend, BackendError
 from chainrule.conformance.backend import load
 from chainrule.conformance.cases import cases
 from chainrule.conformance.judge import judge
+from chainrule.conformance.operations import OPERATIONS
 from chainrule.conformance.results import SCHEMA
 from chainrule.conformance.selection import select
 
@@ -77,7 +78,7 @@ def test_nothing_supported_is_exit_3(module):
     module('backend = Backend("nothing")\n')
     result = conform("theirs:backend", "--quick")
     assert result.exit_code == 3
-    assert "0 of 29 ops supported" in result.output
+    assert f"0 of {len(OPERATIONS)} ops supported" in result.output
 
 
 def test_nothing_matched_is_exit_3():
@@ -90,7 +91,7 @@ def test_nothing_matched_is_exit_3():
     (["tortch"], "no backend 'tortch'; did you mean torch?"),
     (["nowhere.at.all:backend"], "cannot import nowhere.at.all"),
     (["chainrule.conformance.backends.torch:backen"], "has no 'backen'; did you mean backend?"),
-    (["chainrule.conformance.backends.torch:composite"], "is a module, not a chainrule.conformance.Backend"),
+    (["chainrule.conformance.backends.torch:OPERATIONS"], "is a dict, not a chainrule.conformance.Backend"),
     (["--op", "act.rleu=math:sqrt"], "no op 'act.rleu'; did you mean act.relu"),
     (["--op", "act.relu"], "write it as ID=module:function"),
     (["torch", "--dtype", "fp33"], "--dtype fp33: the dtypes are fp32, fp16, bf16"),
