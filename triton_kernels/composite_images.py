@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from . import checks, image_checks
-from .composite import PRIME, VALUE, Scalar, wide
+from .composite import PRIME, VALUE, Scalar, derivative, wide
 from .image_checks import Layer, Pool, Sides
 from .layout import is_channels_last
 
@@ -102,40 +102,52 @@ def grad_b(d: Tensor, n: float = 1.0) -> Tensor:
     return (wide(d).sum((0, 2, 3)) / n).to(d.dtype)
 
 
-def _padded(x: Tensor, sizes: Pool) -> Tensor:
-    """Positions beyond the edge are −∞, which no number loses to."""
-    p, q = sizes.padding
-    return F.pad(wide(x), (q, q, p, p), value=-torch.inf)
+def in_image(index: Tensor, sizes: Pool) -> Tensor:
+    """Places in windows as row-major places in the image, int64, as torch counts them."""
+    i, j, columns = *_corners(index, sizes), sizes.window[1]
+    at = index.long()
+    return (i + at // columns) * sizes.x_shape[3] + j + at % columns
+
+
+def _corners(index: Tensor, sizes: Pool) -> tuple[Tensor, Tensor]:
+    """Row and column of every window's first entry."""
+    i, j = (torch.arange(n, device=index.device) * s - p for n, s, p in zip(sizes.output, sizes.stride, sizes.padding))
+    return i[:, None], j
 
 
 def pooled(x: Tensor, sizes: Pool) -> tuple[Tensor, Tensor]:
-    """By windows, since max_pool2d's index in x would have to be taken apart again; its tie and NaN rules."""
-    inside = _padded(torch.ones_like(x), sizes) > 0
-    best = wide(x).new_full(sizes.y_shape, -torch.inf)
-    at = torch.full(sizes.y_shape, -1, device=x.device)
-    for m in range(sizes.window[0]):
-        for n in range(sizes.window[1]):
-            v, legal = (_shifted(t, sizes, m, n) for t in (_padded(x, sizes), inside))
-            better = legal & ((v > best) | v.isnan() | (at < 0))
-            best = torch.where(better, v, best)
-            at = torch.where(better, m * sizes.window[1] + n, at)
-    return stored(best, x, x.dtype), stored(at, x, torch.uint8)
+    """torch's tie and NaN rules are the deck's."""
+    if not sizes.x_shape[0] * sizes.x_shape[1]:
+        y = x.new_empty(sizes.y_shape)
+        return y, y.to(torch.uint8)
+    y, at = F.max_pool2d(wide(x), sizes.window, sizes.stride, sizes.padding, return_indices=True)
+    i, j = _corners(at, sizes)
+    local = (at // x.shape[3] - i) * sizes.window[1] + at % x.shape[3] - j
+    return stored(y, x, x.dtype), stored(local, x, torch.uint8)
 
 
-def _shifted(t: Tensor, sizes: Pool, m: int, n: int) -> Tensor:
-    """Entry (m, n) of every window."""
-    (s, r), (P, Q) = sizes.stride, sizes.output
-    return t[:, :, m : m + s * (P - 1) + 1 : s, n : n + r * (Q - 1) + 1 : r]
+def pooled_keeping(
+    x: Tensor, w: Tensor, b: Tensor | None, sizes: Layer, act: str, p: float, keep_z: bool, math: str | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """(y, index, z at the maxima) of a layer and its 2 × 2 pooling."""
+    a, z = keeping(x, w, b, sizes, act, p, keep_z)
+    window = image_checks.pool("pool.max", tuple(a.shape), 2, 2, 0)
+    y, index = pooled(a, window)
+    if not keep_z:
+        return y, index, y
+    at = in_image(index, window).flatten(2)
+    return y, index, stored(z.flatten(2).gather(2, at).view(y.shape), x, x.dtype)
 
 
 def pooled_backward(d: Tensor, index: Tensor, sizes: Pool, saved: Tensor | None, G: Scalar, p: float) -> Tensor:
     share = wide(d) if saved is None else wide(d) * G(wide(saved), p)
-    (H, W), (r, c) = sizes.x_shape[2:], sizes.padding
-    dx = share.new_zeros((*sizes.x_shape[:2], H + 2 * r, W + 2 * c))
-    for m in range(sizes.window[0]):
-        for n in range(sizes.window[1]):
-            _shifted(dx, sizes, m, n).add_(torch.where(index == m * sizes.window[1] + n, share, 0))
-    return stored(dx[:, :, r : r + H, c : c + W], index, d.dtype)
+    if not share.numel():
+        return share.new_zeros(sizes.x_shape)
+    shape = share.new_empty(1).expand(sizes.x_shape)
+    dx = torch.ops.aten.max_pool2d_with_indices_backward(
+        share.contiguous(), shape, sizes.window, sizes.stride, sizes.padding, (1, 1), False,
+        in_image(index, sizes).contiguous())
+    return stored(dx, index, d.dtype)
 
 
 def maxpool(
@@ -154,6 +166,8 @@ def maxpool_grad_x(
     p = checks.activation("pool.max.grad_x", act, **parameter)
     return pooled_backward(d, index, sizes, saved, PRIME[act], p)
 
+
+__all__ = ["OPS", "averaged", "delta_through", "derivative", "keeping", "pooled", "pooled_backward", "pooled_keeping"]
 
 OPS: dict[str, Callable[..., Any]] = {
     "conv2d.layer": layer, "conv2d.layer.grad_x": grad_x, "conv2d.layer.grad_w": grad_w,

@@ -78,6 +78,13 @@ _DELTA_BOXES = (
     Row(128, 128, 64, 4, 3, HALF, parts=2, per=2), Row(64, 128, 64, 4, 4, HALF, per=2),
 )
 
+# Average and update in one: Θ and its states pass through the registers that hold the product.
+_UPDATES = (
+    Row(64, 64, 64, 4, 3, HALF), Row(64, 16, 64, 4, 4, HALF), Row(16, 64, 64, 4, 4, HALF),
+    Row(64, 64, 16, 8, 3, FLOAT), Row(64, 16, 32, 4, 3, FLOAT), Row(16, 64, 32, 4, 3, FLOAT),
+)
+_UPDATE_BOXES = (Row(128, 128, 64, 8, 3, HALF, parts=2), Row(64, 128, 64, 4, 3, HALF, parts=2, per=2))
+
 # Memory-bound kernels: BM elements (or rows) and BN columns a program.
 _POINTWISE = (Row(1024, warps=4),)
 _STRIDED = (Row(256, warps=4),)                           # 64-bit divisions take registers
@@ -100,20 +107,27 @@ _FILTERS = (
     Row(64, 64, 32, 4, 3, HALF), Row(16, 32, 64, 4, 3, HALF),
     Row(64, 64, 16, 8, 2, FLOAT), Row(16, 32, 32, 4, 2, FLOAT),
 )
+_POOLED = (                                               # four positions a window: four sums a thread block
+    Row(32, 64, 32, 8, 3, HALF), Row(16, 32, 32, 4, 3, HALF), Row(32, 16, 32, 4, 3, HALF),
+    Row(32, 32, 16, 4, 2, FLOAT), Row(32, 16, 16, 4, 2, FLOAT),
+)
 _JOINED = (Row(1, 256, warps=4),)
-_GATHERS = ("conv2d.layer", "conv2d.layer.grad_w")
+_GATHERS = ("conv2d.layer", "conv2d.layer.pool", "conv2d.layer.grad_w")
 
-PRODUCTS = ("net.layer.affine", "bp.delta", "alg.average")
-BOXES = ("net.layer.affine.boxes", "bp.delta.boxes", "alg.average.boxes")
+PRODUCTS = ("net.layer.affine", "bp.delta", "alg.average", "alg.average.update")
+BOXES = ("net.layer.affine.boxes", "bp.delta.boxes", "alg.average.boxes", "alg.average.update.boxes")
 _TABLES: dict[str, dict[str, tuple[Row, ...]]] = {
     arch: {
-        **dict.fromkeys(PRODUCTS, products),
+        **dict.fromkeys(PRODUCTS, products), "alg.average.update": _UPDATES,
+        "alg.average.update.join": _POINTWISE,
         "optimizers": _OPTIMIZERS, "norm.channels": _CHANNELS, "norm.planes": _PLANES, "pointwise": _POINTWISE, "strided": _STRIDED, "columns": _COLUMNS,
         "loss.softmax": _ROWS, "loss.softmax.long": _LONG_ROWS,
         "conv1d": _WINDOWS, "conv2d": _WINDOWS,
-        **({"net.layer.affine.boxes": _BOXES, "bp.delta.boxes": _DELTA_BOXES, "alg.average.boxes": _BOXES}
+        **({"net.layer.affine.boxes": _BOXES, "bp.delta.boxes": _DELTA_BOXES, "alg.average.boxes": _BOXES,
+            "alg.average.update.boxes": _UPDATE_BOXES}
            if arch in ("sm_90", "sm_100") else dict.fromkeys(BOXES, ())),
-        "conv2d.layer": _GATHERED, "conv2d.layer.grad_w": _FILTERS, "conv2d.layer.join": _JOINED, "pool": _STRIDED,
+        "conv2d.layer": _GATHERED, "conv2d.layer.pool": _POOLED, "conv2d.layer.grad_w": _FILTERS,
+        "conv2d.layer.join": _JOINED, "pool": _STRIDED,
     }
     for arch, products in (("sm_90", _SM90), ("sm_100", _SM90), ("sm_80", _SM80), ("default", _SMALL))
 }

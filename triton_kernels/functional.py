@@ -13,6 +13,10 @@ import torch
 from torch import Tensor
 
 from . import autograd, checks, composite
+from .image_functional import conv1d as conv1d
+from .image_functional import conv2d as conv2d
+from .image_functional import conv2d_act as conv2d_act
+from .image_functional import max_pool2d as max_pool2d
 from .launch import math_mode
 from .ops import OPS
 

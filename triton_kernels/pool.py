@@ -18,6 +18,7 @@ from torch import Tensor
 
 from . import act as activations
 from . import checks, image_checks
+from .act import derivative
 from .configs import choose
 from .image_checks import Pool, Sides
 from .launch import current_arch, launch
@@ -131,5 +132,7 @@ def grad_x(
     p = checks.activation("pool.max.grad_x", act, **parameter)
     return pooled_backward(d, index, sizes, saved, activations.PRIME[act], p)
 
+
+__all__ = ["OPS", "derivative", "pooled", "pooled_backward"]
 
 OPS = {"pool.max": maxpool, "pool.max.grad_x": grad_x}

@@ -12,7 +12,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from .. import configs, conv_filters, image_checks, norm
+from .. import configs, conv_filters, conv_pool, image_checks, norm
 from ..configs import Row
 from ..ops import OPS
 from ..reduce import column_sums
@@ -90,6 +90,14 @@ def _filter_gradient(channels: int, filters: int, **how: Any) -> Callable[[torch
     return call
 
 
+def _pooled(channels: int, filters: int) -> Callable[[torch.dtype, Row], Any]:
+    def call(d: torch.dtype, row: Row) -> Any:
+        x, w, b = image(64, channels, 56, d), image(filters, channels, 3, d), empty(filters, dtype=d)
+        sizes = image_checks.forward(x, w, b, 1, 1, 1, 1)
+        return conv_pool.pooled_keeping(x, w, b, sizes, "relu", 0.0, False)
+    return call
+
+
 def _pool_gradient(d: torch.dtype, row: Row) -> Any:
     delta = image(64, 64, 28, d)
     return OPS["pool.max.grad_x"](delta, image(64, 64, 28, torch.uint8), 56, 56, saved=delta, act="tanh")
@@ -154,6 +162,8 @@ SUBJECTS = (
     Subject("convolution, tf32", "conv2d.layer", _convolution(64, 64, precision="tf32"), False, True, dtypes=(FP32,)),
     Subject("convolution, few channels", "conv2d.layer", _convolution(3, 16), False, True),
     Subject("convolution, tanh", "conv2d.layer", _convolution(64, 64, "tanh"), matrix=True),
+    Subject("convolution, pooled", "conv2d.layer.pool", _pooled(64, 64), False, True),
+    Subject("convolution, pooled, few channels", "conv2d.layer.pool", _pooled(1, 6), False, True),
     Subject("∂x of a convolution", "conv2d.layer", _input_gradient(64, 64), matrix=True),
     Subject("∂x, stride 2", "conv2d.layer", _input_gradient(64, 64, 2), matrix=True),
     Subject("∂x, few channels", "conv2d.layer", _input_gradient(6, 16), False, True),

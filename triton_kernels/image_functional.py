@@ -1,0 +1,56 @@
+"""torch.nn.functional's names and contracts for images; `functional` has them too."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from . import checks, image_autograd, image_checks
+from .composite_images import in_image
+from .image_checks import Sides
+from .launch import math_mode
+
+
+def conv2d(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Sides = 1, padding: Sides = 0,
+    dilation: Sides = 1, groups: int = 1, *, precision: str | None = None,
+) -> Tensor:
+    """conv2d.layer   b + x ∗ w, the filter not flipped: input (B, C·groups, H, W), weight (F, C, M, N), bias (F,)."""
+    sizes = image_checks.forward(input, weight, bias, stride, padding, dilation, groups, "conv2d")
+    return image_autograd.convolution(input, weight, bias, sizes, "identity", 0.0, math_mode(precision))
+
+
+def conv2d_act(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, act: str = "relu", stride: Sides = 1,
+    padding: Sides = 0, dilation: Sides = 1, groups: int = 1, *, pool: bool = False, precision: str | None = None,
+    **parameter: float,
+) -> Tensor:
+    """conv2d.layer   g(b + x ∗ w) in one pass; with `pool` the 2 × 2 maximum of it, and the whole is never stored.
+
+    act is sigmoid, tanh, relu, leaky (slope=0.1), elu (alpha=1) or identity.
+    """
+    p = checks.activation("conv2d_act", act, **parameter)
+    sizes = image_checks.forward(input, weight, bias, stride, padding, dilation, groups, "conv2d_act")
+    if pool and min(sizes.output) < 2:
+        raise ValueError(f"conv2d_act: an output of {sizes.output[0]} × {sizes.output[1]} has no 2 × 2 window to pool")
+    return image_autograd.convolution(input, weight, bias, sizes, act, p, math_mode(precision), pool)
+
+
+def conv1d(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: int = 1, padding: int = 0, dilation: int = 1,
+    groups: int = 1, *, precision: str | None = None,
+) -> Tensor:
+    """conv2d.layer with one row: input (B, C·groups, L), weight (F, C, m), bias (F,) or None."""
+    checks.rank("conv1d", 3, input=input, weight=weight)
+    y = conv2d(input.unsqueeze(2), weight.unsqueeze(2), bias, (1, stride), (0, padding), (1, dilation), groups,
+               precision=precision)
+    return y.squeeze(2)
+
+
+def max_pool2d(
+    input: Tensor, kernel_size: Sides = 2, stride: Sides | None = None, padding: Sides = 0, *,
+    ceil_mode: bool = False, return_indices: bool = False,
+) -> Tensor | tuple[Tensor, Tensor]:
+    """pool.max   the largest of each window; with `return_indices` also its row-major place in the image, int64."""
+    sizes = image_checks.pooling("max_pool2d", input, kernel_size, stride, padding, ceil_mode)
+    y, index = image_autograd.max_pool(input, sizes)
+    return (y, in_image(index, sizes)) if return_indices else y
