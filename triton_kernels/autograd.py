@@ -14,13 +14,22 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from . import composite, saved
+from . import composite, library, saved, traced
 from .launch import fall_back, runs_kernel
 from .ops import kernels
 
 
 def room(module: str, name: str, t: Tensor) -> Any:
-    """The kernels of a module, or the composites where these have to stand in."""
+    """The kernels of a module, or the composites where these have to stand in; while
+    tracing, or inside a transform of torch.func, ops of both."""
+    transformed = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
+    if transformed and module in traced.ROOMS:
+        library.ready()
+        return traced.ROOMS[module]
+    return eager_room(module, name, t)
+
+
+def eager_room(module: str, name: str, t: Tensor) -> Any:
     if not runs_kernel(t):
         return composite
     if t.dtype == torch.float64:
@@ -42,6 +51,8 @@ def through(grad: Tensor, kept: Tensor | None, act: str, form: str, p: float) ->
 
 
 class _NoSecond(Function):
+    generate_vmap_rule = True
+
     @staticmethod
     def forward(grad: Tensor, *came_from: Tensor) -> Tensor:
         return grad.view_as(grad)
@@ -74,6 +85,8 @@ def once(backward: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, .
 
 
 class Activation(Function):
+    generate_vmap_rule = True
+
     @staticmethod
     def forward(z: Tensor, act: str, p: float) -> Any:
         return room("act", f"act.{act}", z).value(z, act, p)
@@ -96,6 +109,8 @@ class Chain(Function):
     Returned besides the result, without gradients of their own: the hidden layers' activations, then each z
     that g′ is to be read off.
     """
+
+    generate_vmap_rule = True
 
     @staticmethod
     def forward(
@@ -157,6 +172,8 @@ class Chain(Function):
 
 class MeanLoss(Function):
     """The mean of a per-example loss; its delta, computed in the same pass, waits for the backward pass."""
+
+    generate_vmap_rule = True
 
     @staticmethod
     def forward(identity: str, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:

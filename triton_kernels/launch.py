@@ -70,8 +70,14 @@ def launch(kernel: Any, grid: tuple[int, ...], *args: Any, row: Row, **meta: Any
         kernel[grid](*args, **meta, **options)
 
 
+#: What a traced function passes on, so that the switch is read when the op runs.
+FOLLOW = "follow"
+
+
 def math_mode(wanted: str | None = None) -> str:
     """How float32 operands enter a matrix product: `ieee` or `tf32`; None follows torch's own switch."""
+    if wanted is None and torch.compiler.is_compiling():
+        return FOLLOW
     if wanted is None:
         return "ieee" if torch.get_float32_matmul_precision() == "highest" else "tf32"
     if wanted not in ("ieee", "tf32"):
