@@ -25,6 +25,8 @@ def kernels_for(name: str, x: Tensor) -> Any:
 class BatchNorm(Function):
     """Running statistics, where given, are the only arguments that change."""
 
+    generate_vmap_rule = True
+
     @staticmethod
     def forward(
         x: Tensor, gamma: Tensor | None, beta: Tensor | None, added: Tensor | None, mu: Tensor | None,
@@ -34,7 +36,7 @@ class BatchNorm(Function):
             kernels = kernels_for("norm.batch", x)
             own = None if mu is None or var is None else (mu, var)
             mean, rstd = kernels.statistics(kernels.walked(x), eps, own, rho, own)
-            if own is not None and kernels is not composite_norm:
+            if own is not None and kernels is not composite_norm and not torch.compiler.is_compiling():
                 torch.autograd.graph.increment_version(own)             # a kernel's write is invisible to autograd
         else:
             kernels = kernels_for("norm.batch.inference", x)

@@ -1,0 +1,200 @@
+"""The kernels as torch.library ops: what `torch.compile` and `torch.export` record in place of a launch.
+
+Each op is opaque: it runs what the eager path runs, on the device its tensors are on, and says beforehand which
+shapes come out. Registered when a function is first traced, since that costs time which eager code need not pay.
+Outputs that are not asked for come back empty, because an op may not return one tensor twice.
+"""
+
+from __future__ import annotations
+
+from functools import cache, partial
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.library import custom_op
+
+from .launch import FOLLOW, math_mode
+
+NAMESPACE = "chainrule"
+
+
+def _eager(module: str, name: str, t: Tensor) -> Any:
+    from . import batch_norm
+    from .autograd import eager_room
+
+    return batch_norm.kernels_for(name, t) if module == "norm" else eager_room(module, name, t)
+
+
+def _math(wanted: str | None) -> str:
+    return math_mode(None if wanted == FOLLOW else wanted)
+
+
+def _nothing(like: Tensor) -> Tensor:
+    return like.new_empty(0)
+
+
+def act_value(z: Tensor, act: str, p: float) -> Tensor:
+    result: Tensor = _eager("act", f"act.{act}", z).value(z, act, p)
+    return result
+
+
+def act_backward(grad: Tensor, saved: Tensor, act: str, form: str, p: float) -> Tensor:
+    result: Tensor = _eager("act", f"act.{act}", grad).backward(grad, saved, act, form, p)
+    return result
+
+
+def affine_keeping(
+    x: Tensor, w: Tensor, b: Tensor | None, act: str, p: float, keep_z: bool, math: str | None
+) -> tuple[Tensor, Tensor]:
+    a, z = _eager("linear", "net.layer.affine", x).affine_keeping(x, w, b, act, p, keep_z, _math(math))
+    return a, z if keep_z else _nothing(x)
+
+
+def _affine_fake(x: Tensor, w: Tensor, b: Any, act: str, p: float, keep_z: bool, math: Any) -> tuple[Tensor, Tensor]:
+    a = x.new_empty((x.shape[0], w.shape[0]))
+    return a, torch.empty_like(a) if keep_z else _nothing(x)
+
+
+def averaged(
+    delta: Tensor, a: Tensor, w: Tensor, lam: float, n: float, intercepts: bool, math: str | None
+) -> tuple[Tensor, Tensor]:
+    D, Db = _eager("linear", "alg.average", delta).averaged(delta, a, w, lam, n, intercepts, _math(math))
+    return D, _nothing(w) if Db is None else Db
+
+
+def _averaged_fake(delta: Tensor, a: Tensor, w: Tensor, lam: float, n: float, intercepts: bool, math: Any) -> Any:
+    return w.new_empty(w.shape), w.new_empty(w.shape[0] if intercepts else 0)
+
+
+def delta_through(
+    delta: Tensor, w: Tensor, saved: Tensor, act: str, form: str, p: float, name: str, math: str | None
+) -> tuple[Tensor, Tensor]:
+    linear = _eager("linear", name, delta)
+    found: tuple[Tensor, Tensor] = linear.delta_through(
+        delta, w, saved, linear.derivative(act, form), p, name, _math(math))
+    return found
+
+
+def _delta_fake(delta: Tensor, w: Tensor, saved: Tensor, act: str, form: str, p: float, name: str, math: Any) -> Any:
+    return delta.new_empty((delta.shape[0], w.shape[1])), delta.new_empty(w.shape[1])
+
+
+def loss(identity: str, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    from .ops import COMPOSITES
+
+    room = _eager("losses", identity, input)
+    found: tuple[Tensor, Tensor] = (room.OPS if identity in room.OPS else COMPOSITES)[identity](input, target)
+    return found
+
+
+def _loss_fake(identity: str, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    rows = input.new_empty(input.shape[0]) if identity == "loss.softmax" else torch.empty_like(input)
+    return rows, torch.empty_like(input)
+
+
+def scaled(delta: Tensor, grad: Tensor, n: int) -> Tensor:
+    result: Tensor = _eager("losses", "loss", delta).scaled(delta, grad, n)
+    return result
+
+
+def norm_statistics(
+    x: Tensor, eps: float, mu: Tensor | None, var: Tensor | None, rho: float
+) -> tuple[Tensor, Tensor]:
+    norm = _eager("norm", "norm.batch", x)
+    own = None if mu is None or var is None else (mu, var)
+    found: tuple[Tensor, Tensor] = norm.statistics(norm.walked(x), eps, own, rho, own)
+    return found
+
+
+def _wide(x: Tensor, *shape: Any) -> Tensor:
+    return x.new_empty(shape, dtype=torch.float64 if x.dtype == torch.float64 else torch.float32)
+
+
+def norm_root(var: Tensor, eps: float) -> Tensor:
+    result: Tensor = _eager("norm", "norm.batch.inference", var).reciprocal_root(var, eps)
+    return result
+
+
+def norm_applied(
+    x: Tensor, mean: Tensor, rstd: Tensor, gamma: Tensor | None, beta: Tensor | None, added: Tensor | None, relu: bool
+) -> Tensor:
+    norm = _eager("norm", "norm.batch", x)
+    result: Tensor = norm.applied(norm.walked(x), mean, rstd, gamma, beta, added, relu)
+    return result
+
+
+def norm_sums(
+    d: Tensor, y: Tensor, x: Tensor, mean: Tensor, rstd: Tensor, half: bool, relu: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    norm = _eager("norm", "norm.batch.grad_gamma", d)
+    dtype = x.dtype if half or x.dtype == torch.float64 else torch.float32
+    found: tuple[Tensor, Tensor, Tensor] = norm.sums(
+        norm.walked(d), norm.walked(y), norm.walked(x), mean, rstd, dtype, relu)
+    return found
+
+
+def _sums_fake(d: Tensor, y: Tensor, x: Tensor, mean: Tensor, rstd: Tensor, half: bool, relu: bool) -> Any:
+    C = x.shape[1]
+    own = [x.new_empty(C) if half else _wide(x, C) for _ in range(2)]
+    return _wide(x, 2, C), own[0], own[1]
+
+
+def norm_backward(
+    d: Tensor, y: Tensor, x: Tensor, mean: Tensor, rstd: Tensor, gamma: Tensor | None, both: Tensor | None,
+    relu: bool, added: bool,
+) -> tuple[Tensor, Tensor]:
+    norm = _eager("norm", "norm.batch.grad_x", d)
+    dx, dz = norm.backward(norm.walked(d), norm.walked(y), norm.walked(x), mean, rstd, gamma, both, relu, added)
+    if dz is not None and dz.data_ptr() == d.data_ptr():
+        dz = dz.clone()
+    return dx, _nothing(x) if dz is None else dz
+
+
+def _norm_backward_fake(d: Tensor, y: Tensor, x: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
+    return torch.empty_like(x), torch.empty_like(x) if rest[-1] else _nothing(x)
+
+
+#: name: (what runs, its shapes, which arguments it changes)
+OPS: dict[str, tuple[Any, Any, tuple[str, ...]]] = {
+    "act_value": (act_value, lambda z, *rest: torch.empty_like(z), ()),
+    "act_backward": (act_backward, lambda grad, *rest: torch.empty_like(grad), ()),
+    "affine_keeping": (affine_keeping, _affine_fake, ()),
+    "averaged": (averaged, _averaged_fake, ()),
+    "delta_through": (delta_through, _delta_fake, ()),
+    "loss": (loss, _loss_fake, ()),
+    "scaled": (scaled, lambda delta, *rest: torch.empty_like(delta), ()),
+    "norm_statistics": (
+        norm_statistics, lambda x, *rest: (_wide(x, x.shape[1]), _wide(x, x.shape[1])), ("mu", "var")),
+    "norm_root": (norm_root, lambda var, eps: _wide(var, *var.shape), ()),
+    "norm_applied": (norm_applied, lambda x, *rest: torch.empty_like(x), ()),
+    "norm_sums": (norm_sums, _sums_fake, ()),
+    "norm_backward": (norm_backward, _norm_backward_fake, ()),
+}
+
+
+def _one_by_one(op: Any, info: Any, in_dims: tuple[Any, ...], *args: Any) -> tuple[Any, Any]:
+    """vmap: the op on each example, stacked."""
+    results = [op(*(a if d is None else a.select(d, i) for a, d in zip(args, in_dims))) for i in range(info.batch_size)]
+    if isinstance(results[0], Tensor):
+        return torch.stack(results), 0
+    return tuple(torch.stack(one) for one in zip(*results)), (0,) * len(results[0])
+
+
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]      # it runs while others are traced
+def ready() -> bool:
+    registered()
+    return True
+
+
+@cache
+def registered() -> SimpleNamespace:
+    """The ops by name; the first call registers them."""
+    found = {}
+    for name, (function, shapes, mutates) in OPS.items():
+        found[name] = custom_op(f"{NAMESPACE}::{name}", function, mutates_args=mutates)
+        found[name].register_fake(shapes)
+        if not mutates:
+            found[name].register_vmap(partial(_one_by_one, found[name]))
+    return SimpleNamespace(**found)
