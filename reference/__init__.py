@@ -26,8 +26,10 @@ from . import (
     normalization,
     optimizers,
     pooling,
+    updates,
 )
 from .ids import FUNCTIONS, implements
 
 __all__ = ["FUNCTIONS", "activations", "attention", "backprop", "convolution", "counts", "examples",
-           "filters", "implements", "layers", "losses", "networks", "normalization", "optimizers", "pooling"]
+           "filters", "implements", "layers", "losses", "networks", "normalization", "optimizers", "pooling",
+           "updates"]

@@ -80,7 +80,7 @@ _DELTA_BOXES = (
 
 # Average and update in one: Θ and its states pass through the registers that hold the product.
 _UPDATES = (
-    Row(64, 64, 64, 4, 3, HALF), Row(64, 16, 64, 4, 4, HALF), Row(16, 64, 64, 4, 4, HALF),
+    Row(64, 64, 64, 4, 3, HALF), Row(64, 16, 64, 4, 4, HALF), Row(16, 64, 64, 4, 3, HALF),
     Row(64, 64, 16, 8, 3, FLOAT), Row(64, 16, 32, 4, 3, FLOAT), Row(16, 64, 32, 4, 3, FLOAT),
 )
 _UPDATE_BOXES = (Row(128, 128, 64, 8, 3, HALF, parts=2), Row(64, 128, 64, 4, 3, HALF, parts=2, per=2))

@@ -177,11 +177,13 @@ def box(t: Tensor, height: int, width: int) -> TensorDescriptor:
     return TensorDescriptor.from_tensor(t, [height, width])
 
 
-def plan(table: str, out: Tensor, K: int) -> tuple[Row, tuple[int], dict[str, Any]]:
-    """The row, the grid of blocks that stay, and the tile for an out of these sizes."""
+def plan(
+    table: str, out: Tensor, K: int, dtype: torch.dtype | None = None
+) -> tuple[Row, tuple[int], dict[str, Any]]:
+    """The row, the grid of blocks that stay, and the tile; dtype is the operands', if it is not that of out."""
     M, N = out.shape
     arch = current_arch(out.device)
-    row = choose(f"{table}.boxes", (M, N, K), out.dtype, arch)
+    row = choose(f"{table}.boxes", (M, N, K), dtype or out.dtype, arch)
     tiles = triton.cdiv(M, row.BM) * triton.cdiv(N, row.BN)
     blocks = min(tiles, row.per * processors(arch))
     return row, (blocks,), {"BM": row.BM, "BN": row.BN, "BK": row.BK, "PARTS": row.parts, "BLOCKS": blocks}

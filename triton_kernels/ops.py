@@ -10,13 +10,14 @@ from collections.abc import Callable
 from functools import cache, wraps
 from typing import Any
 
-from . import composite, composite_images, composite_norm, composite_training
+from . import composite, composite_images, composite_norm, composite_training, composite_updates
 from .launch import runs_kernel
 
 #: The module that holds the kernels of an id: by its first words, or by the whole id where that has one of its own.
 MODULES = {
     "conv2d.layer": "conv_layer", "conv2d.layer.grad_x": "conv_layer",
     "conv2d.layer.grad_w": "conv_filters", "conv2d.layer.grad_b": "conv_filters", "pool": "pool",
+    **dict.fromkeys(composite_updates.OPS, "fused_update"),
     "act": "act", "net": "linear", "bp": "linear", "alg": "linear", "opt": "optimizers", "norm": "norm", "loss": "losses",
     "conv1d": "conv1d", "conv2d": "conv2d",
 }
@@ -55,7 +56,7 @@ def _operation(identity: str, fallback: Callable[..., Any]) -> Callable[..., Any
 
 #: Every op as a composite: what a CPU tensor runs.
 COMPOSITES: dict[str, Callable[..., Any]] = {
-    **composite.OPS, **composite_images.OPS, **composite_norm.OPS, **composite_training.OPS,
+    **composite.OPS, **composite_images.OPS, **composite_norm.OPS, **composite_training.OPS, **composite_updates.OPS,
 }
 
 OPS: dict[str, Callable[..., Any]] = {

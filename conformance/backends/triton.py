@@ -25,6 +25,11 @@ ROWS = (
     ("net.layer.affine", "net.layer.affine.boxes", lambda r: (r.BM + 3, 2 * r.BK + 8, r.BN + 8)),
     ("bp.delta.chain", "bp.delta.boxes", lambda r: (r.BM + 3, 2 * r.BK + 8, r.BN + 8)),
     ("alg.average", "alg.average.boxes", lambda r: (2 * r.BK + 7, r.BM + 8, r.BN + 8)),
+    *((f"alg.average.{rule}", "alg.average.update", lambda r: (2 * r.BK + 7, r.BM + 3, r.BN + 5))
+      for rule in ("sgd", "momentum", "adamw")),
+    *((f"alg.average.{rule}", "alg.average.update.boxes", lambda r: (2 * r.BK + 7, r.BM + 8, r.BN + 8))
+      for rule in ("sgd", "momentum", "adamw")),
+    ("alg.average.sgd", "alg.average.update.join", lambda r: (1100, 31, 35)),
     ("loss.softmax", "loss.softmax", lambda r: (r.BM + 1, r.BN - 3)),
     ("loss.softmax", "loss.softmax", lambda r: (1, 2 * r.BN + 7)),         # more classes than registers: two passes
     ("conv1d.valid", "conv1d", lambda r: (r.BM + r.BK + 9, r.BK + 3)),

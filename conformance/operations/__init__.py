@@ -1,6 +1,6 @@
 """What is judged: one entry per op id, in one module per family."""
 
-from . import activations, convolution, convolution_layers, losses, networks, training
+from . import activations, convolution, convolution_layers, losses, networks, training, updates
 from .base import (
     ACTIVATIONS,
     OPERATIONS,
@@ -15,4 +15,5 @@ from .base import (
 )
 
 __all__ = ["ACTIVATIONS", "OPERATIONS", "PARAMETERS", "Form", "Lift", "Operation", "Outputs", "activations",
-           "convolution", "convolution_layers", "evaluate", "literal", "losses", "networks", "stable", "training"]
+           "convolution", "convolution_layers", "evaluate", "literal", "losses", "networks", "stable", "training",
+           "updates"]
