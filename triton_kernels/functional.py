@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 from . import autograd, checks, composite
+from . import precision as casting
+from .batch_norm import batch_norm as batch_norm
 from .image_functional import conv1d as conv1d
 from .image_functional import conv2d as conv2d
 from .image_functional import conv2d_act as conv2d_act
@@ -74,6 +76,7 @@ def linear_act(
 def _layer(
     name: str, input: Tensor, weight: Tensor, bias: Tensor | None, act: str, p: float, precision: str | None
 ) -> Tensor:
+    input, weight, bias = casting.products(input, weight, bias)
     checks.floating(name, input=input, weight=weight, bias=bias)
     if input.dim() == 0:
         raise ValueError(f"{name}: input has shape (); expected (…, I)")
@@ -96,28 +99,32 @@ def mlp(
     if len(weights) != len(biases) or not weights:
         raise ValueError(
             f"mlp: {len(weights)} weights and {len(biases)} biases; expected as many, at least one")
+    x, *parameters = casting.products(x, *(t for layer in zip(weights, biases) for t in layer))
+    weights, biases = parameters[::2], parameters[1::2]
     a = x
     for l, (w, b) in enumerate(zip(weights, biases)):
         checks.affine(a, w, b, f"mlp, layer {l + 1}")
         a = x.new_empty((0, w.shape[0]))
-    parameters = tuple(t for layer in zip(weights, biases) for t in layer)
-    return autograd.chain(x, parameters, act, p, "identity", math_mode(precision))
+    return autograd.chain(x, tuple(parameters), act, p, "identity", math_mode(precision))
 
 
 def binary_cross_entropy_with_logits(input: Tensor, target: Tensor) -> Tensor:
     """The mean of loss.xent.logits, −y log g(z) − (1 − y) log(1 − g(z)); input and target alike."""
+    input, target = casting.losses(input, target)
     checks.same("binary_cross_entropy_with_logits", input=input, target=target)
     return autograd.mean_loss("loss.xent.logits", input, target)
 
 
 def cross_entropy(input: Tensor, target: Tensor) -> Tensor:
     """The mean of loss.softmax: input (B, K), target (B,) int64; a target outside 0 … K − 1 gives NaN."""
+    input, target = casting.losses(input, target)
     checks.classes(input, target, "cross_entropy")
     return autograd.mean_loss("loss.softmax", input, target)
 
 
 def mse_loss(input: Tensor, target: Tensor) -> Tensor:
     """The mean of loss.square, (y − ŷ)², without a factor ½; input and target alike."""
+    input, target = casting.losses(input, target)
     checks.same("mse_loss", input=input, target=target)
     return autograd.mean_loss("loss.square", input, target)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from . import checks, image_autograd, image_checks
+from . import precision as casting
 from .composite_images import in_image
 from .image_checks import Sides
 from .launch import math_mode
@@ -15,6 +16,7 @@ def conv2d(
     dilation: Sides = 1, groups: int = 1, *, precision: str | None = None,
 ) -> Tensor:
     """conv2d.layer   b + x ∗ w, the filter not flipped: input (B, C·groups, H, W), weight (F, C, M, N), bias (F,)."""
+    input, weight, bias = casting.products(input, weight, bias)
     sizes = image_checks.forward(input, weight, bias, stride, padding, dilation, groups, "conv2d")
     return image_autograd.convolution(input, weight, bias, sizes, "identity", 0.0, math_mode(precision))
 
@@ -29,6 +31,7 @@ def conv2d_act(
     act is sigmoid, tanh, relu, leaky (slope=0.1), elu (alpha=1) or identity.
     """
     p = checks.activation("conv2d_act", act, **parameter)
+    input, weight, bias = casting.products(input, weight, bias)
     sizes = image_checks.forward(input, weight, bias, stride, padding, dilation, groups, "conv2d_act")
     if pool and min(sizes.output) < 2:
         raise ValueError(f"conv2d_act: an output of {sizes.output[0]} × {sizes.output[1]} has no 2 × 2 window to pool")
