@@ -1,0 +1,266 @@
+"""torch.nn's modules over these kernels: same constructor, repr and `state_dict` as their torch twin, which they
+subclass; the deck's networks; and layers that torch has as several modules, fused.
+
+A module adds no state of its own in `__init__`, so that a torch module becomes one by changing its class (`patch`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from . import checks
+from . import functional as F
+
+
+class Sigmoid(nn.Sigmoid):
+    def forward(self, input: Tensor) -> Tensor:
+        return F.sigmoid(input)
+
+
+class Tanh(nn.Tanh):
+    def forward(self, input: Tensor) -> Tensor:
+        return F.tanh(input)
+
+
+class ReLU(nn.ReLU):
+    """Never in place: `inplace=True` is accepted and changes nothing but memory."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.relu(input)
+
+
+class LeakyReLU(nn.LeakyReLU):
+    def forward(self, input: Tensor) -> Tensor:
+        return F.leaky_relu(input, self.negative_slope)
+
+
+class ELU(nn.ELU):
+    def forward(self, input: Tensor) -> Tensor:
+        return F.elu(input, self.alpha)
+
+
+class Linear(nn.Linear):
+    """net.layer.affine   x wᵀ + b."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.linear(input, self.weight, self.bias)
+
+
+class Conv1d(nn.Conv1d):
+    """conv2d.layer with one row; zeros or none as padding."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        _plain_padding(self)
+        return F.conv1d(input, self.weight, self.bias, self.stride[0], int(self.padding[0]), self.dilation[0],
+                        self.groups)
+
+
+class Conv2d(nn.Conv2d):
+    """conv2d.layer   b + x ∗ w; zeros or none as padding."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        _plain_padding(self)
+        return F.conv2d(input, self.weight, self.bias, *geometry(self))
+
+
+class MaxPool2d(nn.MaxPool2d):
+    """pool.max   without dilation."""
+
+    def forward(self, input: Tensor) -> Any:
+        if self.dilation not in (1, (1, 1)):
+            raise ValueError(f"MaxPool2d: dilation = {self.dilation} has no kernel; use torch.nn.MaxPool2d")
+        return F.max_pool2d(input, self.kernel_size, self.stride, self.padding, ceil_mode=self.ceil_mode,
+                            return_indices=self.return_indices)
+
+
+class _Norm(nn.modules.batchnorm._BatchNorm):
+    """norm.batch in training, norm.batch.inference in evaluation, as torch decides between them."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        self._check_input_dim(input)
+        return normalized(self, input)
+
+
+class BatchNorm1d(_Norm, nn.BatchNorm1d):
+    pass
+
+
+class BatchNorm2d(_Norm, nn.BatchNorm2d):
+    pass
+
+
+def normalized(
+    norm: nn.modules.batchnorm._BatchNorm, input: Tensor, added: Tensor | None = None, act: str = "identity"
+) -> Tensor:
+    """What a batch norm module computes, with what is added and a ReLU behind it; its counters move as torch's."""
+    tracked = norm.running_mean is not None
+    training = norm.training or not tracked
+    momentum = 0.0 if norm.momentum is None else norm.momentum
+    if norm.training and norm.track_running_stats and norm.num_batches_tracked is not None:
+        norm.num_batches_tracked.add_(1)
+        if norm.momentum is None:
+            momentum = 1.0 / float(norm.num_batches_tracked)
+    keep = tracked and (not norm.training or norm.track_running_stats)
+    return F.batch_norm(
+        input, norm.running_mean if keep else None, norm.running_var if keep else None, norm.weight, norm.bias,
+        training, momentum, norm.eps, added=added, act=act)
+
+
+class CrossEntropyLoss(nn.CrossEntropyLoss):
+    """The mean of loss.softmax; without weights, label smoothing or another reduction."""
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        _plain_loss(self, weight=None, reduction="mean", label_smoothing=0.0, ignore_index=-100)
+        return F.cross_entropy(input, target)
+
+
+class MSELoss(nn.MSELoss):
+    """The mean of loss.square."""
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        _plain_loss(self, reduction="mean")
+        return F.mse_loss(input, target)
+
+
+class BCEWithLogitsLoss(nn.BCEWithLogitsLoss):
+    """The mean of loss.xent.logits; without weights."""
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        _plain_loss(self, weight=None, pos_weight=None, reduction="mean")
+        return F.binary_cross_entropy_with_logits(input, target)
+
+
+class LinearAct(Linear):
+    """net.layer.affine   g(x wᵀ + b) in one pass: Linear's arguments, then the name of g and its parameter.
+
+    act is sigmoid, tanh, relu, leaky (slope=0.1), elu (alpha=1) or identity. `state_dict` is Linear's.
+    """
+
+    def __init__(self, in_features: int, out_features: int, act: str = "relu", bias: bool = True, **how: Any) -> None:
+        parameter = {key: how.pop(key) for key in ("slope", "alpha") if key in how}
+        checks.activation("LinearAct", act, **parameter)
+        super().__init__(in_features, out_features, bias, **how)
+        self.act, self.parameter = act, parameter
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.linear_act(input, self.weight, self.bias, self.act, **self.parameter)
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, act={self.act}"
+
+
+class ConvActPool(Conv2d):
+    """conv2d.layer, g, and the maximum of 2 × 2 windows where `pool`, in one pass. `state_dict` is Conv2d's."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: Any, act: str = "relu", pool: bool = True,
+        stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1, bias: bool = True, **how: Any,
+    ) -> None:
+        parameter = {key: how.pop(key) for key in ("slope", "alpha") if key in how}
+        checks.activation("ConvActPool", act, **parameter)
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, **how)
+        self.act, self.pool, self.parameter = act, pool, parameter
+
+    def forward(self, input: Tensor) -> Tensor:
+        _plain_padding(self)
+        return F.conv2d_act(input, self.weight, self.bias, self.act, *geometry(self), pool=self.pool, **self.parameter)
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, act={self.act}, pool={self.pool}"
+
+
+class MLP(nn.Module):
+    """net.out   a feed-forward network: act after every layer but the last, all layers one autograd node.
+
+    sizes n_1 … n_{L+1}. The parameters are those of `layers`, Linear modules.
+    """
+
+    def __init__(self, sizes: Sequence[int], act: str = "relu", bias: bool = True, **parameter: float) -> None:
+        super().__init__()
+        checks.activation("MLP", act, **parameter)
+        if len(sizes) < 2:
+            raise ValueError(f"MLP: sizes = {list(sizes)}; expected at least two, of the input and of the output")
+        self.layers = nn.ModuleList(Linear(a, b, bias) for a, b in pairwise(sizes))
+        self.act, self.parameter = act, parameter
+
+    def forward(self, input: Tensor) -> Tensor:
+        weights, biases = zip(*((layer.weight, layer.bias) for layer in self.layers))
+        return F.mlp(input, weights, biases, self.act, **self.parameter)
+
+
+class Net(nn.Module):
+    """torch.net   the deck's network for images of one channel and side 30 to 33: 81,194 parameters."""
+
+    kernel_size, features = 3, 16 * 6 * 6
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = ConvActPool(1, 6, self.kernel_size)
+        self.conv2 = ConvActPool(6, 16, self.kernel_size)
+        self.fc1 = Linear(self.features, 120)
+        self.fc2 = Linear(120, 84)
+        self.fc3 = Linear(84, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.flatten(self.conv2(self.conv1(x)), 1)
+        layers = (self.fc1, self.fc2, self.fc3)
+        return F.mlp(x, [layer.weight for layer in layers], [layer.bias for layer in layers])
+
+
+class LeNet(Net):
+    """lenet   5 × 5 filters on a 32 × 32 image, all maps connected, max pooling, ReLU, a linear last layer."""
+
+    kernel_size, features = 5, 16 * 5 * 5
+
+
+class ResidualBlock(nn.Module):
+    """net.residual.block   relu(conv₂(relu(conv₁(x))) + x) with 3 × 3 filters; with `norm`, batch norm behind each.
+
+    With batch norm, the sum and the ReLU ride on the second norm's pass. Channels stay, or change with the
+    stride by a 1 × 1 convolution on the way past.
+    """
+
+    def __init__(self, channels: int, out_channels: int | None = None, stride: int = 1, norm: bool = True) -> None:
+        super().__init__()
+        out = channels if out_channels is None else out_channels
+        self.conv1 = Conv2d(channels, out, 3, stride, 1, bias=not norm)
+        self.conv2 = Conv2d(out, out, 3, 1, 1, bias=not norm)
+        self.norm1 = BatchNorm2d(out) if norm else None
+        self.norm2 = BatchNorm2d(out) if norm else None
+        self.past = Conv2d(channels, out, 1, stride, bias=False) if stride != 1 or out != channels else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        past = x if self.past is None else self.past(x)
+        if self.norm1 is None or self.norm2 is None:
+            inner = F.conv2d_act(x, self.conv1.weight, self.conv1.bias, "relu", *geometry(self.conv1))
+            return F.relu(self.conv2(inner) + past)
+        inner = normalized(self.norm1, self.conv1(x), act="relu")
+        return normalized(self.norm2, self.conv2(inner), past, "relu")
+
+
+def geometry(conv: nn.Conv2d) -> tuple[Any, ...]:
+    """(stride, padding, dilation, groups), padding in numbers."""
+    padding: Any = conv.padding
+    if padding == "valid":
+        padding = 0
+    return conv.stride, padding, conv.dilation, conv.groups
+
+
+def _plain_padding(conv: Any) -> None:
+    name = type(conv).__name__
+    if conv.padding == "same" or conv.padding_mode != "zeros":
+        raise ValueError(f"{name}: padding={conv.padding!r}, padding_mode={conv.padding_mode!r} has no kernel; "
+                         f"give zeros as numbers, or use torch.nn.{name}")
+
+
+def _plain_loss(loss: nn.Module, **plain: Any) -> None:
+    for option, value in plain.items():
+        given = getattr(loss, option, value)
+        if given is not value and given != value:
+            name = type(loss).__name__
+            raise ValueError(f"{name}: {option}={given!r} has no kernel; use torch.nn.{name}")
