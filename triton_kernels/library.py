@@ -182,10 +182,14 @@ def _one_by_one(op: Any, info: Any, in_dims: tuple[Any, ...], *args: Any) -> tup
     return tuple(torch.stack(one) for one in zip(*results)), (0,) * len(results[0])
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]      # it runs while others are traced
 def ready() -> bool:
+    """Registers the ops while a function is traced. The mark is what torch.compiler.assume_constant_result sets; that
+    itself would import the compiler, and Triton, with this module."""
     registered()
     return True
+
+
+ready._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 @cache

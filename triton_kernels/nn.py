@@ -82,7 +82,7 @@ class _Norm(nn.modules.batchnorm._BatchNorm):
     """norm.batch in training, norm.batch.inference in evaluation, as torch decides between them."""
 
     def forward(self, input: Tensor) -> Tensor:
-        self._check_input_dim(input)
+        self._check_input_dim(input)                # type: ignore[no-untyped-call]
         return normalized(self, input)
 
 
@@ -171,7 +171,7 @@ class ConvActPool(Conv2d):
         return F.conv2d_act(input, self.weight, self.bias, self.act, *geometry(self), pool=self.pool, **self.parameter)
 
     def extra_repr(self) -> str:
-        return f"{super().extra_repr()}, act={self.act}, pool={self.pool}"
+        return f"{nn.Conv2d.extra_repr(self)}, act={self.act}, pool={self.pool}"  # type: ignore[no-untyped-call]
 
 
 class MLP(nn.Module):
@@ -186,7 +186,8 @@ class MLP(nn.Module):
         if len(sizes) < 2:
             raise ValueError(f"MLP: sizes = {list(sizes)}; expected at least two, of the input and of the output")
         self.layers = nn.ModuleList(Linear(a, b, bias) for a, b in pairwise(sizes))
-        self.act, self.parameter = act, parameter
+        self.act = act
+        self.parameter: dict[str, Any] = dict(parameter)
 
     def forward(self, input: Tensor) -> Tensor:
         weights, biases = zip(*((layer.weight, layer.bias) for layer in self.layers))
