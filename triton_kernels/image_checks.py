@@ -42,7 +42,7 @@ class Layer:
 
 def pair(name: str, label: str, sides: Sides, least: int) -> Pair:
     """(vertical, horizontal), each a whole number and at least `least`."""
-    both = (sides, sides) if isinstance(sides, int) else tuple(sides)
+    both = tuple(sides) if isinstance(sides, (tuple, list)) else (sides, sides)
     if len(both) != 2 or not all(isinstance(side, int) for side in both):
         raise TypeError(f"{name}: {label} = {sides}; expected a whole number or two")
     if min(both) < least:
