@@ -134,6 +134,8 @@ _TABLES: dict[str, dict[str, tuple[Row, ...]]] = {
 _PROCESSORS = {"sm_90": 132, "sm_100": 148, "sm_80": 108}
 OPERATIONS = tuple(_TABLES["default"])
 
+#: Rows that were measured: see `tune`. By operation, shape and dtype's name.
+tuned: ContextVar[dict[tuple[str, tuple[int, ...], str], Row] | None] = ContextVar("chainrule_tuned_rows", default=None)
 _pinned: ContextVar[dict[str, Row] | None] = ContextVar("chainrule_pinned_rows", default=None)
 
 
@@ -154,6 +156,11 @@ def choose(op: str, shape: tuple[int, ...], dtype: torch.dtype, arch: str = "def
     pinned = (_pinned.get() or {}).get(op)
     if pinned is not None:
         return pinned
+    measured = tuned.get()
+    if measured:
+        found = measured.get((op, tuple(shape), str(dtype).removeprefix("torch.")))
+        if found is not None:
+            return found
     candidates = rows(op, arch, dtype)
     if op in PRODUCTS or op in _GATHERS:
         return _product(candidates, shape[0], shape[1], processors(arch))
