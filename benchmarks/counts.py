@@ -11,19 +11,21 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import attrs
 import torch
+from torch import Tensor
 
 from chainrule.conformance.simulator import simulate
-from chainrule.triton_kernels import OPS
 
-from . import floors, steps
+from . import floors, lenet, steps
 from .operators import Operators
 
 NODES, BATCH = (784, 256, 128, 10), 64
+WAYS = {"op by op": steps.by_ops, "fused": steps.fused}
 
 
 @attrs.frozen
@@ -49,27 +51,49 @@ class Step:
     floor: tuple[int, float]            # launches, bytes
 
 
-def mlp(rule: str, dtype: torch.dtype, nodes: tuple[int, ...] = NODES, batch: int = BATCH) -> Step:
+def mlp(
+    rule: str, how: str, dtype: torch.dtype = torch.float32, nodes: tuple[int, ...] = NODES, batch: int = BATCH
+) -> Step:
     shape = steps.Mlp(nodes, batch, dtype, rule)
-    name = f"{len(nodes) - 1} layers {'-'.join(map(str, nodes))}, n = {batch}, {rule}, {short(dtype)}"
-    return Step(name, lambda: simulated(shape), lambda: by_torch(shape), floor(shape))
+    name = f"{'-'.join(map(str, nodes))}, n = {batch}, {short(dtype)}, {rule}, {how}"
+    return Step(name, lambda: simulated(shape, WAYS[how]), lambda: by_torch(shape), floor(shape))
 
 
-def simulated(shape: steps.Mlp) -> Count:
+def images(batch: int) -> Step:
+    """LeNet's step."""
+    def ours() -> Count:
+        generator = torch.Generator().manual_seed(0)
+        return in_simulator(partial(lenet.by_ops, lenet.network(generator), *lenet.data(batch, generator)))
+
+    def eager() -> Count:
+        generator = torch.Generator().manual_seed(0)
+        return second(partial(lenet.eager(lenet.network(generator)), *lenet.data(batch, generator)))
+
+    parts = lenet.floor(batch)
+    return Step(f"LeNet, n = {batch}, fp32, sgd, op by op", ours, eager, (len(parts), sum(p.bytes for p in parts)))
+
+
+def simulated(shape: steps.Mlp, run: Callable[[steps.Network, Tensor, Tensor], Tensor] = steps.by_ops) -> Count:
     generator = torch.Generator().manual_seed(0)
-    net, data = shape.network("cpu", generator), shape.data("cpu", generator)
-    with simulate(check=False) as sim:
-        steps.by_ops(net, *data)
-    return Count(sim.launches, sim.bytes_read, sim.bytes_written)
+    return in_simulator(partial(run, shape.network("cpu", generator), *shape.data("cpu", generator)))
 
 
 def by_torch(shape: steps.Mlp) -> Count:
-    """The second step: the first makes torch's states."""
     generator = torch.Generator().manual_seed(0)
-    step, data = steps.eager(shape.network("cpu", generator)), shape.data("cpu", generator)
-    step(*data)
+    return second(partial(steps.eager(shape.network("cpu", generator)), *shape.data("cpu", generator)))
+
+
+def in_simulator(step: Callable[[], Tensor]) -> Count:
+    with simulate(check=False) as sim:
+        step()
+    return Count(sim.launches, sim.bytes_read, sim.bytes_written)
+
+
+def second(step: Callable[[], Tensor]) -> Count:
+    """The first step makes torch's states."""
+    step()
     with Operators() as counted:
-        step(*data)
+        step()
     return Count(counted.launches, counted.bytes_read, counted.bytes_written)
 
 
@@ -88,9 +112,7 @@ def short(dtype: torch.dtype) -> str:
 
 
 def every() -> list[Step]:
-    """The steps whose ops there are."""
-    rules = ["sgd", *(["momentum"] if "opt.momentum" in OPS else [])]
-    return [mlp(rule, torch.float32) for rule in rules]
+    return [*(mlp(rule, how) for rule in ("sgd", "momentum") for how in WAYS), images(8)]
 
 
 def counted(step: Step) -> dict[str, Any]:

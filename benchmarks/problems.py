@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from chainrule.triton_kernels import OPS
-from chainrule.triton_kernels import functional as F
+from chainrule.triton_kernels.launch import runs_kernel
 
 from . import floors, steps
 from .floors import Floor
@@ -26,7 +26,7 @@ Call = Callable[[], Outputs]
 Prepare = Callable[[Tensors], Call]
 
 UNITS = {torch.bfloat16: "bf16", torch.float16: "fp16", torch.float32: "fp32"}
-LAM, ETA, MU = steps.LAM, 1e-3, steps.MU
+LAM, MU = steps.LAM, steps.MU
 
 
 @attrs.frozen
@@ -125,25 +125,43 @@ def average(B: int, I: int, O: int, dtype: torch.dtype = torch.bfloat16) -> Prob
         floors.average(B, I, O, dtype.itemsize, UNITS[dtype]), _PRODUCTS, B, table="alg.average", rounded=dtype)
 
 
-def descent(B: int, I: int, O: int, dtype: torch.dtype = torch.float32) -> Problem:
-    """D and the step on Θ, as two launches and as torch's product and fused optimizer."""
-    inputs = {"delta": Input((B, O), dtype), "a": Input((B, I), dtype), "w": Input((O, I), dtype)}
+def descent(
+    B: int, I: int, O: int, rule: str = "sgd", dtype: torch.dtype = torch.bfloat16, theta: torch.dtype = torch.float32
+) -> Problem:
+    """D and the step on Θ in one, δ and a in 16 bits, Θ in 32; torch has a product, a cast and a fused optimizer."""
+    inputs = {"delta": Input((B, O), dtype), "a": Input((B, I), dtype), "w": Input((O, I), theta)}
+    if rule == "momentum":
+        inputs["v"] = Input((O, I), theta)
+    mu = MU if rule == "momentum" else 0.0
 
-    def ours(delta: Tensor, a: Tensor, w: Tensor) -> Tensor:
-        return F.sgd_(w, OPS["alg.average"](delta=delta, a=a, w=w, lam=LAM, n=B)[0], ETA)
+    def ours(t: Tensors) -> Call:
+        if not runs_kernel(t["w"]):
+            return plain(text)(t)
+        from chainrule.triton_kernels import fused_update
 
-    def eager(delta: Tensor, a: Tensor, w: Tensor) -> Tensor:
-        D = delta.t() @ (a / B)
-        torch._fused_sgd_([w], [D], [], weight_decay=LAM, momentum=0.0, lr=ETA, dampening=0.0, nesterov=False,
-                          maximize=False, is_first_step=False)
+        tables = fused_update.tables({"eta": 1.0, "beta1": mu, "share": 1.0}, 1.0, t["w"].device)
+        kept = [t["w"], *([t["v"]] if "v" in t else [])]
+
+        def call() -> Outputs:
+            fused_update.weights(rule, t["delta"], t["a"], kept, kept, LAM, float(B), *tables)
+            return (t["w"],)
+        return call
+
+    def eager(delta: Tensor, a: Tensor, w: Tensor, v: Tensor | None = None) -> Tensor:
+        D = (delta.t() @ (a / B)).to(w.dtype)
+        torch._fused_sgd_([w], [D], [] if v is None else [v], weight_decay=LAM, momentum=mu, lr=1.0, dampening=0.0,
+                          nesterov=False, maximize=False, is_first_step=False)
         return w
 
-    def text(delta: Tensor, a: Tensor, w: Tensor) -> Tensor:
-        return w.copy_(w - ETA * (delta.t() @ a / B + LAM * w))
+    def text(delta: Tensor, a: Tensor, w: Tensor, v: Tensor | None = None) -> Tensor:
+        D = (delta.t() @ (a / B)).to(w.dtype) + LAM * w
+        return w.sub_(D if v is None else v.mul_(mu).add_(D))
 
+    size, states = dtype.itemsize, len(inputs) - 3
+    moved = size * (B * O + B * I) + 2 * theta.itemsize * (1 + states) * I * O
     return Problem(
-        "opt.sgd", inputs, plain(ours), plain(eager), floors.update(B, I, O, dtype.itemsize, UNITS[dtype]),
-        (*_PRODUCTS, "update.py", "pointwise.py"), B, text, rounded=dtype)
+        f"alg.average.{rule}", inputs, ours, plain(eager), Floor(2 * B * I * O, moved, UNITS[dtype]),
+        ("linear.py", "fused_update.py", "fused_update_boxes.py", "optimizers.py"), B, text, rounded=dtype)
 
 
 def softmax(B: int, K: int, dtype: torch.dtype = torch.bfloat16) -> Problem:
@@ -205,7 +223,7 @@ def step(nodes: tuple[int, ...], batch: int, rule: str = "sgd", dtype: torch.dty
 
     def ours(t: Tensors) -> Call:
         net = network(t)
-        return lambda: (steps.by_ops(net, t["x"], t["y"]).mean(), net.weights[0])
+        return lambda: (steps.fused(net, t["x"], t["y"]).mean(), net.weights[0])
 
     def eager(t: Tensors, run: Callable[..., Tensor] = steps.objective) -> Call:
         net = network(t)
@@ -217,5 +235,5 @@ def step(nodes: tuple[int, ...], batch: int, rule: str = "sgd", dtype: torch.dty
 
     flops = 2.0 * batch * sum(i * o for i, o in shape.layers) * 3
     return Problem(f"step, {rule}", inputs, ours, eager, Floor(flops, moved, UNITS[dtype]),
-                   (*_PRODUCTS, "losses.py", "update.py", "reduce.py", "pointwise.py"), max(nodes), rounded=dtype,
-                   compiles=compiles, resident=True)
+                   (*_PRODUCTS, "losses.py", "fused_update.py", "fused_update_boxes.py", "reduce.py"), max(nodes),
+                   rounded=dtype, compiles=compiles, resident=True)

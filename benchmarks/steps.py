@@ -1,4 +1,4 @@
-"""Whole training steps of the deck's network, op by op, and the step a torch user writes.
+"""Whole training steps of the deck's network: op by op, with the gradient kept out of memory, and as torch's users do.
 
 A step changes its network in place, so that a CUDA graph can replay it. Hidden layers have the sigmoid, the last a
 softmax; D = Δ/n + λΘ, the intercepts unregularised, as the deck's algorithm says.
@@ -14,8 +14,8 @@ import attrs
 import torch
 from torch import Tensor
 
-from chainrule.triton_kernels import OPS
-from chainrule.triton_kernels import functional as F
+from chainrule.triton_kernels import OPS, optim
+from chainrule.triton_kernels.launch import runs_kernel
 
 ETA, LAM, MU = 0.1, 1e-4, 0.9
 
@@ -28,6 +28,12 @@ class Network:
     biases: list[Tensor]
     weight_states: list[Tensor]
     bias_states: list[Tensor]
+    optimizer: Any = None
+    tables: Any = None          # the fused update's numbers and step, on the device
+
+    @property
+    def rule(self) -> str:
+        return "momentum" if self.weight_states else "sgd"
 
     @property
     def parameters(self) -> list[Tensor]:
@@ -63,29 +69,72 @@ class Mlp:
         return torch.randn(shape, device=device, generator=generator).to(self.dtype)
 
 
-@torch.no_grad()
-def by_ops(net: Network, x: Tensor, y: Tensor) -> Tensor:
-    """One op an equation: every δ from the old Θ, then every D, then every step. The per-example losses."""
+def forward(net: Network, x: Tensor) -> tuple[list[Tensor], Tensor]:
+    """Every layer's input, and the last z."""
     a = [x]
     for w, b in zip(net.weights[:-1], net.biases[:-1]):
         a.append(OPS["net.layer.affine"](x=a[-1], w=w, b=b, act="sigmoid"))
-    z = OPS["net.layer.affine"](x=a[-1], w=net.weights[-1], b=net.biases[-1], act="identity")
+    return a, OPS["net.layer.affine"](x=a[-1], w=net.weights[-1], b=net.biases[-1], act="identity")
+
+
+@torch.no_grad()
+def by_ops(net: Network, x: Tensor, y: Tensor) -> Tensor:
+    """One op an equation, and one optimizer step for all tensors. The per-example losses."""
+    if net.optimizer is None:
+        net.optimizer = optim.SGD(net.parameters, lr=ETA, momentum=MU if net.weight_states else 0.0)
+    a, z = forward(net, x)
     loss, delta = OPS["loss.softmax"](z=z, y=y)
-    n = len(x)
     for l in reversed(range(len(net.weights))):
         below = OPS["bp.delta.rec"](delta=delta, w=net.weights[l], a=a[l])[0] if l else None
-        D, Db = OPS["alg.average"](delta=delta, a=a[l], w=net.weights[l], lam=LAM, n=n)
-        descend(net, l, D, Db)
+        D = OPS["alg.average"](delta=delta, a=a[l], w=net.weights[l], lam=LAM, n=len(x))
+        net.weights[l].grad, net.biases[l].grad = D
+        delta = below
+    net.optimizer.step()
+    return loss                                                                     # type: ignore[no-any-return]
+
+
+@torch.no_grad()
+def fused(net: Network, x: Tensor, y: Tensor) -> Tensor:
+    """D and the step on Θ in one op a layer; D is never in memory."""
+    a, z = forward(net, x)
+    loss, delta = OPS["loss.softmax"](z=z, y=y)
+    for l in reversed(range(len(net.weights))):
+        below = OPS["bp.delta.rec"](delta=delta, w=net.weights[l], a=a[l])[0] if l else None
+        (update if runs_kernel(x) else updated)(net, l, delta, a[l])
         delta = below
     return loss                                                                     # type: ignore[no-any-return]
 
 
-def descend(net: Network, l: int, D: Tensor, Db: Tensor) -> None:
-    for group, states, slope in ((net.weights, net.weight_states, D), (net.biases, net.bias_states, Db)):
-        if states:
-            group[l], states[l] = OPS["opt.momentum"](theta=group[l], D=slope, v=states[l], eta=ETA, mu=MU)
-        else:
-            F.sgd_(group[l], slope, ETA)
+def update(net: Network, l: int, delta: Tensor, a: Tensor) -> None:
+    """By the kernels, in place."""
+    from chainrule.triton_kernels import fused_update
+
+    if net.tables is None:
+        numbers = {"eta": ETA, "beta1": MU if net.weight_states else 0.0, "share": 1.0}
+        net.tables = fused_update.tables(numbers, 1.0, net.weights[0].device)
+    layer, intercepts = [net.weights[l]], [net.biases[l]]
+    if net.weight_states:
+        layer, intercepts = [*layer, net.weight_states[l]], [*intercepts, net.bias_states[l]]
+    n = float(len(delta))
+    fused_update.weights(net.rule, delta, a, layer, layer, LAM, n, *net.tables)
+    fused_update.intercepts(net.rule, delta, intercepts, intercepts, n, *net.tables)
+
+
+def x_device(net: Network) -> torch.device:
+    return net.weights[0].device
+
+
+def updated(net: Network, l: int, delta: Tensor, a: Tensor) -> None:
+    """By the composites of the same ops."""
+    given = {"delta": delta, "a": a, "theta": net.weights[l], "b": net.biases[l], "lam": LAM, "n": len(delta)}
+    old = [net.weights[l], net.biases[l]]
+    if net.weight_states:
+        old += [net.weight_states[l], net.bias_states[l]]
+        new = OPS["alg.average.momentum"](**given, v=old[2], vb=old[3], eta=ETA, mu=MU)
+    else:
+        new = OPS["alg.average.sgd"](**given, eta=ETA)
+    for one, value in zip(old, new):
+        one.copy_(value)
 
 
 def objective(weights: list[Tensor], biases: list[Tensor], x: Tensor, y: Tensor) -> Tensor:

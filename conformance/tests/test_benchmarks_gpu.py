@@ -156,7 +156,8 @@ def tiny(of):
     f64 = torch.float64
     return [
         *(problems.layer(5, 4, 3, act, f64) for act in problems.TORCH_ACT), problems.delta(5, 4, 3, f64),
-        problems.average(5, 4, 3, f64), problems.descent(5, 4, 3, f64), problems.softmax(5, 7, f64),
+        problems.average(5, 4, 3, f64), problems.descent(5, 4, 3, dtype=f64, theta=f64),
+        problems.descent(5, 4, 3, "momentum", f64, f64), problems.softmax(5, 7, f64),
         problems.logits(5, 7, f64), problems.activation(11, "tanh", f64), problems.step((5, 4, 3), 6, "sgd", f64),
     ]
 
@@ -200,7 +201,7 @@ def test_a_wrong_peer_fails_its_check(of):
 
 
 def test_check_does_not_touch_its_inputs(of, double):
-    problem = of("problems").descent(5, 4, 3, torch.float64)
+    problem = of("problems").descent(5, 4, 3, dtype=torch.float64, theta=torch.float64)
     tensors = problem.tensors("cpu", torch.Generator().manual_seed(0))
     before = {n: t.clone() for n, t in tensors.items()}
     of("check").check(problem, problem.ours, tensors, of("check").exact(problem, tensors))
@@ -208,7 +209,7 @@ def test_check_does_not_touch_its_inputs(of, double):
 
 
 def test_floors_of_the_subjects(of):
-    """No floor counts fewer bytes than the inputs of its problem that must be read."""
+    """No floor counts fewer bytes than the inputs of its problem, all of which must be read."""
     for subject in of("subjects").SUBJECTS:
         assert subject.problem.floor.bytes >= subject.problem.bytes, subject.id
         sources = of("record").sources()
