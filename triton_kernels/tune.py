@@ -45,9 +45,9 @@ def seconds(call: Callable[[], object], rounds: int = 20) -> float:
     if not torch.cuda.is_available():
         raise RuntimeError("tune: there is no GPU to measure on; pass a clock of your own")
     call()
-    times = []
+    times: list[float] = []
     for _ in range(rounds):
-        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))     # type: ignore[no-untyped-call]
         start.record()
         call()
         end.record()

@@ -1,0 +1,225 @@
+"""A training step as one call: the same numbers as the loop it replaces, fused or recorded; refusals with reasons."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from chainrule.conformance.simulator import simulate
+from chainrule.triton_kernels import functional, step
+from chainrule.triton_kernels.step import make_step
+
+
+def network(dtype=torch.float64, act=nn.Tanh):
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(6, 5), act(), nn.Linear(5, 4), act(), nn.Linear(4, 3)).to(dtype)
+
+
+def batches(dtype=torch.float64, count=5, size=8):
+    generator = torch.Generator().manual_seed(1)
+    return [(torch.randn(size, 6, generator=generator).to(dtype), torch.randint(0, 3, (size,), generator=generator))
+            for _ in range(count)]
+
+
+def decayed(model):
+    """Weights decay, intercepts do not."""
+    return [{"params": [p for p in model.parameters() if p.dim() == 2], "weight_decay": 0.1},
+            {"params": [p for p in model.parameters() if p.dim() == 1], "weight_decay": 0.0}]
+
+
+OPTIMIZERS = {
+    "sgd": lambda m: torch.optim.SGD(m.parameters(), 0.1),
+    "decay": lambda m: torch.optim.SGD(decayed(m), 0.1),
+    "momentum": lambda m: torch.optim.SGD(decayed(m), 0.1, momentum=0.9),
+    "adamw": lambda m: torch.optim.AdamW(m.parameters(), 0.01, weight_decay=0.1),
+}
+
+
+def trained(model, optimizer, data, loss=nn.functional.cross_entropy):
+    """The loop everybody writes."""
+    means = []
+    for x, y in data:
+        optimizer.zero_grad()
+        mean = loss(model(x), y)
+        mean.backward()
+        optimizer.step()
+        means.append(mean.detach())
+    return means
+
+
+def alike(one, other, **bounds):
+    for p, q in zip(one.parameters(), other.parameters()):
+        torch.testing.assert_close(p, q, **bounds)
+
+
+def test_on_a_cpu_it_simply_runs():
+    plain, ours = network(), network()
+    means = trained(plain, OPTIMIZERS["momentum"](plain), batches())
+    run = make_step(ours, nn.functional.cross_entropy, OPTIMIZERS["momentum"](ours))
+    assert [run(x, y) for x, y in batches()] == means
+    alike(ours, plain, rtol=0, atol=0)
+
+
+def test_clipping_and_accumulation():
+    plain, ours = network(), network()
+    optimizer = OPTIMIZERS["sgd"](plain)
+    data = batches(count=4)
+    for pair in (data[:2], data[2:]):
+        optimizer.zero_grad()
+        for x, y in pair:
+            (nn.functional.cross_entropy(plain(x), y) / 2).backward()
+        nn.utils.clip_grad_norm_(plain.parameters(), 0.1)
+        optimizer.step()
+    run = make_step(ours, nn.functional.cross_entropy, OPTIMIZERS["sgd"](ours), clip=0.1, accumulate=2)
+    for x, y in data:
+        run(x, y)
+    alike(ours, plain, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("act", [nn.Tanh, nn.ELU, nn.LeakyReLU, nn.Sigmoid])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_fused_is_the_same_training(name, act):
+    plain, ours = network(act=act), network(act=act)
+    means = trained(plain, OPTIMIZERS[name](plain), batches())
+    optimizer = OPTIMIZERS[name](ours)
+    run = make_step(ours, functional.cross_entropy, optimizer, fused=True)
+    torch.testing.assert_close([run(x, y) for x, y in batches()], means)
+    alike(ours, plain)
+    assert all(p.grad is None for p in ours.parameters())
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_fused_with_the_kernels(name):
+    plain, ours = network(torch.float32), network(torch.float32)
+    trained(plain, OPTIMIZERS[name](plain), batches(torch.float32))
+    run = make_step(ours, functional.cross_entropy, OPTIMIZERS[name](ours), fused=True)
+    with simulate(check=True, target="sm_90") as sim:
+        for x, y in batches(torch.float32):
+            run(x, y)
+    alike(ours, plain, rtol=2e-5, atol=2e-6)
+    assert {"update_product_kernel", "update_intercepts_kernel"} <= set(sim.kernels)
+    assert not {"average_kernel", "average_boxes_kernel"} & set(sim.kernels)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_fused_run_goes_on_unfused(name):
+    """The states are the optimizer's own."""
+    plain, ours = network(), network()
+    trained(plain, OPTIMIZERS[name](plain), batches())
+    optimizer = OPTIMIZERS[name](ours)
+    run = make_step(ours, functional.cross_entropy, optimizer, fused=True)
+    for x, y in batches()[:3]:
+        run(x, y)
+    resumed = OPTIMIZERS[name](ours)
+    resumed.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+    trained(ours, resumed, batches()[3:])
+    alike(ours, plain)
+
+
+@pytest.mark.parametrize("kernels", [False, True])
+def test_a_changed_learning_rate_counts(kernels):
+    plain, ours = network(torch.float32), network(torch.float32)
+    one, other = OPTIMIZERS["sgd"](plain), OPTIMIZERS["sgd"](ours)
+    run = make_step(ours, functional.cross_entropy, other, fused=True)
+    for i, (x, y) in enumerate(batches(torch.float32)):
+        one.param_groups[0]["lr"] = other.param_groups[0]["lr"] = 0.1 / (i + 1)
+        trained(plain, one, [(x, y)])
+        if kernels:
+            with simulate(target="sm_90"):
+                run(x, y)
+        else:
+            run(x, y)
+    alike(ours, plain, rtol=2e-5, atol=2e-6)
+
+
+def frozen(model):
+    model[0].bias.requires_grad_(False)
+    return model
+
+
+def hooked(model):
+    model[0].weight.register_hook(lambda grad: grad)
+    return model
+
+
+def tied(model):
+    model[0] = nn.Linear(6, 4).double()
+    model[2] = nn.Linear(4, 4).double()
+    model[4] = model[2]
+    return model
+
+
+@pytest.mark.parametrize(("model", "optimizer", "loss", "options", "words"), [
+    (network, "sgd", functional.cross_entropy, {"clip": 1.0}, "clipping needs the length of the whole gradient"),
+    (network, "sgd", functional.cross_entropy, {"accumulate": 4}, "accumulation over 4 batches"),
+    (lambda: nn.Sequential(nn.Conv1d(1, 1, 1)), "sgd", functional.cross_entropy, {}, "it must be a Sequential"),
+    (lambda: nn.Linear(6, 3), "sgd", functional.cross_entropy, {}, "the model is a Linear"),
+    (network, "sgd", nn.functional.l1_loss, {}, "the loss is none of"),
+    (lambda: frozen(network()), "sgd", functional.cross_entropy, {}, "a parameter is frozen"),
+    (lambda: hooked(network()), "sgd", functional.cross_entropy, {}, "a hook wants to see a gradient"),
+    (lambda: tied(network()), "sgd", functional.cross_entropy, {}, "two layers share a parameter"),
+    (network, lambda m: torch.optim.SGD(m.parameters(), 0.1, momentum=0.9, nesterov=True), functional.cross_entropy, {},
+     "the optimizer uses nesterov"),
+    (network, lambda m: torch.optim.SGD(m.parameters(), 0.1, weight_decay=0.1), functional.cross_entropy, {},
+     "weight_decay is on intercepts"),
+    (network, lambda m: torch.optim.Adagrad(m.parameters()), functional.cross_entropy, {}, "not torch's SGD or AdamW"),
+    (network, lambda m: torch.optim.SGD(m[0].parameters(), 0.1), functional.cross_entropy, {}, "not have every"),
+])
+def test_fused_refuses_with_a_reason(model, optimizer, loss, options, words):
+    made = model()
+    built = OPTIMIZERS[optimizer](made) if isinstance(optimizer, str) else optimizer(made)
+    with pytest.raises(ValueError, match=words):
+        make_step(made, loss, built, fused=True, **options)
+
+
+def test_data_parallelism_is_refused(monkeypatch):
+    model = network()
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 2)
+    with pytest.raises(ValueError, match="data parallelism"):
+        make_step(model, functional.cross_entropy, OPTIMIZERS["sgd"](model), fused=True)
+
+
+@pytest.fixture
+def recorder(monkeypatch):
+    """A GPU's graph, as far as a CPU can play one: replaying runs on the tensors that were there when recording."""
+    made = []
+
+    def record(run):
+        made.append(run)
+        result = torch.empty((), dtype=torch.float64)
+        return (lambda: result.copy_(run())), result
+    monkeypatch.setattr(step, "record", record)
+    return made
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_the_first_steps_run_and_the_others_are_replayed(recorder, fused):
+    plain, ours = network(), network()
+    data = [*batches(count=6), *batches(count=1, size=3), *batches(count=2)]
+    means = trained(plain, OPTIMIZERS["adamw"](plain), data)
+    run = make_step(ours, functional.cross_entropy, OPTIMIZERS["adamw"](ours), fused=fused)
+    found = []
+    for i, (x, y) in enumerate(data):
+        run.run.refresh()
+        found.append(run.replayed(x, y))
+        assert len(recorder) == (i >= step.WARM_UP)
+    torch.testing.assert_close(found, means)
+    alike(ours, plain)
+
+
+@pytest.mark.parametrize(("fused", "recordings"), [(False, 2), (True, 1)])
+def test_a_changed_number_is_recorded_again_where_it_was_compiled_in(recorder, fused, recordings):
+    plain, ours = network(), network()
+    one, other = OPTIMIZERS["sgd"](plain), OPTIMIZERS["sgd"](ours)
+    run = make_step(ours, functional.cross_entropy, other, fused=fused)
+    for i, (x, y) in enumerate(batches(count=8)):
+        one.param_groups[0]["lr"] = other.param_groups[0]["lr"] = 0.1 if i < 6 else 0.01
+        trained(plain, one, [(x, y)])
+        run.run.refresh()
+        run.replayed(x, y)
+    alike(ours, plain)
+    assert len(recorder) == recordings
