@@ -35,7 +35,8 @@ ROWS = (
     ("conv1d.valid", "conv1d", lambda r: (r.BM + r.BK + 9, r.BK + 3)),
     ("conv2d.valid", "conv2d", lambda r: (r.BM // 8 + r.BK // 8 + 3, 13, r.BK // 8 + 2, 5)),
     # batch, channels, filters, groups, image, filter, stride, padding, dilation
-    ("conv2d.layer", "conv2d.layer", lambda r: (1, r.BK // 8 + 1, r.BN + 3, 1, r.BM // 8 + 1, 9, 2, 3, 1, 1, 1, 1, 1, 1)),
+    ("conv2d.layer", "conv2d.layer",
+     lambda r: (1, r.BK // 8 + 1, r.BN + 3, 1, r.BM // 8 + 1, 9, 2, 3, 1, 1, 1, 1, 1, 1)),
     ("conv2d.layer.grad_w", "conv2d.layer.grad_w",
      lambda r: (2, r.BN // 8 + 1, r.BM + 3, 1, 6, r.BK // 4, 2, 3, 1, 1, 1, 1, 1, 1)),
     ("act.elu", "pointwise", lambda r: (r.BM + 5,)),

@@ -12,6 +12,7 @@ import numpy as np
 from ...reference import backprop, convolution, pooling
 from ..numbers.bounded import Bounded, total
 from ..numbers.lanes import Array
+from . import whole_images
 from .base import Form, Lift, Outputs, g, gathered, operation
 
 Sides = int | tuple[int, int]
@@ -50,6 +51,11 @@ def layer(lift: Lift, form: Form, x: Array, w: Array, b: Array | None, stride: S
           dilation: Sides = 1, groups: int = 1, act: str = "identity") -> Outputs:
     F, C, M, N = w.shape
     bias = np.zeros(F) if b is None else b
+    how = pairs(stride, padding, dilation)
+    size = [convolution.output_size("conv2d.layer", *one) for one in zip(x.shape[2:], (M, N), *how)]
+    if groups == 1 and size[0] * size[1] * C * M * N > whole_images.LARGE:
+        z = whole_images.layer(lift, x, w, (size[0], size[1]), *how) + lift(bias[:, None, None])
+        return {"y": g(form, act)(z)}
     grouped = w.reshape(groups, F // groups, C, M, N)
     K = [[[[lift(one[None, :, c, m, n]) for n in range(N)] for m in range(M)] for c in range(C)] for one in grouped]
     B = [lift(np.tile(one, (len(x), 1))) for one in bias.reshape(groups, F // groups)]
@@ -62,19 +68,25 @@ def grad_x(lift: Lift, form: Form, d: Array, w: Array, H: int, W: int, stride: S
            dilation: Sides = 1, groups: int = 1, z: Array | None = None, act: str = "identity") -> Outputs:
     """∂x, times g′(z) of the layer before where z is given."""
     F, _, M, N = w.shape
+    prime = 1 if z is None else g(form, act, ".prime")(lift(z))
+    if groups == 1 and H * W * F * M * N > whole_images.LARGE:
+        return {"dx": whole_images.grad_x(lift, d, w, H, W, *pairs(stride, padding, dilation)) * prime}
     K = [[[[lift(w[None, f, :, m, n]) for n in range(N)] for m in range(M)]] for f in range(F)]
     found = form("conv2d.layer.grad_x")(images(lift, d), K, H, W, stride, padding, dilation, groups)
     dx = stacked(filled(found, lift(np.zeros((len(d), w.shape[1])))))
-    return {"dx": dx if z is None else dx * g(form, act, ".prime")(lift(z))}
+    return {"dx": dx * prime}
 
 
 @operation("conv2d.layer.grad_w", "D", dot=True)
 def grad_w(lift: Lift, form: Form, d: Array, x: Array, M: int, N: int, stride: Sides = 1, padding: Sides = 0,
            dilation: Sides = 1, groups: int = 1, w: Array | None = None, lam: Any = 0, n: Any = 1) -> Outputs:
     """Δ summed over the images, then D = Δ/n + λΘ."""
+    F, C = d.shape[1], x.shape[1] // groups
+    if groups == 1 and d.shape[2] * d.shape[3] * M * N > whole_images.LARGE:
+        summed = whole_images.grad_w(lift, d, x, M, N, *pairs(stride, padding, dilation))
+        return {"D": averaged(lift, shaped(summed, (F, C, M, N)), w, lam, n)}
     deltas = [[[lift(v[..., None]) for v in row] for row in channel] for channel in _by_group(d, groups)]
     inputs = [[[lift(v[:, None, :]) for v in row] for row in channel] for channel in _by_group(x, groups)]
-    F, C = d.shape[1], x.shape[1] // groups
     found = form("conv2d.layer.grad_w")(deltas, inputs, M, N, stride, padding, dilation, groups)
     whole = gathered(filled(found, lift(np.zeros((len(d), F // groups, C)))))
     summed = total(whole, 4)                                      # whole: group, 1, M, N, image, filter, channel
@@ -83,6 +95,14 @@ def grad_w(lift: Lift, form: Form, d: Array, x: Array, M: int, N: int, stride: S
         return v[:, 0].transpose(0, 3, 4, 1, 2).reshape(F, C, M, N)
     Delta = rearranged(summed, laid) if isinstance(summed, Bounded) else laid(summed)
     return {"D": averaged(lift, Delta, w, lam, n)}
+
+
+def pairs(*sides: Sides) -> tuple[whole_images.Pair, ...]:
+    return tuple(convolution.pair(one) for one in sides)
+
+
+def shaped(number: Any, shape: tuple[int, ...]) -> Any:
+    return rearranged(number, lambda v: v.reshape(shape)) if isinstance(number, Bounded) else number.reshape(shape)
 
 
 def averaged(lift: Lift, Delta: Any, w: Array | None, lam: Any, n: Any) -> Any:
