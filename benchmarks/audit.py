@@ -119,7 +119,7 @@ def line(row: Row) -> str:
     parts = [f"{name} {shown(one)}" for name, one in row.ratios.items()]
     parts += [f"{name} failed: {why}" for name, why in row.failed.items()]
     parts += [f"! {note}" for note in row.notes]
-    return f"{row.id:42} {row.us.get(OURS, float('nan')):10.1f} µs  {share}  " + "; ".join(parts)
+    return f"{row.id:50} {row.us.get(OURS, float('nan')):10.1f} µs  {share}  " + "; ".join(parts)
 
 
 def shown(one: Ratio) -> str:

@@ -38,10 +38,10 @@ def plan_text(chosen: Sequence[Subject], seconds: float) -> str:
     lines += [f"{p.name:13}{p.seconds:4.0f} s  {count[p.name]:3d} job{'s' if count[p.name] != 1 else ' '}  "
               f"planned {planned.wall[p.name]:4.0f} s  {p.says}" for p in PHASES]
     lines += ["", f"floors by the datasheet of one {floors.DATASHEET_OF}; a run measures its own ceilings", ""]
-    lines += [f"{'subject':42}{'priority':>8}{'GFLOP':>10}{'MB':>9}{'floor µs':>10}  bound       peers"]
+    lines += [f"{'subject':50}{'priority':>8}{'GFLOP':>10}{'MB':>9}{'floor µs':>10}  bound       peers"]
     for one in chosen:
         floor = one.problem.floor
-        lines.append(f"{one.id:42}{one.priority:8d}{floor.flops / 1e9:10.2f}{floor.bytes / 1e6:9.1f}"
+        lines.append(f"{one.id:50}{one.priority:8d}{floor.flops / 1e9:10.2f}{floor.bytes / 1e6:9.1f}"
                      f"{floor.seconds(floors.DATASHEET) * 1e6:10.1f}  {floor.bound(floors.DATASHEET):10}  "
                      f"{', '.join((*one.peers, *(('max-autotune',) if one.priority == 1 else ())))}")
     lines += ["", "peers: each is timed by plain calls and in a CUDA graph"]

@@ -22,6 +22,7 @@ from .subjects import Subject
 from .timing import Timed, prepared, sets_for
 
 ROUNDS, TRIALS = 15, 5
+DEVICE = "cuda"
 TUNED = "ours tuned"
 
 
@@ -46,11 +47,11 @@ def candidates(problem: Problem) -> list[configs.Row]:
     return [row for row in rows if classes <= row.BN]
 
 
-def tune(subject: Subject, device: str = "cuda") -> dict[str, Any]:
+def tune(subject: Subject) -> dict[str, Any]:
     """Every row, checked and timed; the fastest that is right."""
     problem, table = subject.problem, subject.problem.table
-    generator = torch.Generator(device).manual_seed(7)
-    sets = [problem.tensors(device, generator) for _ in range(sets_for(problem))]
+    generator = torch.Generator(DEVICE).manual_seed(7)
+    sets = [problem.tensors(DEVICE, generator) for _ in range(sets_for(problem))]
     wanted = check.exact(problem, sets[0])
     tried = []
     for row in candidates(problem):
@@ -90,13 +91,11 @@ def implementations(subject: Subject, best: str | None) -> tuple[dict[str, Prepa
     return found, missing
 
 
-def measure(
-    subject: Subject, best: str | None, clocks: Clocks, left: Callable[[], float], device: str = "cuda"
-) -> dict[str, Any]:
+def measure(subject: Subject, best: str | None, clocks: Clocks, left: Callable[[], float]) -> dict[str, Any]:
     """Raw samples of everything that passes its check."""
     problem = subject.problem
-    generator = torch.Generator(device).manual_seed(11)
-    sets = [problem.tensors(device, generator) for _ in range(sets_for(problem))]
+    generator = torch.Generator(DEVICE).manual_seed(11)
+    sets = [problem.tensors(DEVICE, generator) for _ in range(sets_for(problem))]
     wanted = check.exact(problem, sets[0])
     found, missing = implementations(subject, best)
     entries: dict[str, dict[str, Any]] = {}

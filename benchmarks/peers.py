@@ -88,7 +88,7 @@ def lamb(problem: Problem) -> Prepare | None:
     def prepare(tensors: Tensors) -> Call:
         theta = torch.nn.Parameter(tensors["theta"])
         theta.grad = tensors["D"]
-        optimizer = Lamb([theta], lr=1e-3, weight_decay=1e-2, max_grad_norm=None)
+        optimizer = Lamb([theta], lr=1e-3, weight_decay=1e-2, eps=1e-6, max_grad_norm=None)
 
         def call() -> tuple[Tensor | None, ...]:
             optimizer.step()
@@ -101,8 +101,9 @@ def channels_last(problem: Problem) -> Prepare | None:
     """torch's own convolution in the memory format it is fastest in."""
     if not problem.op.startswith("conv2d.layer"):
         return None
-    return lambda tensors: problem.eager({
-        name: t.contiguous(memory_format=torch.channels_last) if t.dim() == 4 else t for name, t in tensors.items()})
+    from .problems_more import last
+
+    return lambda tensors: problem.eager(last(tensors))
 
 
 PEERS = {peer.name: peer for peer in (

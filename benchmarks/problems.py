@@ -51,8 +51,9 @@ class Input:
 class Problem:
     """`sources` are the kernel files that a measurement speaks of; `terms` how many products are added up in an
     output, and `rounded` the dtype of its least exact result; `table` is whose rows may be tuned. torch.compile gets
-    eager's function, or `text` where it does better on another, or says itself how it `compiles` in a mode. What is
-    `resident` finds its tensors where the previous call left them, as a network does at its next step."""
+    eager's function, or `text` where it does better on another, or says itself how it `compiles` in a mode. `exactly`
+    is the formula in float64, where eager's is not to be had. What is `resident` finds its tensors where the previous
+    call left them, as a network does at its next step."""
 
     op: str
     inputs: Mapping[str, Input]
@@ -66,6 +67,7 @@ class Problem:
     rounded: torch.dtype = torch.bfloat16
     compiles: Callable[[str], Prepare] | None = None
     resident: bool = False
+    exactly: Prepare | None = None
 
     def tensors(self, device: str, generator: torch.Generator | None = None) -> Tensors:
         return {name: one.make(device, generator) for name, one in self.inputs.items()}

@@ -6,12 +6,14 @@ import attrs
 import torch
 
 from . import problems as of
+from . import problems_more as more
 from .peers import PEERS, USUAL
 from .problems import Problem
 
 FP32 = torch.float32
 LOSSES = (*USUAL, "liger")
 STEPS = ("eager", "compile")
+IMAGES = ("eager", "channels_last", "compile")
 
 
 @attrs.frozen
@@ -50,6 +52,11 @@ SUBJECTS = (
     Subject("logits 8192 x 4096 fp32", of.logits(8192, 4096), 1),
     Subject("sigmoid 2^27", of.activation(2**27, "sigmoid"), 2),
     Subject("tanh 2^27", of.activation(2**27, "tanh"), 3),
+    Subject("convolution 3x3 relu 32 x 64 x 56 x 56 -> 64", more.convolution(32, 64, 56, 64), 1, IMAGES),
+    Subject("convolution 3x3 relu 64 x 256 x 14 x 14 -> 256", more.convolution(64, 256, 14, 256), 2, IMAGES),
+    Subject("convolution 5x5 relu 256 x 6 x 14 x 14 -> 16", more.convolution(256, 6, 14, 16, "relu", 5), 2, IMAGES),
+    Subject("adamw 2^26 fp32", more.optimizer("adamw", 2**26), 3, ("eager",)),
+    Subject("lamb 2^26 fp32", more.optimizer("lamb", 2**26), 2, ("timm",)),
     Subject("step 784-128-10, n = 128 fp32", of.step((784, 128, 10), 128), 1, STEPS, "steps"),
     Subject("step 784-256-128-10, n = 64 fp32", of.step((784, 256, 128, 10), 64), 1, STEPS, "steps"),
     Subject("step 4096-4096-4096-4096, n = 256 fp32", of.step((4096,) * 4, 256), 1, STEPS, "steps"),

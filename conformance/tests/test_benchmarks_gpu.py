@@ -152,13 +152,14 @@ def test_rounds_stop_after_a_whole_round(of):
 
 
 def tiny(of):
-    problems = of("problems")
+    problems, more = of("problems"), of("problems_more")
     f64 = torch.float64
     return [
         *(problems.layer(5, 4, 3, act, f64) for act in problems.TORCH_ACT), problems.delta(5, 4, 3, f64),
         problems.average(5, 4, 3, f64), problems.descent(5, 4, 3, dtype=f64, theta=f64),
         problems.descent(5, 4, 3, "momentum", f64, f64), problems.softmax(5, 7, f64),
         problems.logits(5, 7, f64), problems.activation(11, "tanh", f64), problems.step((5, 4, 3), 6, "sgd", f64),
+        more.convolution(2, 3, 5, 4, dtype=f64), more.optimizer("adamw", 40), more.optimizer("lamb", 40),
     ]
 
 
@@ -243,6 +244,7 @@ class OnThisClock:
 def measuring(of, monkeypatch):
     monkeypatch.setattr(of("measure"), "prepared", OnThisClock(of))
     monkeypatch.setattr(of("measure"), "sets_for", lambda problem: 2)
+    monkeypatch.setattr(of("measure"), "DEVICE", "cpu")
     return of("measure")
 
 
@@ -258,7 +260,7 @@ def test_measuring_keeps_raw_samples_and_fails_wrong_peers(of, measuring, monkey
     for one in (wrong, absent, broken):
         monkeypatch.setitem(peers.PEERS, one.name, one)
     row = measuring.measure(subject(of, problems.layer(8, 6, 4), ("eager", "wrong", "absent", "broken")), None,
-                            of("device").Clocks(), lambda: 100.0, "cpu")
+                            of("device").Clocks(), lambda: 100.0)
     mine = row["implementations"]
     assert len(mine["ours"]["samples_us"]) == len(mine["ours again"]["samples_us"]) == 15
     assert mine["eager"]["passed"]
@@ -281,10 +283,34 @@ def test_tuning_tries_every_row_and_strikes_what_is_wrong(of, measuring, monkeyp
         time.sleep(0.0 if now is rows[1] else 0.002)
         return torch.relu(torch.nn.functional.linear(x, w, b)) * (1 if now is not rows[0] else 2)
 
-    found = measuring.tune(subject(of, attrs.evolve(problem, ours=of("problems").plain(ours))), "cpu")
+    found = measuring.tune(subject(of, attrs.evolve(problem, ours=of("problems").plain(ours))))
     assert set(pinned) == set(rows)
     assert found["best"] == str(rows[1])
     assert ["us" in tried for tried in found["tried"]] == [False] + [True] * (len(rows) - 1)
+
+
+def test_a_whole_run(of, measuring, tmp_path, monkeypatch):
+    """Everything but the GPU: the file after it can be audited, and says what was left out."""
+    ceilings = {"copy": 1e15, "bf16": 1e18, "fp16": 1e18, "tf32": 1e18, "fp32": 1e18, "launch": 1e-9}
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "NVIDIA Nothing 9000")
+    monkeypatch.setattr(of("device"), "fingerprint", lambda: {"gpu": "NVIDIA Nothing 9000", "packages": {}})
+    monkeypatch.setattr(of("device"), "ceilings",
+                        lambda: ceilings | {"samples": {name: [value] for name, value in ceilings.items()}})
+    monkeypatch.setattr(of("phases"), "compile_all", lambda run, mine, seconds: run.put("compiled", {}))
+    monkeypatch.setattr(of("native"), "conformance", lambda left, workers: {"cases": 1, "judged": 1, "failed": []})
+    monkeypatch.setattr(of("native"), "sanitized", lambda left: {"why": "compute-sanitizer is not installed"})
+    monkeypatch.setattr(of("rounding"), "model", lambda: 1 / 0)
+    one = attrs.evolve(subject(of, of("problems").layer(8, 6, 4)), priority=2)
+    path = of("gpu").measured([one], 300, tmp_path)
+    assert path.name.startswith("gpu-nothing-")
+    run = of("record").read(path)
+    assert {"id": "rounding model", "why": "failed: ZeroDivisionError: division by zero"} in run["not_run"]
+    assert run["tuning"][0]["best"] in {tried["row"] for tried in run["tuning"][0]["tried"]}
+    row = of("audit").audit(run).rows[0]
+    assert row.id == "one"
+    assert row.ratios["eager"].rounds == 15
+    assert row.notes == ()
+    assert "one" in of("audit").text(of("audit").audit(run))
 
 
 def test_rows_that_cannot_hold_the_classes_are_not_tried(of, measuring):
