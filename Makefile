@@ -8,7 +8,7 @@ ARGS ?=
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: conform test mutate full bench gpu readme lint clean
+.PHONY: conform test mutate full bench gate gpu readme lint clean
 
 conform: .venv/conformance.stamp   ## judge our Triton kernels against the reference
 	$(BIN)/chainrule conform $(ARGS)
@@ -22,6 +22,9 @@ mutate: .venv/dev.stamp            ## every record and reference with one thing 
 full: .venv/dev.stamp lint         ## the long versions too
 	$(BIN)/python -m pytest -n 2 -m "slow or not slow" $(ARGS)
 	$(BIN)/python -m chainrule.conformance.mutate
+
+gate: .venv/dev.stamp              ## every shipped configuration compiled for GPUs that need not be here
+	$(BIN)/python -m chainrule.triton_kernels.gate --json build/gate.json $(ARGS)
 
 bench: .venv/dev.stamp             ## what runs on a CPU against its goals, and what a training step moves
 	@mkdir -p build

@@ -2,15 +2,17 @@
 
 import json
 
+import attrs
 import pytest
 import torch
 import triton
 import triton.language as tl
 
-from chainrule.triton_kernels import act, configs, launch
+from chainrule.triton_kernels import OPS, act, configs, launch
 from chainrule.triton_kernels.gate import __main__ as gate
 from chainrule.triton_kernels.gate.offline import SHARED, compiled
-from chainrule.triton_kernels.gate.subjects import SUBJECTS, complaints, empty
+from chainrule.triton_kernels.gate.machine_code import Facts, assembled
+from chainrule.triton_kernels.gate.subjects import REPORTED, SUBJECTS, complaints, empty, every
 
 SUBJECT = {subject.name: subject for subject in SUBJECTS}
 
@@ -37,29 +39,81 @@ def test_every_table_has_a_subject():
     assert {s.table for s in SUBJECTS} == set(configs.OPERATIONS)
 
 
+def facts(entry, **changed):
+    """An entry's facts, or some of them planted."""
+    return Facts(**{**{name: entry[name] for name in Facts.__annotations__}, **changed})
+
+
 def test_a_spilling_tile_fails():
     entry = measured("delta, elu", configs.Row(128, 128, 32, 4, 4), arch="sm_80")
-    assert any("spill" in w for w in entry["wrong"])
+    assert any("spill instructions" in w for w in entry["wrong"])
+    assert any("Registers are spilled" in w for w in entry["warnings"])
+    assert gate.fails(entry)
 
 
 def test_too_much_shared_memory_fails():
-    entry = measured("layer, relu", configs.Row(64, 64, 64, 4, 4), arch="sm_90")
-    assert entry["wrong"] == []
-    small = complaints(SUBJECT["layer, relu"], torch.bfloat16, entry, entry["shared"] - 1)
-    assert small == [f"{entry['shared']} bytes of shared memory, the limit is {entry['shared'] - 1}"]
+    entry = measured("layer, boxes, tanh", configs.Row(128, 256, 64, 8, 4))
+    assert entry["wrong"] == [f"{entry['shared']} bytes of shared memory, the limit is {SHARED['sm_90']}"]
+    assert gate.fails(entry)
 
 
 def test_a_lost_tensor_core_path_fails():
-    found = measured("average", configs.Row(64, 16, 32, 4, 3), torch.float32)
-    assert found["matrix"] == {}
-    assert complaints(SUBJECT["average, tf32"], torch.float32, found, SHARED["sm_90"]) == ["no tensor-core instruction"]
+    row = configs.Row(64, 16, 32, 4, 3)
+    entry = measured("average", row, torch.float32)
+    assert entry["matrix"] == {}
+    assert complaints(SUBJECT["average, tf32"], torch.float32, row, facts(entry), SHARED["sm_90"]) == [
+        "no tensor-core instruction"]
+
+
+def test_half_a_tensor_core_path_fails():
+    row = configs.rows("net.layer.affine.boxes", "sm_90")[-1]
+    entry = measured("layer, boxes, tanh", row)
+    assert entry["wrong"] == []
+    assert facts(entry).products == row.BM * row.BN * row.BK
+    half = facts(entry, matrix={name: n // 2 for name, n in entry["matrix"].items()})
+    assert "tensor cores do 262144 of a step's 524288 products" in complaints(
+        SUBJECT["layer, boxes, tanh"], torch.bfloat16, row, half, SHARED["sm_90"])[0]
+
+
+def test_lost_boxes_fail():
+    row = configs.rows("net.layer.affine.boxes", "sm_90")[-1]
+    skewed = gate.Subject("skewed", "net.layer.affine.boxes", lambda d, r: OPS["net.layer.affine"](
+        empty(64, 4100, dtype=d), empty(64, 4100, dtype=d), None, "relu"), matrix=True)
+    wrong = gate.measure(skewed, torch.bfloat16, row, "sm_90")["wrong"]
+    assert {"no load of a box", "no store of a box"} <= set(wrong)
 
 
 def test_a_lost_128_bit_transfer_fails():
     skewed = gate.Subject("tanh", "pointwise", lambda d, row: act.value(empty(4099, dtype=d)[1:], "tanh", 0.0))
     entry = gate.measure(skewed, torch.bfloat16, configs.rows("pointwise")[0], "sm_90")
     assert any("no 128-bit read" in w for w in entry["wrong"])
-    assert any("no 128-bit store" in w for w in entry["wrong"]) == (4098 % 16 != 0)
+    assert any("no 128-bit store" in w for w in entry["wrong"])
+    row = configs.rows("pointwise")[0]
+    narrow = facts(measured("tanh", row), stores={"32": 8})
+    assert complaints(SUBJECT["tanh"], torch.bfloat16, row, narrow, SHARED["sm_90"]) == ["no 128-bit store: {'32': 8}"]
+
+
+def test_what_a_kernel_starts_besides_is_judged_too(monkeypatch):
+    """The sums over the batch follow a delta: their spills are its fault."""
+    row = configs.rows("bp.delta", "sm_90", torch.bfloat16)[-1]
+    remembered = gate._remembered
+    monkeypatch.setattr(gate, "_remembered", lambda kernel: attrs.evolve(
+        remembered(kernel), spills=3 * (kernel.metadata.name == "column_sums_kernel")))
+    assert measured("delta, elu", row)["wrong"] == ["column_sums_kernel: 3 spill instructions"]
+
+
+def test_what_the_assembler_says_is_kept():
+    assert assembled("no assembly at all")[0].startswith("ptxas failed: ")
+
+
+def test_amd_is_reported_not_judged():
+    assert [len(list(every(arch))) > 20 for arch in REPORTED] == [True, True]
+    entry = measured("layer, relu", configs.rows("net.layer.affine")[1], arch="gfx942")
+    assert entry["registers"] > 0
+    assert any(name.startswith("v_mfma") for name in entry["matrix"])
+    assert entry["loads"]
+    assert not gate.fails(entry | {"wrong": ["5 spill instructions"]})
+    assert "NOTE 5 spill instructions" in gate.line(entry | {"wrong": ["5 spill instructions"]})
 
 
 @triton.jit

@@ -1,7 +1,9 @@
-"""What a compiled kernel is made of: registers, spills, shared memory, tensor-core work, transfer widths."""
+"""What a compiled kernel is made of: registers, spills, shared memory, tensor-core work, transfer widths, and what the
+assembler warned of. For AMD's GPUs the same, as far as their assembly text says it."""
 
 from __future__ import annotations
 
+import math
 import re
 import subprocess
 import tempfile
@@ -14,7 +16,9 @@ import attrs
 import triton
 
 OPCODE = re.compile(r"^\s*(?:/\*[0-9a-f]+\*/)?\s*(?:@!?U?P\w+\s+)?([A-Z][\w.]+)", re.MULTILINE)
-MATRIX = re.compile(r"(HGMMA|HMMA|QGMMA|DMMA|UTC\w*MMA)\b")
+MATRIX = re.compile(r"(HGMMA|HMMA|QGMMA|DMMA|UTC\w*MMA)\b|v_mfma_")
+WIDE = re.compile(r"HGMMA\.(\d+)x(\d+)x(\d+)")          # by four warps together
+NARROW = {"HMMA.16816": 16 * 8 * 16, "HMMA.1688": 16 * 8 * 8, "HMMA.1684": 16 * 8 * 4}
 
 
 @attrs.frozen
@@ -28,10 +32,26 @@ class Facts:
     loads: dict[str, int]               # by width in bits: 128, 64, 32 or less
     stores: dict[str, int]
     copies: dict[str, int]              # asynchronous, global to shared memory
+    boxes: dict[str, int]               # by tensor descriptor: loads, stores
+    warnings: tuple[str, ...]
+
+    @property
+    def products(self) -> int:
+        """Multiplications that the tensor-core instructions in the text do, all warps together."""
+        warps, total = self.threads // 32, 0
+        for name, n in self.matrix.items():
+            wide = WIDE.match(name)
+            if wide:
+                total += n * math.prod(map(int, wide.groups())) * max(warps // 4, 1)
+            else:
+                total += n * warps * next((size for start, size in NARROW.items() if name.startswith(start)), 0)
+        return total
 
 
 def facts(kernel: Any) -> Facts:
     """Disassemble one compiled kernel with the tools that Triton ships."""
+    if "cubin" not in kernel.asm:
+        return amd(kernel)
     with tempfile.TemporaryDirectory() as folder:
         cubin = Path(folder) / "kernel.cubin"
         cubin.write_bytes(kernel.asm["cubin"])
@@ -46,7 +66,48 @@ def facts(kernel: Any) -> Facts:
         instructions=operations.total(),
         matrix={name: n for name, n in sorted(operations.items()) if MATRIX.match(name)},
         loads=_widths(operations, "LDG"), stores=_widths(operations, "STG"), copies=_widths(operations, "LDGSTS"),
+        boxes={what: n for what, opcode in (("load", "UTMALDG"), ("store", "UTMASTG"))
+               if (n := sum(k for name, k in operations.items() if name.startswith(opcode)))},
+        warnings=assembled(kernel.asm["ptx"]),
     )
+
+
+def assembled(ptx: str) -> tuple[str, ...]:
+    """What ptxas warns of, a serialised tensor-core pipeline among it; Triton does not pass its words on."""
+    arch = re.search(r"^\.target (\w+)", ptx, re.MULTILINE)
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "kernel.ptx"
+        source.write_text(ptx)
+        done = subprocess.run(
+            [_tool("ptxas"), "-v", "--warn-on-spills", f"--gpu-name={arch[1] if arch else 'sm_90'}", str(source), "-o",
+             str(Path(folder) / "kernel.cubin")], capture_output=True, text=True, check=False)
+    if done.returncode:
+        return (f"ptxas failed: {done.stderr.strip()[:200]}",)
+    said = (line.partition(":")[2].strip() for line in done.stderr.splitlines() if "warning" in line.lower())
+    return tuple(sorted(set(said)))
+
+
+def amd(kernel: Any) -> Facts:
+    """From the assembly text. A spilled register goes to scratch memory."""
+    text = kernel.asm["amdgcn"]
+    operations = Counter(re.findall(r"^\s+([a-z]\w+)", text, re.MULTILINE))
+
+    def number(name: str) -> int:
+        found = re.search(rf"\.{name}:\s*(\d+)", text)
+        return int(found[1]) if found else 0
+
+    def widths(kind: str) -> dict[str, int]:
+        found: Counter[str] = Counter()
+        for name, n in operations.items():
+            if re.match(rf"(global|buffer)_{kind}", name):
+                found[next((w for x, w in (("x4", "128"), ("x3", "96"), ("x2", "64")) if name.endswith(x)), "32")] += n
+        return dict(found)
+
+    return Facts(
+        registers=number("vgpr_count"), spills=number("vgpr_spill_count") + number("sgpr_spill_count"),
+        shared=kernel.metadata.shared, threads=64 * kernel.metadata.num_warps, instructions=operations.total(),
+        matrix={name: n for name, n in sorted(operations.items()) if MATRIX.match(name)},
+        loads=widths("load"), stores=widths("store"), copies={}, boxes={}, warnings=())
 
 
 def _widths(operations: Counter[str], opcode: str) -> dict[str, int]:

@@ -14,7 +14,13 @@ from triton.runtime import driver
 from .. import launch
 
 #: Shared memory that one block may have.
-SHARED = {"sm_80": 166_912, "sm_89": 101_376, "sm_90": 232_448, "sm_100": 232_448, "sm_120": 101_376}
+SHARED = {"sm_80": 166_912, "sm_89": 101_376, "sm_90": 232_448, "sm_100": 232_448, "sm_120": 101_376, "gfx942": 65_536}
+
+
+def target_of(arch: str) -> GPUTarget:
+    if arch.startswith("gfx"):
+        return GPUTarget("hip", arch, 64)
+    return GPUTarget("cuda", int(arch.removeprefix("sm_")), 32)
 
 
 class OfflineDriver:
@@ -37,14 +43,14 @@ class OfflineDriver:
         return torch.device("cpu")
 
     def launcher_cls(self, *args: Any, **kwargs: Any) -> Any:
-        raise RuntimeError(f"sm_{self.target.arch} is only compiled for; nothing can be launched on it")
+        raise RuntimeError(f"{self.target.arch} is only compiled for; nothing can be launched on it")
 
 
 @contextmanager
 def offline(arch: str) -> Iterator[None]:
     """Compile for `arch`, whatever GPU is or is not here."""
     previous = driver._active
-    driver.set_active(OfflineDriver(GPUTarget("cuda", int(arch.removeprefix("sm_")), 32)))
+    driver.set_active(OfflineDriver(target_of(arch)))
     try:
         yield
     finally:

@@ -12,10 +12,11 @@ import attrs
 import torch
 from torch import Tensor
 
-from .. import configs, conv_filters, conv_pool, image_checks, norm
+from .. import configs, conv_filters, conv_pool, fused_update, image_checks, linear, norm
 from ..configs import Row
 from ..ops import OPS
 from ..reduce import column_sums
+from .machine_code import Facts
 
 N = 4096
 BF16, FP32 = torch.bfloat16, torch.float32
@@ -29,7 +30,10 @@ def empty(*shape: int, dtype: torch.dtype = BF16) -> Tensor:
 
 @attrs.frozen
 class Subject:
-    """`call(dtype, row)` makes the launches; `wide` if its transfers must be 128 bits, `matrix` if it multiplies."""
+    """`call(dtype, row)` makes the launches; `wide` if its transfers must be 128 bits, `matrix` if it multiplies.
+
+    `launch`: which of the launches has the row of `table`; that one must be wide and multiply, others only be sound.
+    """
 
     name: str
     table: str
@@ -37,6 +41,7 @@ class Subject:
     wide: bool = True
     matrix: bool = False
     dtypes: tuple[torch.dtype, ...] = (BF16, FP32)
+    launch: int = 0
 
 
 def _layer(act: str, precision: str | None = None) -> Callable[[torch.dtype, Row], Any]:
@@ -58,6 +63,31 @@ def _average(precision: str | None = None) -> Callable[[torch.dtype, Row], Any]:
         delta, a, w = (empty(N, N, dtype=d) for _ in range(3))
         return OPS["alg.average"](delta, a, w, 0.1, N, precision=precision)
     return call
+
+
+def _kept(d: torch.dtype, row: Row) -> Any:
+    """A layer whose z is stored too, as elu's g′ wants it."""
+    return linear.affine_keeping(empty(N, N, dtype=d), empty(N, N, dtype=d), empty(N, dtype=d), "elu", 1.0, True)
+
+
+def _update(rule: str, states: int, batch: int = N) -> Callable[[torch.dtype, Row], Any]:
+    """float32 parameters, and their shadow where the operands are narrower."""
+    def call(d: torch.dtype, row: Row) -> Any:
+        delta, a, theta = empty(batch, N, dtype=d), empty(batch, N, dtype=d), [empty(N, N, dtype=FP32)] * (states + 1)
+        shadow = empty(N, N, dtype=d) if d != FP32 else None
+        numbers, t = empty(7, dtype=torch.float64), empty(1, dtype=FP32)
+        return fused_update.weights(rule, delta, a, theta, theta, 0.1, N, numbers, t, shadow)
+    return call
+
+
+def _joined_update(d: torch.dtype, row: Row) -> Any:
+    small = [empty(64, 64, dtype=FP32)] * 3
+    numbers, t = empty(7, dtype=torch.float64), empty(1, dtype=FP32)
+    with configs.pinned("alg.average.update", configs.rows("alg.average.update", dtype=d)[0]):
+        fused_update.weights("adamw", empty(N, 64, dtype=d), empty(N, 64, dtype=d), small, small, 0.1, N, numbers, t)
+
+
+_UPDATES = (("sgd", 0), ("momentum", 1), ("adamw", 2))
 
 
 def _pair(op: str) -> Callable[[torch.dtype, Row], Any]:
@@ -147,6 +177,15 @@ SUBJECTS = (
     Subject("delta, relu, tf32", "bp.delta", _delta("relu", "tf32"), False, True, dtypes=(FP32,)),
     Subject("average", "alg.average", _average(), matrix=True),
     Subject("average, tf32", "alg.average", _average("tf32"), False, True, dtypes=(FP32,)),
+    Subject("layer, boxes, tanh", "net.layer.affine.boxes", _layer("tanh"), matrix=True, dtypes=(BF16,)),
+    Subject("layer, boxes, z kept", "net.layer.affine.boxes", _kept, matrix=True, dtypes=(BF16,)),
+    Subject("delta, boxes, elu", "bp.delta.boxes", _delta("elu"), matrix=True, dtypes=(BF16,)),
+    Subject("average, boxes", "alg.average.boxes", _average(), matrix=True, dtypes=(BF16,)),
+    *(Subject(f"average and {rule}, boxes", "alg.average.update.boxes", _update(rule, states), matrix=True,
+              dtypes=(BF16,)) for rule, states in _UPDATES),
+    *(Subject(f"average and {rule}", "alg.average.update", _update(rule, states), matrix=True)
+      for rule, states in _UPDATES),
+    Subject("average and adamw, joined", "alg.average.update.join", _joined_update, dtypes=(FP32,), launch=1),
     Subject("tanh", "pointwise", lambda d, row: OPS["act.tanh"](empty(N, N, dtype=d))),
     Subject("tanh, strided", "strided", lambda d, row: OPS["act.tanh"](empty(9, N, N, dtype=d)[::2, ::2, ::2]), False),
     Subject("sgd", "pointwise", lambda d, row: OPS["opt.sgd"](empty(N, N, dtype=d), empty(N, N, dtype=d), 0.1)),
@@ -176,27 +215,46 @@ SUBJECTS = (
 )
 
 
+#: Where a complaint fails the gate: everything, or the layers' products. Elsewhere one row of each is reported.
+WHOLE, PRODUCTS_ONLY, REPORTED = ("sm_80", "sm_90"), ("sm_89", "sm_120"), ("sm_100", "gfx942")
+
+
 def every(arch: str) -> Iterator[tuple[Subject, torch.dtype, Row]]:
-    """Every (subject, dtype, row) that ships for an architecture."""
+    """Every (subject, dtype, row) that ships for an architecture, as far as the gate looks there."""
     for subject in SUBJECTS:
-        for dtype in subject.dtypes:
-            for row in configs.rows(subject.table, arch, dtype):
+        if arch in PRODUCTS_ONLY and subject.table not in configs.PRODUCTS:
+            continue
+        for dtype in subject.dtypes[:1] if arch in REPORTED else subject.dtypes:
+            shipped = configs.rows(subject.table, arch, dtype)
+            for row in shipped[:1] if arch in REPORTED else shipped:
                 yield subject, dtype, row
 
 
-def complaints(subject: Subject, dtype: torch.dtype, found: dict[str, Any], shared: int) -> list[str]:
+def unsound(found: Facts, shared: int) -> list[str]:
+    """What no kernel may have."""
+    wrong = list(found.warnings)
+    if found.spills:
+        wrong.append(f"{found.spills} spill instructions")
+    if found.shared > shared:
+        wrong.append(f"{found.shared} bytes of shared memory, the limit is {shared}")
+    return wrong
+
+
+def complaints(subject: Subject, dtype: torch.dtype, row: Row, found: Facts, shared: int) -> list[str]:
     """What a compiled kernel must not be; empty if all is well."""
-    wrong = []
-    if found["spills"]:
-        wrong.append(f"{found['spills']} spill instructions")
-    if found["shared"] > shared:
-        wrong.append(f"{found['shared']} bytes of shared memory, the limit is {shared}")
-    if subject.matrix and (dtype == BF16 or "tf32" in subject.name) and not found["matrix"]:
-        wrong.append("no tensor-core instruction")
-    if subject.wide:
-        reads = found["copies"] or found["loads"]
+    wrong = unsound(found, shared)
+    if subject.matrix and (dtype == BF16 or "tf32" in subject.name):
+        step = row.BM * row.BN * row.BK
+        if not found.matrix:
+            wrong.append("no tensor-core instruction")
+        elif found.products < step:
+            wrong.append(f"tensor cores do {found.products} of a step's {step} products: {found.matrix}")
+    if subject.table.endswith(".boxes"):
+        wrong += [f"no {what} of a box" for what in ("load", "store") if not found.boxes.get(what)]
+    elif subject.wide:
+        reads = found.copies or found.loads
         if not reads.get("128"):
             wrong.append(f"no 128-bit read: {reads}")
-        if subject.name != "columns" and not found["stores"].get("128"):
-            wrong.append(f"no 128-bit store: {found['stores']}")
+        if subject.name != "columns" and not found.stores.get("128"):
+            wrong.append(f"no 128-bit store: {found.stores}")
     return wrong
