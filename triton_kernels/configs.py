@@ -120,7 +120,8 @@ _TABLES: dict[str, dict[str, tuple[Row, ...]]] = {
     arch: {
         **dict.fromkeys(PRODUCTS, products), "alg.average.update": _UPDATES,
         "alg.average.update.join": _POINTWISE,
-        "optimizers": _OPTIMIZERS, "norm.channels": _CHANNELS, "norm.planes": _PLANES, "pointwise": _POINTWISE, "strided": _STRIDED, "columns": _COLUMNS,
+        "optimizers": _OPTIMIZERS, "norm.channels": _CHANNELS, "norm.planes": _PLANES,
+        "pointwise": _POINTWISE, "strided": _STRIDED, "columns": _COLUMNS,
         "loss.softmax": _ROWS, "loss.softmax.long": _LONG_ROWS,
         "conv1d": _WINDOWS, "conv2d": _WINDOWS,
         **({"net.layer.affine.boxes": _BOXES, "bp.delta.boxes": _DELTA_BOXES, "alg.average.boxes": _BOXES,

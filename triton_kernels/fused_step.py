@@ -19,8 +19,8 @@ from .ops import kernels
 
 #: The layers' activations by torch's names: (name here, attribute that holds the parameter).
 ACTIVATIONS: dict[type[nn.Module], tuple[str, str]] = {
-    nn.Sigmoid: ("sigmoid", ""), nn.Tanh: ("tanh", ""), nn.ReLU: ("relu", ""), nn.LeakyReLU: ("leaky", "negative_slope"),
-    nn.ELU: ("elu", "alpha"), nn.Identity: ("identity", ""),
+    nn.Sigmoid: ("sigmoid", ""), nn.Tanh: ("tanh", ""), nn.ReLU: ("relu", ""), nn.Identity: ("identity", ""),
+    nn.LeakyReLU: ("leaky", "negative_slope"), nn.ELU: ("elu", "alpha"),
 }
 LOSSES: dict[Any, str] = {
     functional.cross_entropy: "loss.softmax", functional.mse_loss: "loss.square",
@@ -62,7 +62,7 @@ def refusal(
         return "data parallelism adds up gradients of several processes before the update"
     layers = layers_of(model)
     if layers is None:
-        return f"the model is a {type(model).__name__}; it must be a Sequential of Linear layers, each with an activation"
+        return f"the model is a {type(model).__name__}; it must be a Sequential of Linear layers and activations"
     if loss not in LOSSES:
         return "the loss is none of cross_entropy, mse_loss and binary_cross_entropy_with_logits"
     return _parameters(layers) or _optimizer(layers, optimizer)

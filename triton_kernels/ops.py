@@ -18,8 +18,8 @@ MODULES = {
     "conv2d.layer": "conv_layer", "conv2d.layer.grad_x": "conv_layer",
     "conv2d.layer.grad_w": "conv_filters", "conv2d.layer.grad_b": "conv_filters", "pool": "pool",
     **dict.fromkeys(composite_updates.OPS, "fused_update"),
-    "act": "act", "net": "linear", "bp": "linear", "alg": "linear", "opt": "optimizers", "norm": "norm", "loss": "losses",
-    "conv1d": "conv1d", "conv2d": "conv2d",
+    "act": "act", "net": "linear", "bp": "linear", "alg": "linear", "opt": "optimizers", "norm": "norm",
+    "loss": "losses", "conv1d": "conv1d", "conv2d": "conv2d",
 }
 
 

@@ -10,8 +10,8 @@ import triton.language as tl
 
 from chainrule.triton_kernels import OPS, act, configs, launch
 from chainrule.triton_kernels.gate import __main__ as gate
-from chainrule.triton_kernels.gate.offline import SHARED, compiled
 from chainrule.triton_kernels.gate.machine_code import Facts, assembled
+from chainrule.triton_kernels.gate.offline import SHARED, compiled
 from chainrule.triton_kernels.gate.subjects import REPORTED, SUBJECTS, complaints, empty, every
 
 SUBJECT = {subject.name: subject for subject in SUBJECTS}
