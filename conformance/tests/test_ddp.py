@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -118,3 +121,16 @@ def free_port():
 @pytest.mark.parametrize("world", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_one_step_on_shards_is_the_step_on_the_whole_batch(world):
     torch.multiprocessing.spawn(worker, args=(world, free_port()), nprocs=world)
+
+
+@pytest.mark.slow
+def test_the_example_learns():
+    example = Path(__file__).resolve().parents[2] / "examples" / "train_ddp.py"
+    if not example.exists():
+        pytest.skip("not judged: the examples are not installed")
+    run = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port",
+         str(free_port()), str(example), "--epochs", "3", "--batch", "97"],
+        capture_output=True, text=True, env={**os.environ, "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"})
+    assert run.returncode == 0, run.stderr
+    assert float(run.stdout.splitlines()[-1].split()[2]) >= 0.85
