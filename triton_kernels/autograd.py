@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._functorch.utils import unwrap_dead_wrappers
 from torch.autograd import Function
 
 from . import composite, library, saved, traced
@@ -199,8 +200,16 @@ class MeanLoss(Function):
         return None, to_input, scaled(delta if ctx.identity == "loss.square" else input, -grad, ctx.n)
 
 
+def applied(node: type[Function], *args: Any) -> Any:
+    """node.apply(*args). Eagerly, torch would read the signature of `forward` at every call, which takes longer than
+    all the rest; these arguments are complete, so that nothing has to be filled in."""
+    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+        return node.apply(*args)                            # type: ignore[no-untyped-call]
+    return super(Function, node).apply(*unwrap_dead_wrappers(args))         # type: ignore[misc]
+
+
 def activation(z: Tensor, act: str, p: float) -> Tensor:
-    a: Tensor = Activation.apply(z, act, float(p))          # type: ignore[no-untyped-call]
+    a: Tensor = applied(Activation, z, act, float(p))
     return a
 
 
@@ -209,10 +218,10 @@ def chain(
 ) -> Tensor:
     """Layers (w, b, w, b, …): g is `act` after all but the last, which has `last`."""
     keep = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (x, *parameters))
-    a: Tensor = Chain.apply(x, act, p, last, math, keep, *parameters)[0]        # type: ignore[no-untyped-call]
+    a: Tensor = applied(Chain, x, act, p, last, math, keep, *parameters)[0]
     return a
 
 
 def mean_loss(identity: str, input: Tensor, target: Tensor) -> Tensor:
-    mean: Tensor = MeanLoss.apply(identity, input, target)[0]                   # type: ignore[no-untyped-call]
+    mean: Tensor = applied(MeanLoss, identity, input, target)[0]
     return mean
