@@ -35,8 +35,7 @@ bench: .venv/dev.stamp             ## what runs on a CPU against its goals, and 
 gpu: .venv/conformance.stamp       ## check, tune and measure on a GPU in under ten minutes; ARGS=--plan needs none
 	$(BIN)/python benchmarks/gpu.py $(ARGS)
 
-readme: .venv/dev.stamp            ## the gate's facts, the counts, and the README's performance block, all again
-	$(BIN)/python -m chainrule.triton_kernels.gate sm_80 sm_89 sm_90 sm_120 --json build/gate.json
+readme: gate                       ## the gate's facts, the counts, and the README's performance block, all again
 	$(BIN)/python -m benchmarks.counts --json benchmarks/results/counts.json
 	$(BIN)/python -m benchmarks.readme --gate build/gate.json
 

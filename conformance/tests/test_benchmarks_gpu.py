@@ -131,6 +131,7 @@ def test_what_drowns_in_noise_is_a_tie(of):
     peer = [1.02 * (a + b) / 2 for a, b in zip(ours, again)]
     assert of("samples").ratio(ours, again, peer).tie
     assert not of("samples").ratio([10.0] * 15, [10.01] * 15, [10.2] * 15).tie
+    assert of("samples").ratio([10.0] * 15, [10.0] * 15, [9.0] * 8 + [13.0] * 7).tie
     with pytest.raises(ValueError, match="one of each a round"):
         of("samples").ratio([1.0], [1.0], [1.0, 2.0])
 

@@ -197,11 +197,11 @@ def test_the_gates_facts_in_brief(of):
 
 
 def test_the_committed_gate_facts_are_of_every_configuration_there_is(of):
-    from chainrule.triton_kernels.gate.subjects import every
+    from chainrule.triton_kernels.gate.subjects import REPORTED, every
 
     facts = json.loads((ROOT / "benchmarks/results/gate.json").read_text())
     assert {"sm_80", "sm_90"} <= set(facts["targets"])
     for arch, found in facts["targets"].items():
         assert found["configurations"] == len(list(every(arch))), (
-            f"{arch}: run the gate with --json FILE, then python -m benchmarks.readme --gate FILE")
-        assert found["failed"] == 0
+            f"{arch}: `make readme` brings it up to date")
+        assert arch in REPORTED or found["failed"] == found["spilling"] == 0
