@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
-from . import checks, image_autograd, image_checks
+from . import checks, image_autograd, image_checks, image_library
 from . import precision as casting
 from .composite_images import in_image
 from .image_checks import Sides
@@ -17,6 +18,9 @@ def conv2d(
 ) -> Tensor:
     """conv2d.layer   b + x ∗ w, the filter not flipped: input (B, C·groups, H, W), weight (F, C, M, N), bias (F,)."""
     input, weight, bias = casting.products(input, weight, bias)
+    if torch.compiler.is_compiling():
+        how = (stride, padding, dilation, groups, "identity", 0.0, math_mode(precision))
+        return image_library.traced_convolution(input, weight, bias, *how)
     sizes = image_checks.forward(input, weight, bias, stride, padding, dilation, groups, "conv2d")
     return image_autograd.convolution(input, weight, bias, sizes, "identity", 0.0, math_mode(precision))
 
@@ -32,6 +36,9 @@ def conv2d_act(
     """
     p = checks.activation("conv2d_act", act, **parameter)
     input, weight, bias = casting.products(input, weight, bias)
+    if torch.compiler.is_compiling():
+        how = (stride, padding, dilation, groups, act, p, math_mode(precision))
+        return image_library.traced_convolution(input, weight, bias, *how, pool)
     sizes = image_checks.forward(input, weight, bias, stride, padding, dilation, groups, "conv2d_act")
     if pool and min(sizes.output) < 2:
         raise ValueError(f"conv2d_act: an output of {sizes.output[0]} × {sizes.output[1]} has no 2 × 2 window to pool")
@@ -54,6 +61,8 @@ def max_pool2d(
     ceil_mode: bool = False, return_indices: bool = False,
 ) -> Tensor | tuple[Tensor, Tensor]:
     """pool.max   the largest of each window; with `return_indices` also its row-major place in the image, int64."""
+    if torch.compiler.is_compiling() and not (ceil_mode or return_indices):
+        return image_library.traced_max_pool(input, kernel_size, stride, padding)[0]
     sizes = image_checks.pooling("max_pool2d", input, kernel_size, stride, padding, ceil_mode)
     y, index = image_autograd.max_pool(input, sizes)
     return (y, in_image(index, sizes)) if return_indices else y
