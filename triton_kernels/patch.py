@@ -174,6 +174,8 @@ def _why_not(module: nn.Module, wanted: set[str]) -> str:
         return f"padding={module.padding!r}, padding_mode={module.padding_mode!r} has no kernel"
     if isinstance(module, nn.MaxPool2d) and module.dilation not in (1, (1, 1)):
         return "dilation has no kernel"
+    if isinstance(module, nn.MaxPool2d) and module.ceil_mode:
+        return "ceil_mode has no kernel"
     if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)) and (module.weight is None) != (module.bias is None):
         return "a scale without a shift has no kernel"
     options = {"reduction": "mean", "label_smoothing": 0.0, "ignore_index": -100, "weight": None, "pos_weight": None}

@@ -10,7 +10,7 @@ from torch.utils.checkpoint import checkpoint
 
 from chainrule.conformance.simulator import simulate
 from chainrule.triton_kernels import functional as F
-from chainrule.triton_kernels import library
+from chainrule.triton_kernels import image_library, library, nn
 from chainrule.triton_kernels.batch_norm import batch_norm
 
 # torch's own tracer does what torch warns about
@@ -29,6 +29,7 @@ def running():
     return torch.zeros(6), torch.ones(6)
 
 
+IMAGE, FILTERS = (2, 3, 7, 6), (4, 3, 3, 3)
 X, W, B, W2, B2, C = (4, 6), (3, 6), (3,), (2, 3), (2,), (6,)
 CASES = {
     **{name: (lambda x, name=name: getattr(F, name)(x), (X,))
@@ -41,6 +42,11 @@ CASES = {
     "cross_entropy": (lambda x: F.cross_entropy(x, torch.tensor([0, 5, 2, 2])), (X,)),
     "mse_loss": (lambda x, y: F.mse_loss(x, y), (X, X)),
     "binary_cross_entropy_with_logits": (lambda x: F.binary_cross_entropy_with_logits(x, torch.ones(X)), (X,)),
+    "conv2d": (lambda x, w, b: F.conv2d(x, w, b, 2, 1), (IMAGE, FILTERS, (4,))),
+    "conv1d": (lambda x, w: F.conv1d(x, w), ((2, 3, 9), (4, 3, 3))),
+    "conv2d_act": (lambda x, w, b: F.conv2d_act(x, w, b, "tanh", padding=1), (IMAGE, FILTERS, (4,))),
+    "conv2d_act, pooled": (lambda x, w, b: F.conv2d_act(x, w, b, "elu", pool=True), (IMAGE, FILTERS, (4,))),
+    "max_pool2d": (lambda x: F.max_pool2d(x, 2), (IMAGE,)),
     "batch_norm": (lambda x, g, b: batch_norm(x, None, None, g, b, True), (X, C, C)),
     "batch_norm, residual": (
         lambda x, g, b, r: batch_norm(x, None, None, g, b, True, added=r, act="relu"), (X, C, C, X)),
@@ -48,7 +54,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("dynamic", [False, True], ids=["static", "dynamic"])
+@pytest.mark.parametrize("dynamic", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["static", "dynamic"])
 @pytest.mark.parametrize("name", CASES)
 def test_one_graph_and_the_same_bits(name, dynamic):
     function, shapes = CASES[name]
@@ -108,9 +114,42 @@ CHECKED = {
     "norm_backward": lambda: (data(*X), data(*X), data(*X), *running(), data(6), data(2, 6), True, True),
 }
 
+HOW = ([1, 1], [1, 1], [1, 1], 1, "tanh", 0.0)
+CHECKED_IMAGES = {
+    "convolution": lambda: (*leaves(IMAGE, FILTERS, (4,)), *HOW, False, "ieee"),
+    "convolution_backward": lambda: (
+        data(2, 4, 7, 6), data(*IMAGE), data(*FILTERS), torch.empty(0, dtype=torch.uint8), data(2, 4, 7, 6), True,
+        [True, True, True], *HOW, False, "ieee"),
+    "max_pool": lambda: (*leaves(IMAGE), [2, 2], [2, 2], [0, 0]),
+    "max_pool_backward": lambda: (
+        data(2, 3, 3, 3), torch.zeros(2, 3, 3, 3, dtype=torch.uint8), list(IMAGE), [2, 2], [2, 2], [0, 0]),
+}
+
 
 def test_every_op_is_checked():
     assert set(CHECKED) == set(library.OPS)
+    assert set(CHECKED_IMAGES) == set(image_library.OPS)
+
+
+@pytest.mark.parametrize("name", CHECKED_IMAGES)
+def test_opcheck_images(name):
+    outcome = torch.library.opcheck(getattr(image_library.registered(), name), CHECKED_IMAGES[name]())
+    assert set(outcome.values()) == {"SUCCESS"}
+
+
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
+def test_a_whole_network_in_one_graph(order):
+    """The deck's Net, in both memory orders: same bits, same strides."""
+    torch._dynamo.reset()
+    torch.manual_seed(0)
+    net = nn.Net()
+    x = data(2, 1, 32, 32).contiguous(memory_format=order).requires_grad_()
+    compiled = torch.compile(net, fullgraph=True, backend="aot_eager")
+    inputs = [x, *net.parameters()]
+    eager = torch.autograd.grad(net(x).square().sum(), inputs)
+    traced = torch.autograd.grad(compiled(x).square().sum(), inputs)
+    for a, b in zip(eager, traced, strict=True):
+        assert torch.equal(a, b)
 
 
 @pytest.mark.parametrize("name", CHECKED)

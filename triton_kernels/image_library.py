@@ -1,0 +1,184 @@
+"""Convolution layers and pooling as torch.library ops, for traced code: forward, backward, and the rule between them.
+
+Opaque like the ops of `library`; sizes travel as whole numbers, which are those of the arguments of `functional`.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.library import custom_op
+
+from . import image_autograd, image_checks, saved
+from .autograd import through
+from .image_checks import Sides
+from .layout import like
+from .library import _math
+
+_NAMES = ("stride", "padding", "dilation", "groups", "act", "p", "pool", "math")
+
+
+def _sizes(x: Tensor, w: Tensor, stride: Any, padding: Any, dilation: Any, groups: int) -> image_checks.Layer:
+    return image_checks.layer(
+        "conv2d", tuple(x.shape), tuple(w.shape), tuple(stride), tuple(padding), tuple(dilation), groups)
+
+
+def convolution(
+    x: Tensor, w: Tensor, b: Tensor | None, stride: list[int], padding: list[int], dilation: list[int], groups: int,
+    act: str, p: float, pool: bool, math: str,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """(y, places of the maxima, z); what there is not comes back empty."""
+    sizes = _sizes(x, w, stride, padding, dilation, groups)
+    if pool:
+        return image_autograd.ConvolutionPooled.forward(x, w, b, sizes, act, p, _math(math), True)
+    y, z = image_autograd.Convolution.forward(x, w, b, sizes, act, p, _math(math), True)
+    return y, x.new_empty(0, dtype=torch.uint8), z
+
+
+def _convolution_shapes(
+    x: Tensor, w: Tensor, b: Any, stride: Any, padding: Any, dilation: Any, groups: int, act: str, p: float,
+    pool: bool, math: str,
+) -> tuple[Tensor, Tensor, Tensor]:
+    batch, filters, rows, columns = _sizes(x, w, stride, padding, dilation, groups).y_shape
+    y = like((batch, filters, rows // 2, columns // 2) if pool else (batch, filters, rows, columns), x)
+    index = torch.empty_like(y, dtype=torch.uint8) if pool else x.new_empty(0, dtype=torch.uint8)
+    return y, index, torch.empty_like(y) if saved.form(act, x.dtype, p) == "z" else x.new_empty(0)
+
+
+def convolution_backward(
+    grad: Tensor, x: Tensor, w: Tensor, index: Tensor, kept: Tensor | None, biased: bool, wants: list[bool],
+    stride: list[int], padding: list[int], dilation: list[int], groups: int, act: str, p: float, pool: bool,
+    math: str,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """(∂x, ∂w, ∂b); what nobody wants comes back empty."""
+    sizes, form = _sizes(x, w, stride, padding, dilation, groups), saved.form(act, x.dtype, p)
+    if pool:
+        back = image_autograd.room("pool", "pool.max.grad_x", grad)
+        whole = image_checks.pool("pool.max.grad_x", sizes.y_shape, 2, 2, 0)
+        prime = back.derivative(act, "a" if form == "nothing" else form)
+        d = back.pooled_backward(grad, index, whole, kept, prime, p)
+    else:
+        d = through(grad, kept, act, form, p)
+    ctx = SimpleNamespace(needs_input_grad=wants)
+    dx, dw, db = image_autograd.gradients(ctx, d, x, w, sizes, biased, _math(math))
+    return _or_empty(x, dx), _or_empty(w, dw), _or_empty(w, db)
+
+
+def _backward_shapes(
+    grad: Tensor, x: Tensor, w: Tensor, index: Tensor, kept: Any, biased: bool, wants: list[bool], *_: Any
+) -> tuple[Tensor, Tensor, Tensor]:
+    dx = like(tuple(x.shape), grad) if wants[0] else x.new_empty(0)
+    dw = like(tuple(w.shape), x) if wants[1] else w.new_empty(0)
+    return dx, dw, w.new_empty(w.shape[0]) if wants[2] and biased else w.new_empty(0)
+
+
+def _or_empty(model: Tensor, t: Tensor | None) -> Tensor:
+    return model.new_empty(0) if t is None else t
+
+
+def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    x, w, b, *ctx.how = inputs
+    y, index, z = output
+    form = saved.form(ctx.how[4], x.dtype, ctx.how[5])
+    ctx.biased = b is not None
+    ctx.mark_non_differentiable(index, z)
+    ctx.save_for_backward(x, w, index, y if form == "a" else z if form == "z" else None)
+
+
+def _backward(ctx: Any, grad: Tensor, *_: Any) -> tuple[Any, ...]:
+    x, w, index, kept = ctx.saved_tensors
+    wants = list(ctx.needs_input_grad[:3])
+    found = torch.ops.chainrule.convolution_backward(grad, x, w, index, kept, ctx.biased, wants, *ctx.how)
+    asked = (wants[0], wants[1], wants[2] and ctx.biased)
+    return (*(t if wanted else None for t, wanted in zip(found, asked)), *[None] * len(_NAMES))
+
+
+def max_pool(
+    x: Tensor, k: list[int], stride: list[int], padding: list[int]
+) -> tuple[Tensor, Tensor]:
+    return image_autograd.MaxPool.forward(x, _pool(x, k, stride, padding))
+
+
+def _pool(x: Tensor, k: Any, stride: Any, padding: Any) -> image_checks.Pool:
+    return image_checks.pooling("max_pool2d", x, tuple(k), tuple(stride), tuple(padding))
+
+
+def _pool_shapes(x: Tensor, k: Any, stride: Any, padding: Any) -> tuple[Tensor, Tensor]:
+    y = like(_pool(x, k, stride, padding).y_shape, x)
+    return y, torch.empty_like(y, dtype=torch.uint8)
+
+
+def max_pool_backward(
+    grad: Tensor, index: Tensor, x_shape: list[int], k: list[int], stride: list[int], padding: list[int]
+) -> Tensor:
+    back = image_autograd.room("pool", "pool.max.grad_x", grad)
+    sizes = image_checks.pool("pool.max.grad_x", tuple(x_shape), tuple(k), tuple(stride), tuple(padding))
+    result: Tensor = back.pooled_backward(grad, index, sizes, None, None, 0.0)
+    return result
+
+
+def _pool_setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+    x, *ctx.how = inputs
+    ctx.mark_non_differentiable(output[1])
+    ctx.shape = list(x.shape)
+    ctx.save_for_backward(output[1])
+
+
+def _pool_backward(ctx: Any, grad: Tensor, _: Any) -> tuple[Any, ...]:
+    (index,) = ctx.saved_tensors
+    return torch.ops.chainrule.max_pool_backward(grad, index, ctx.shape, *ctx.how), None, None, None
+
+
+#: name: (what runs, its shapes)
+OPS: dict[str, tuple[Any, Any]] = {
+    "convolution": (convolution, _convolution_shapes),
+    "convolution_backward": (convolution_backward, _backward_shapes),
+    "max_pool": (max_pool, _pool_shapes),
+    "max_pool_backward": (max_pool_backward, lambda grad, index, shape, *how: like(tuple(shape), index, grad.dtype)),
+}
+
+
+@cache
+def registered() -> SimpleNamespace:
+    """The ops by name; the first call registers them."""
+    found = {name: custom_op(f"chainrule::{name}", function, mutates_args=()) for name, (function, _) in OPS.items()}
+    for name, (_, shapes) in OPS.items():
+        found[name].register_fake(shapes)
+    found["convolution"].register_autograd(_backward, setup_context=_setup)
+    found["max_pool"].register_autograd(_pool_backward, setup_context=_pool_setup)
+    return SimpleNamespace(**found)
+
+
+def ready() -> bool:
+    """Registers while a function is traced; see `library.ready`."""
+    registered()
+    return True
+
+
+ready._dynamo_marked_constant = True  # type: ignore[attr-defined]
+
+
+def traced_convolution(
+    x: Tensor, w: Tensor, b: Tensor | None, stride: Sides, padding: Sides, dilation: Sides, groups: int, act: str,
+    p: float, math: str, pool: bool = False,
+) -> Tensor:
+    """Sizes are checked by the op itself: a tracer cannot follow how they are kept."""
+    ready()
+    y: Tensor = torch.ops.chainrule.convolution(
+        x, w, b, _both(stride), _both(padding), _both(dilation), groups, act, p, pool, math)[0]
+    return y
+
+
+def traced_max_pool(x: Tensor, k: Sides, stride: Sides | None, padding: Sides) -> tuple[Tensor, Tensor]:
+    ready()
+    step = k if stride is None else stride
+    found: tuple[Tensor, Tensor] = torch.ops.chainrule.max_pool(x, _both(k), _both(step), _both(padding))
+    return found
+
+
+def _both(sides: Sides) -> list[int]:
+    return [sides, sides] if isinstance(sides, int) else list(sides)
