@@ -18,6 +18,7 @@ import triton
 OPCODE = re.compile(r"^\s*(?:/\*[0-9a-f]+\*/)?\s*(?:@!?U?P\w+\s+)?([A-Z][\w.]+)", re.MULTILINE)
 MATRIX = re.compile(r"(HGMMA|HMMA|QGMMA|DMMA|UTC\w*MMA)\b|v_mfma_")
 WIDE = re.compile(r"HGMMA\.(\d+)x(\d+)x(\d+)")          # by four warps together
+AMD = re.compile(r"v_mfma_\w+?_(\d+)x(\d+)x(\d+)")
 NARROW = {"HMMA.16816": 16 * 8 * 16, "HMMA.1688": 16 * 8 * 8, "HMMA.1684": 16 * 8 * 4}
 
 
@@ -36,15 +37,20 @@ class Facts:
     warnings: tuple[str, ...]
 
     @property
-    def products(self) -> int:
-        """Multiplications that the tensor-core instructions in the text do, all warps together."""
+    def products(self) -> int | None:
+        """Multiplications that the tensor-core instructions in the text do, all warps together; None if unknown."""
         warps, total = self.threads // 32, 0
         for name, n in self.matrix.items():
-            wide = WIDE.match(name)
+            wide, amd = WIDE.match(name), AMD.match(name)
+            narrow = next((size for start, size in NARROW.items() if name.startswith(start)), None)
             if wide:
                 total += n * math.prod(map(int, wide.groups())) * max(warps // 4, 1)
+            elif amd:
+                total += n * math.prod(map(int, amd.groups())) * (warps // 2)         # a wave has 64 threads
+            elif narrow:
+                total += n * narrow * warps
             else:
-                total += n * warps * next((size for start, size in NARROW.items() if name.startswith(start)), 0)
+                return None             # its size is not in its name, as on Blackwell
         return total
 
 
@@ -74,12 +80,14 @@ def facts(kernel: Any) -> Facts:
 
 def assembled(ptx: str) -> tuple[str, ...]:
     """What ptxas warns of, a serialised tensor-core pipeline among it; Triton does not pass its words on."""
-    arch = re.search(r"^\.target (\w+)", ptx, re.MULTILINE)
+    found = re.search(r"^\.target (sm_(\d+)\w*)", ptx, re.MULTILINE)
+    arch, number = (found[1], int(found[2])) if found else ("sm_90", 90)
+    assembler = "ptxas-blackwell" if number >= 100 else "ptxas"         # as Triton chooses
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "kernel.ptx"
         source.write_text(ptx)
         done = subprocess.run(
-            [_tool("ptxas"), "-v", "--warn-on-spills", f"--gpu-name={arch[1] if arch else 'sm_90'}", str(source), "-o",
+            [_tool(assembler), "-v", "--warn-on-spills", f"--gpu-name={arch}", str(source), "-o",
              str(Path(folder) / "kernel.cubin")], capture_output=True, text=True, check=False)
     if done.returncode:
         return (f"ptxas failed: {done.stderr.strip()[:200]}",)

@@ -247,7 +247,7 @@ def complaints(subject: Subject, dtype: torch.dtype, row: Row, found: Facts, sha
         step = row.BM * row.BN * row.BK
         if not found.matrix:
             wrong.append("no tensor-core instruction")
-        elif found.products < step:
+        elif found.products is not None and found.products < step:
             wrong.append(f"tensor cores do {found.products} of a step's {step} products: {found.matrix}")
     if subject.table.endswith(".boxes"):
         wrong += [f"no {what} of a box" for what in ("load", "store") if not found.boxes.get(what)]
