@@ -116,7 +116,8 @@ def max_pool_backward(
     grad: Tensor, index: Tensor, x_shape: list[int], k: list[int], stride: list[int], padding: list[int]
 ) -> Tensor:
     back = image_autograd.room("pool", "pool.max.grad_x", grad)
-    sizes = image_checks.pool("pool.max.grad_x", tuple(x_shape), tuple(k), tuple(stride), tuple(padding))
+    (k0, k1), (s0, s1), (r0, r1) = k, stride, padding
+    sizes = image_checks.pool("pool.max.grad_x", tuple(x_shape), (k0, k1), (s0, s1), (r0, r1))
     result: Tensor = back.pooled_backward(grad, index, sizes, None, None, 0.0)
     return result
 

@@ -5,7 +5,7 @@ Beside the common cases it brings one per configuration that the launcher ships,
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import torch
@@ -18,7 +18,7 @@ from ..operations import OPERATIONS
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 # op, the table its launcher reads, and the size that leaves a ragged edge on every side of a row's tile
-ROWS = (
+ROWS: tuple[tuple[str, str, Callable[[configs.Row], tuple[int, ...]]], ...] = (
     ("net.layer.affine", "net.layer.affine", lambda r: (r.BM + 3, 2 * r.BK + 7, r.BN + 5)),
     ("bp.delta.chain", "bp.delta", lambda r: (r.BM + 3, 2 * r.BK + 7, r.BN + 5)),
     ("alg.average", "alg.average", lambda r: (2 * r.BK + 7, r.BM + 3, r.BN + 5)),
