@@ -89,10 +89,17 @@ REFUSED: dict[str, dict[str, Callable[[], Arguments]]] = {
     "opt.adam": {"step-zero": lambda: _adam(3, 0), "sizes": lambda: {**_adam(3, 1), "m": np.ones(1)}},
     "opt.adamw": {"step-zero": lambda: {**_adam(3, 0), "lam": 0.5}},
     "opt.lamb": {"step-zero": lambda: {**_adam(3, 0), "lam": 0.5}},
-    "norm.batch": {"channels": lambda: {**_batch(), "gamma": np.ones(2)}, "rank": lambda: {**_batch(), "x": np.ones(3)}},
+    "norm.batch": {
+        "channels": lambda: {**_batch(), "gamma": np.ones(2)},
+        "rank": lambda: {**_batch(), "x": np.ones(3)},
+    },
     "norm.batch.inference": {"channels": lambda: {**_batch(), "mu": np.ones(2), "var": np.ones(3)}},
-    "norm.batch.running": {"one-value": lambda: {"x": np.ones((1, 3)), "mu": np.ones(3), "var": np.ones(3), "rho": 0.5}},
-    "norm.batch.grad_x": {"sizes": lambda: {"d": np.ones((2, 3)), "x": np.ones((4, 3)), "gamma": np.ones(3), "eps": 0.5}},
+    "norm.batch.running": {
+        "one-value": lambda: {"x": np.ones((1, 3)), "mu": np.ones(3), "var": np.ones(3), "rho": 0.5},
+    },
+    "norm.batch.grad_x": {
+        "sizes": lambda: {"d": np.ones((2, 3)), "x": np.ones((4, 3)), "gamma": np.ones(3), "eps": 0.5},
+    },
     "norm.batch.grad_gamma": {"sizes": lambda: {"d": np.ones((2, 3)), "x": np.ones((4, 3)), "eps": 0.5}},
     "loss.softmax": {"sizes": lambda: {"z": np.ones((3, 4)), "y": np.zeros(2, dtype=np.int64)}},
     "loss.xent.logits": {"sizes": lambda: {"z": np.ones(3), "y": np.ones(4)}},

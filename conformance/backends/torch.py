@@ -5,5 +5,5 @@ from ..backend import Backend
 from ..operations import OPERATIONS
 
 backend = Backend("torch")
-for _id, _function in COMPOSITES.items():
-    backend.op(_id)(_function)
+for _id in OPERATIONS:
+    backend.op(_id)(COMPOSITES[_id])

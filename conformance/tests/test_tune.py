@@ -61,7 +61,7 @@ def test_no_row_at_all_is_an_error():
         raise MemoryError("no")
     with pytest.raises(ValueError, match=r"no row of net\.layer\.affine runs at \(24, 40\): MemoryError: no"):
         tune.tune(OP, [SHAPE], call, torch.float32, clock)
-    with pytest.raises(ValueError, match="it has none for torch.float32"):
+    with pytest.raises(ValueError, match=r"it has none for torch\.float32"):
         tune.tune("bp.delta.boxes", [(24, 40, 8)], call, torch.float32, clock)
 
 
