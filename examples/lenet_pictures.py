@@ -1,0 +1,67 @@
+"""Two pictures of a training on images: loss and error as they fall, and which class is taken for which."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+INK, GRID = "#222222", "#e4e4e4"
+COLOURS = ("#0b6e99", "#8fc1d4", "#d1495b", "#eaa8b0")
+
+
+def curves(runs: Mapping[str, tuple[Sequence[float], Sequence[float]]], name: str, path: Path) -> None:
+    figure = Figure(figsize=(10, 4.2), layout="constrained")
+    loss, error = figure.subplots(1, 2)
+    for colour, (label, (losses, accuracies)) in zip(COLOURS, runs.items()):
+        steps = len(losses) / len(accuracies)
+        smooth = torch.tensor(losses).unfold(0, min(50, len(losses)), 1).mean(1)
+        at = (torch.arange(len(smooth)) + len(losses) - len(smooth)) / steps
+        loss.plot(at.numpy(), smooth.numpy(), color=colour, linewidth=1.6, label=label)
+        wrong = [100 * (1 - a) for a in accuracies]
+        error.plot(range(1, len(wrong) + 1), wrong, "o-", color=colour, linewidth=1.6)
+    _dress(loss, "training loss, mean of 50 steps")
+    _dress(error, "test images read wrongly, %")
+    error.set_ylim(bottom=0)
+    error.set_xticks(range(1, max(len(a) for _, a in runs.values()) + 1))
+    loss.legend(frameon=False, labelcolor=INK, fontsize=9)
+    figure.suptitle(name, color=INK, fontsize=11, x=0.01, ha="left")
+    figure.savefig(path, dpi=160)
+
+
+def _dress(axes: Any, title: str) -> None:
+    axes.set_title(title, loc="left", color=INK, fontsize=10)
+    axes.set_xlabel("epoch", color=INK)
+    axes.grid(color=GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(colors=INK, length=0)
+    for side in axes.spines.values():
+        side.set_visible(False)
+
+
+def confusion(answers: Tensor, y: Tensor, classes: Sequence[str], title: str, path: Path) -> None:
+    """Row: what it is; column: what it is taken for; in per cent of the row."""
+    k = len(classes)
+    counts = torch.bincount(y * k + answers, minlength=k * k).view(k, k).float()
+    share = 100 * counts / counts.sum(1, keepdim=True)
+    figure = Figure(figsize=(6.4, 5.8), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(share.sqrt().numpy(), cmap="Blues", vmin=0, vmax=10)
+    for i in range(k):
+        for j in range(k):
+            if share[i, j] >= 0.95:
+                axes.text(j, i, f"{share[i, j]:.0f}", ha="center", va="center", fontsize=9,
+                          color="white" if share[i, j] > 45 else INK)
+    axes.set_xticks(range(k), classes, rotation=45, ha="right")
+    axes.set_yticks(range(k), classes)
+    axes.tick_params(colors=INK, length=0)
+    for side in axes.spines.values():
+        side.set_visible(False)
+    axes.set_xlabel("taken for", color=INK)
+    accuracy = 100 * counts.trace() / counts.sum()
+    axes.set_title(f"{title}: {accuracy:.1f} % right; rows in per cent", loc="left", color=INK, fontsize=11)
+    figure.savefig(path, dpi=160)
