@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import sympy
 
+from chainrule.conformance.certify_networks import certify_network
 from chainrule.conformance.numbers.bounded import Arithmetic, Bounded
 from chainrule.conformance.numbers.lanes import lanes_of
 from chainrule.reference import FUNCTIONS
@@ -42,6 +43,15 @@ def test_derive(benchmark: Any) -> None:
     run = [sys.executable, "-m", "chainrule.cli", "derive", "--check"]
     done = benchmark.pedantic(subprocess.run, (run,), {"capture_output": True, "text": True}, rounds=1)
     assert done.returncode == 0, done.stdout[-2000:]
+
+
+@pytest.mark.parametrize(("subject", "partials", "seconds"), [("torch.net", 81_194, 3.0), ("lenet", 61_706, 3.0)])
+def test_certify(benchmark: Any, goal: Callable[..., None], subject: str, partials: int, seconds: float) -> None:
+    """Every partial derivative of a whole network certified over the exact field."""
+    found = benchmark.pedantic(certify_network, (subject,), rounds=3)
+    assert found
+    assert len(found.gradient) == partials
+    goal(f"{subject}: {partials:,} partials certified", benchmark.stats.stats.median, seconds, "s")
 
 
 def test_import(benchmark: Any, goal: Callable[..., None]) -> None:
