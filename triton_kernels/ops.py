@@ -10,6 +10,8 @@ from collections.abc import Callable
 from functools import cache, wraps
 from typing import Any
 
+import torch
+
 from . import composite, composite_images, composite_norm, composite_training, composite_updates
 from .launch import runs_kernel
 
@@ -43,7 +45,7 @@ def module_of(identity: str) -> str:
 
 def _operation(identity: str, fallback: Callable[..., Any]) -> Callable[..., Any]:
     def run(*args: Any, **kwargs: Any) -> Any:
-        lead = args[0] if args else next(iter(kwargs.values()), None)
+        lead = next((value for value in (*args, *kwargs.values()) if isinstance(value, torch.Tensor)), None)
         if runs_kernel(lead):
             return kernels(module_of(identity), identity).OPS[identity](*args, **kwargs)
         return fallback(*args, **kwargs)

@@ -91,3 +91,13 @@ def test_architecture_is_the_simulators():
     finally:
         launch.simulation.reset(token)
     assert torch.cuda.is_available() or launch.current_arch() == "default"
+
+
+def test_an_op_runs_where_its_tensors_are_whatever_comes_first():
+    """A keyword before the tensors, or none at all in front of them, must not send a kernel's tensor to the composite."""
+    from chainrule.conformance.simulator import simulate
+    from chainrule.triton_kernels import OPS
+
+    with simulate() as sim:
+        OPS["net.layer.affine"](act="relu", x=torch.ones(2, 3), w=torch.ones(4, 3), b=None)
+    assert sim.launches == 1

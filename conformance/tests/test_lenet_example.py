@@ -41,7 +41,8 @@ def run(example, *arguments):
 
 
 def test_the_networks_have_the_deck_s_parameters(example):
-    count = {which: sum(p.numel() for p in example.Net(which).parameters()) for which in example.Which if which != "both"}
+    networks = {which: example.Net(which) for which in example.Which if which != "both"}
+    count = {which: sum(p.numel() for p in network.parameters()) for which, network in networks.items()}
     assert count == {"net": 81_194, "lenet": 61_706}
 
 

@@ -50,9 +50,22 @@ def trained(model, optimizer, data, loss=nn.functional.cross_entropy):
     return means
 
 
-def alike(one, other, **bounds):
-    for p, q in zip(one.parameters(), other.parameters()):
-        torch.testing.assert_close(p, q, **bounds)
+def same(one, other):
+    return all(torch.equal(p, q) for p, q in zip(one.parameters(), other.parameters()))
+
+
+def gap(found, right):
+    return max(abs(float(a) - float(b)) for a, b in zip(found, right))
+
+
+def distance(one, right):
+    """How far a network is from the float64 run."""
+    return max(float((p.double() - q).abs().max()) for p, q in zip(one.parameters(), right.parameters()))
+
+
+def no_worse(ours, plain, right):
+    """A chain of steps is judged by ratio: at most twice as far from the float64 run as torch in the same dtype."""
+    return distance(ours, right) <= 2 * distance(plain, right)
 
 
 def test_on_a_cpu_it_simply_runs():
@@ -60,7 +73,7 @@ def test_on_a_cpu_it_simply_runs():
     means = trained(plain, OPTIMIZERS["momentum"](plain), batches())
     run = make_step(ours, nn.functional.cross_entropy, OPTIMIZERS["momentum"](ours))
     assert [run(x, y) for x, y in batches()] == means
-    alike(ours, plain, rtol=0, atol=0)
+    assert same(ours, plain)
 
 
 def test_clipping_and_accumulation():
@@ -76,30 +89,34 @@ def test_clipping_and_accumulation():
     run = make_step(ours, nn.functional.cross_entropy, OPTIMIZERS["sgd"](ours), clip=0.1, accumulate=2)
     for x, y in data:
         run(x, y)
-    alike(ours, plain, rtol=0, atol=0)
+    assert same(ours, plain)
 
 
 @pytest.mark.parametrize("act", [nn.Tanh, nn.ELU, nn.LeakyReLU, nn.Sigmoid])
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_fused_is_the_same_training(name, act):
-    plain, ours = network(act=act), network(act=act)
-    means = trained(plain, OPTIMIZERS[name](plain), batches())
+    right, plain, ours = network(act=act), network(torch.float32, act), network(torch.float32, act)
+    truth = trained(right, OPTIMIZERS[name](right), batches())
+    means = trained(plain, OPTIMIZERS[name](plain), batches(torch.float32))
     optimizer = OPTIMIZERS[name](ours)
     run = make_step(ours, functional.cross_entropy, optimizer, fused=True)
-    torch.testing.assert_close([run(x, y) for x, y in batches()], means)
-    alike(ours, plain)
+    found = [run(x, y) for x, y in batches(torch.float32)]
+    last_digit = torch.finfo(torch.float32).eps                      # of a loss near 1, where both are rounded
+    assert gap(found, truth) <= 2 * gap(means, truth) + last_digit
+    assert no_worse(ours, plain, right)
     assert all(p.grad is None for p in ours.parameters())
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_fused_with_the_kernels(name):
-    plain, ours = network(torch.float32), network(torch.float32)
+    right, plain, ours = network(), network(torch.float32), network(torch.float32)
+    trained(right, OPTIMIZERS[name](right), batches())
     trained(plain, OPTIMIZERS[name](plain), batches(torch.float32))
     run = make_step(ours, functional.cross_entropy, OPTIMIZERS[name](ours), fused=True)
     with simulate(check=True, target="sm_90") as sim:
         for x, y in batches(torch.float32):
             run(x, y)
-    alike(ours, plain, rtol=2e-5, atol=2e-6)
+    assert no_worse(ours, plain, right)
     assert {"update_product_kernel", "update_intercepts_kernel"} <= set(sim.kernels)
     assert not {"average_kernel", "average_boxes_kernel"} & set(sim.kernels)
 
@@ -107,32 +124,36 @@ def test_fused_with_the_kernels(name):
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_fused_run_goes_on_unfused(name):
     """The states are the optimizer's own."""
-    plain, ours = network(), network()
-    trained(plain, OPTIMIZERS[name](plain), batches())
+    data = batches(torch.float32)
+    right, plain, ours = network(), network(torch.float32), network(torch.float32)
+    trained(right, OPTIMIZERS[name](right), batches())
+    trained(plain, OPTIMIZERS[name](plain), data)
     optimizer = OPTIMIZERS[name](ours)
     run = make_step(ours, functional.cross_entropy, optimizer, fused=True)
-    for x, y in batches()[:3]:
+    for x, y in data[:3]:
         run(x, y)
     resumed = OPTIMIZERS[name](ours)
     resumed.load_state_dict(copy.deepcopy(optimizer.state_dict()))
-    trained(ours, resumed, batches()[3:])
-    alike(ours, plain)
+    trained(ours, resumed, data[3:])
+    assert no_worse(ours, plain, right)
 
 
 @pytest.mark.parametrize("kernels", [False, True])
 def test_a_changed_learning_rate_counts(kernels):
-    plain, ours = network(torch.float32), network(torch.float32)
-    one, other = OPTIMIZERS["sgd"](plain), OPTIMIZERS["sgd"](ours)
+    right, plain, ours = network(), network(torch.float32), network(torch.float32)
+    exact, one, other = (OPTIMIZERS["sgd"](model) for model in (right, plain, ours))
     run = make_step(ours, functional.cross_entropy, other, fused=True)
     for i, (x, y) in enumerate(batches(torch.float32)):
-        one.param_groups[0]["lr"] = other.param_groups[0]["lr"] = 0.1 / (i + 1)
+        for optimizer in (exact, one, other):
+            optimizer.param_groups[0]["lr"] = 0.1 / (i + 1)
+        trained(right, exact, [(x.double(), y)])
         trained(plain, one, [(x, y)])
         if kernels:
             with simulate(target="sm_90"):
                 run(x, y)
         else:
             run(x, y)
-    alike(ours, plain, rtol=2e-5, atol=2e-6)
+    assert no_worse(ours, plain, right)
 
 
 def frozen(model):
@@ -200,26 +221,28 @@ def recorder(monkeypatch):
 def test_the_first_steps_run_and_the_others_are_replayed(recorder, fused):
     plain, ours = network(), network()
     data = [*batches(count=6), *batches(count=1, size=3), *batches(count=2)]
-    means = trained(plain, OPTIMIZERS["adamw"](plain), data)
+    unrecorded = make_step(plain, functional.cross_entropy, OPTIMIZERS["adamw"](plain), fused=fused)
+    means = [unrecorded(x, y) for x, y in data]
     run = make_step(ours, functional.cross_entropy, OPTIMIZERS["adamw"](ours), fused=fused)
     found = []
     for i, (x, y) in enumerate(data):
         run.run.refresh()
         found.append(run.replayed(x, y))
         assert len(recorder) == (i >= step.WARM_UP)
-    torch.testing.assert_close(found, means)
-    alike(ours, plain)
+    assert [float(one) for one in found] == [float(one) for one in means]
+    assert same(ours, plain)
 
 
 @pytest.mark.parametrize(("fused", "recordings"), [(False, 2), (True, 1)])
 def test_a_changed_number_is_recorded_again_where_it_was_compiled_in(recorder, fused, recordings):
     plain, ours = network(), network()
     one, other = OPTIMIZERS["sgd"](plain), OPTIMIZERS["sgd"](ours)
+    unrecorded = make_step(plain, functional.cross_entropy, one, fused=fused)
     run = make_step(ours, functional.cross_entropy, other, fused=fused)
     for i, (x, y) in enumerate(batches(count=8)):
         one.param_groups[0]["lr"] = other.param_groups[0]["lr"] = 0.1 if i < 6 else 0.01
-        trained(plain, one, [(x, y)])
+        unrecorded(x, y)
         run.run.refresh()
         run.replayed(x, y)
-    alike(ours, plain)
+    assert same(ours, plain)
     assert len(recorder) == recordings
