@@ -94,7 +94,7 @@ def test_architecture_is_the_simulators():
 
 
 def test_an_op_runs_where_its_tensors_are_whatever_comes_first():
-    """A keyword before the tensors, or none at all in front of them, must not send a kernel's tensor to the composite."""
+    """A keyword before the tensors must not send a kernel's tensor to the composite."""
     from chainrule.conformance.simulator import simulate
     from chainrule.triton_kernels import OPS
 
