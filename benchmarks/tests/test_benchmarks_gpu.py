@@ -272,6 +272,7 @@ def test_measuring_keeps_raw_samples_and_fails_wrong_peers(of, measuring, monkey
     assert row["missing"] == [{"id": "one: absent", "why": "a_package_that_is_not_there is not installed"}]
 
 
+@pytest.mark.slow                                          # the wall clock decides: a busy machine may mislead it
 def test_tuning_tries_every_row_and_strikes_what_is_wrong(of, measuring, monkeypatch):
     problem = of("problems").layer(8, 6, 4)
     configs = measuring.configs
