@@ -27,7 +27,8 @@ def ran(call, target="sm_90", **how):
 
 @pytest.mark.parametrize("table", configs.BOXES)
 def test_every_row_is_a_case_of_the_suite(table):
-    op = {"net.layer.affine.boxes": "net.layer.affine", "bp.delta.boxes": "bp.delta.chain"}.get(table, "alg.average")
+    op = {"net.layer.affine.boxes": "net.layer.affine", "bp.delta.boxes": "bp.delta.chain",
+          "alg.average.boxes": "alg.average", "alg.average.update.boxes": "alg.average.sgd"}[table]
     ids = [case.id for case in configurations() if case.op == op]
     for row in configs.rows(table, "sm_90"):
         for dtype in ("fp16", "bf16"):

@@ -21,6 +21,8 @@ NETWORK: list[Any] = [None, THETA, NEXT, [None, *numbers(1, 3)]]
 X, Y = [0.5, -1.25], [0.25]
 DATA = [(X, Y), ([1.5, 0.75], [1.0]), ([-0.25, 2.0], [0.0])]
 LAM = 0.125
+AVERAGED: tuple[Any, Any] = ([None, *[[6.0] * 3] * 3], THETA)
+ZEROS: list[Any] = [None, *[[0.0] * 3] * 3]
 LOGITS, TARGETS = [0.5, -1.0], [1.0, 0.25]
 
 
@@ -29,6 +31,17 @@ def derivative(f: Any, z: float) -> float:
     at = leaf(z)
     f(at).backward()
     return float(at.grad)
+
+
+def updated(optimizer: Any, *states: str) -> Any:
+    """torch's optimizer on the averaged gradient: Θ, and what it keeps, after one step."""
+    theta = rows(THETA)
+    theta.grad = tensor(average()[1:])
+    made = optimizer([theta])
+    made.step()
+    kept = [theta.detach(), *(made.state[theta][name] for name in states)]
+    found = [[None, *one.tolist()] for one in kept]
+    return found if states else found[0]
 
 
 def with_intercept(a: torch.Tensor) -> Any:
@@ -189,5 +202,11 @@ ROWS = [
             lambda: [None, *torch.addr(rows(NEXT), tensor(DELTA[1:]), tensor([1, *Z])).tolist()]),
     *(Witness(id, ([None, *[[6.0] * 3] * 3], THETA, LAM, 4), average)
       for id in ("alg.average", "alg.intercept")),
+    Witness("alg.average.sgd", (*AVERAGED, LAM, 4, 0.5), lambda: updated(partial(torch.optim.SGD, lr=0.5))),
+    Witness("alg.average.momentum", (*AVERAGED, ZEROS, LAM, 4, 0.5, 0.75),
+            lambda: updated(partial(torch.optim.SGD, lr=0.5, momentum=0.75), "momentum_buffer")),
+    Witness("alg.average.adamw", (*AVERAGED, ZEROS, ZEROS, 1, LAM, 4, 0.5, 0.125, 0.75, 0.875, 0.0625),
+            lambda: updated(partial(torch.optim.AdamW, lr=0.5, betas=(0.75, 0.875), eps=0.0625, weight_decay=0.125),
+                            "exp_avg", "exp_avg_sq")),
     Witness("alg", (NETWORK, DATA, LAM), algorithm),
 ]
