@@ -4,8 +4,8 @@
 """
 
 from chainrule.conformance import Backend
-from chainrule.triton_kernels import composite
+from chainrule.triton_kernels.ops import COMPOSITES
 
 backend = Backend("posing", device="cuda", kernels=True)
-for id, function in composite.OPS.items():
+for id, function in COMPOSITES.items():
     backend.op(id)(function)
