@@ -55,12 +55,13 @@ def same(one, other):
 
 
 def gap(found, right):
-    return max(abs(float(a) - float(b)) for a, b in zip(found, right))
+    return max(abs(float(a.detach()) - float(b.detach())) for a, b in zip(found, right))
 
 
 def distance(one, right):
     """How far a network is from the float64 run."""
-    return max(float((p.double() - q).abs().max()) for p, q in zip(one.parameters(), right.parameters()))
+    return max(float((p.detach().double() - q.detach()).abs().max())
+               for p, q in zip(one.parameters(), right.parameters()))
 
 
 def no_worse(ours, plain, right):
