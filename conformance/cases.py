@@ -17,8 +17,7 @@ from typing import Any
 import numpy as np
 from attrs import field, frozen
 
-from .edges import EMPTY, POINTS, REFUSED, SPECIAL
-from .messages import traps
+from .edges import EMPTY, POINTS, REFUSED, SPECIAL, traps
 from .numbers.formats import FORMATS, round_to
 from .oracle import exact_truth
 from .recipes import FAMILIES, Arguments, Recipe, source

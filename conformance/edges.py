@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from attrs import field, frozen
 
+from .. import spec
 from . import edges_images
 from .operations import ACTIVATIONS
 from .recipes import Arguments
@@ -109,3 +110,9 @@ REFUSED: dict[str, dict[str, Callable[[], Arguments]]] = {
     "conv2d.valid": {"filter-too-large": lambda: {"I": np.ones((5, 5)), "K": np.ones((2, 6))}},
     **edges_images.REFUSED,
 }
+
+
+def traps(op: str) -> list[spec.Trap]:
+    """The traps of an op: of its own record, and of the record of the δ that comes with a loss."""
+    records = [spec.load()[id] for id in (op, f"{op}.delta") if id in spec.load()]
+    return list({trap.name: trap for record in reversed(records) for trap in record.traps}.values())

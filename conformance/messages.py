@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import spec
+from .edges import traps
 
 if TYPE_CHECKING:
     from .judge import Verdict
@@ -44,12 +45,6 @@ def failure(verdict: Verdict) -> str:
         rows.append(("looks like", verdict.looks_like))
     rows.append(("again", verdict.repro))
     return "\n".join(row if isinstance(row, str) else f"  {row[0]:10} {row[1]}" for row in rows if row and row[-1])
-
-
-def traps(op: str) -> list[spec.Trap]:
-    """The traps of an op: of its own record, and of the record of the δ that comes with a loss."""
-    records = [spec.load()[id] for id in (op, f"{op}.delta") if id in spec.load()]
-    return list({trap.name: trap for record in reversed(records) for trap in record.traps}.values())
 
 
 def _trap(verdict: Verdict) -> list[tuple[str, str]]:
