@@ -146,6 +146,23 @@ def shared(draw: Drawing, f: Functions, m: int, n: int) -> Claim:
                  lambda d: derived("arch.shared.grad_theta")(d, a, m))
 
 
+def _banded(id: str, by: int, beside: Callable[[Any, int], tuple[Any, ...]]) -> None:
+    """A gradient of a local or shared layer by its argument number `by`; beside d it takes some of x, w, b and m."""
+    of, gradient = id.rpartition(".")[0], derived(id)
+
+    @certifies(id, of, box(m=(1, 3, 5, 7), n=range(1, 7)))
+    def build(draw: Drawing, f: Functions, m: int, n: int) -> Claim:
+        given = [draw(n), draw(n, m), draw(n)] if of == "arch.local.layer" else [draw(n), draw(m), draw()]
+        return Claim(given[by], lambda v: f[of](*given[:by], v, *given[by + 1:]),
+                     lambda d: gradient(d, *beside(given, m)))
+
+
+for _of, _weights in (("arch.local.layer", "grad_w"), ("arch.shared.layer", "grad_theta")):
+    _banded(f"{_of}.grad_x", 0, lambda given, m: (given[1],))
+    _banded(f"{_of}.{_weights}", 1, lambda given, m: (given[0], m))
+    _banded(f"{_of}.grad_b", 2, lambda given, m: ())
+
+
 @certifies("arch.tied.grad_theta", "fc.layer", box(m=range(1, 4), n=range(1, 4), T=range(1, 4)))
 def tied(draw: Drawing, f: Functions, m: int, n: int, T: int) -> Claim:
     a, t = draw(n), [[draw.random.randrange(T) for _ in range(n)] for _ in range(m)]

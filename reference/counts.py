@@ -32,6 +32,12 @@ def local_params(n: int) -> int:
     return 3 * n - 2
 
 
+@implements("arch.local.params")
+def band_params(n: int, m: int) -> int:
+    """arch.local.params   mn − (m² − 1)/4,   m odd"""
+    return m * n - (m - 1) * (m + 1) // 4
+
+
 @implements("conv1d.params")
 def conv1d_params(m: int = 3) -> int:
     """conv1d.params   3,   as many as the filter has entries: m"""

@@ -39,6 +39,13 @@ def local_matrix(Theta: Matrix) -> Matrix:
     return [[Theta[i][j] if abs(i - j) <= 1 else 0 for j in range(columns)] for i in range(rows)]
 
 
+def reach(name: str, m: int) -> int:
+    """h = (m − 1)/2: how many neighbours a window of odd length m has on either side"""
+    if m % 2 == 0:
+        raise ValueError(f"{name}: a filter of even length {m} has no centre; use an odd length")
+    return (m - 1) // 2
+
+
 @implements("conv1d.matrix")
 def conv1d_matrix(theta: Vector, n: int) -> Matrix:
     """conv1d.matrix   Θ_ij = θ_{j−i+(m−1)/2} where θ has that entry,   0 otherwise: shared weights
@@ -47,9 +54,7 @@ def conv1d_matrix(theta: Vector, n: int) -> Matrix:
     no filter of length 3 has.
     """
     (m,) = sizes(theta, 1, "theta")
-    if m % 2 == 0:
-        raise ValueError(f"conv1d.matrix: a filter of even length {m} has no centre; use an odd length")
-    h = (m - 1) // 2
+    h = reach("conv1d.matrix", m)
     return [[theta[j - i + h] if 0 <= j - i + h < m else 0 for j in range(n)] for i in range(n)]
 
 
@@ -63,3 +68,22 @@ def local_layer(Theta: Matrix, a: Vector, g: Activation = identity) -> Vector:
 def shared_layer(theta: Vector, a: Vector, g: Activation = identity) -> Vector:
     """arch.shared   a^(k+1) = g(Θ a^(k)),   Θ the conv1d.matrix of θ: conv1d.centred as a full layer, tied"""
     return fc_layer(conv1d_matrix(theta, len(a)), a, g)
+
+
+@implements("arch.local.layer")
+def local_affine(x: Vector, w: Matrix, b: Vector, g: Activation = identity) -> Vector:
+    """arch.local.layer   a_i = g(b_i + Σ_{|i−j|≤h} w_{i,j−i+h} x_j),   h = (m − 1)/2
+
+    w holds the band of Θ, row by row: w_{i,k} = Θ_{i,i+k−h}. Its corners, where Θ has no column, are not read.
+    """
+    n, m = sizes(w, 2, "w")
+    same("numbers of nodes in x and of rows of w", len(x), n)
+    same("numbers of intercepts b and of rows of w", len(b), n)
+    h = reach("arch.local.layer", m)
+    return [g(b[i] + sum(w[i][j - i + h] * x[j] for j in range(max(0, i - h), min(n, i + h + 1)))) for i in range(n)]
+
+
+@implements("arch.shared.layer")
+def shared_affine(x: Vector, theta: Vector, b: Scalar, g: Activation = identity) -> Vector:
+    """arch.shared.layer   a_i = g(b + Σ_{|i−j|≤h} θ_{j−i+h} x_j): the local layer whose nodes share w and b"""
+    return local_affine(x, [theta for _ in x], [b for _ in x], g)

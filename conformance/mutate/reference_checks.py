@@ -133,6 +133,21 @@ def centred_is_valid_with_its_ends_padded(R: Any) -> None:
         padded = [0] * h + a + [0] * h
         assert R.FUNCTIONS["conv1d.centred"](theta, a) == R.FUNCTIONS["conv1d.valid"](theta, padded)
         assert R.FUNCTIONS["arch.shared"](theta, a) == R.FUNCTIONS["conv1d.valid"](theta, padded)
+        assert R.FUNCTIONS["arch.shared.layer"](a, theta, 0) == R.FUNCTIONS["conv1d.valid"](theta, padded)
+
+
+def a_local_layer_is_a_full_one_with_a_band(R: Any) -> None:
+    for m, n in ((1, 1), (3, 1), (3, 4), (5, 4), (9, 3)):
+        h, x, b = (m - 1) // 2, list(range(3, n + 3)), [7 * i + 1 for i in range(n)]
+        Theta = [[5 * i + j * j - 3 for j in range(n)] for i in range(n)]
+        band = [[Theta[i][i + k - h] if 0 <= i + k - h < n else 10**9 for k in range(m)] for i in range(n)]
+        masked = [[Theta[i][j] if abs(i - j) <= h else 0 for j in range(n)] for i in range(n)]
+        full = [z + intercept for z, intercept in zip(R.FUNCTIONS["fc.layer"](masked, x), b)]
+        assert R.FUNCTIONS["arch.local.layer"](x, band, b) == full
+        if m == 3:
+            assert R.FUNCTIONS["arch.local.layer"](x, band, [0] * n) == R.FUNCTIONS["arch.local"](Theta, x)
+        if m <= 2 * n + 1:
+            assert R.FUNCTIONS["arch.local.params"](n, m) == sum(v != 10**9 for row in band for v in row)
 
 
 def a_layer_of_one_channel_is_the_printed_convolution(R: Any) -> None:
@@ -187,7 +202,8 @@ CHECKS: tuple[Check, ...] = (
     every_id_has_one_function, kinks_belong_to_the_branch_with_the_equality, literal_where_the_formula_overflows,
     one_formula_over_all_numbers, costs_are_linear_and_quadratic, the_printed_sign_learns_the_wrong_class,
     one_lambda_is_half_the_printed_penalty, a_single_instance_has_an_average, centred_is_valid_with_its_ends_padded,
-    a_layer_of_one_channel_is_the_printed_convolution, the_filters_take_the_one_of_a_number_type,
+    a_local_layer_is_a_full_one_with_a_band, a_layer_of_one_channel_is_the_printed_convolution,
+    the_filters_take_the_one_of_a_number_type,
     networks_have_the_parameters_they_should, parameters_are_filled_weights_first,
     edges_are_accepted, lamb_keeps_its_ratio_at_one_where_a_length_is_zero, learning_rates_fall,
     *(partial(refused, refusal) for refusal in REFUSALS), *(partial(witnessed, row) for row in table()))

@@ -7,7 +7,7 @@ CROSSED = "Σ(x_i + μ)(x_i − μ) = Σx_i² − nμ² = Σ(x_i − μ)²"
 
 EQUIVALENT: dict[str, str] = {
     "convolution.conv1d_centred: m - 1 → m - 0": ODD,
-    "layers.conv1d_matrix: m - 1 → m - 0": ODD,
+    "layers.reach: m - 1 → m - 0": ODD,
     "convolution.conv2d_layer:  for f in range(F) →  for f in range(F + 1)": "one entry more that nothing reads",
     "lists.shape: inner[0] → inner[-1]": "all entries are known to be equal there",
     "normalization.variance: (x_i - mu) * (x_i - mu) → (x_i + mu) * (x_i - mu)": CROSSED,

@@ -289,6 +289,11 @@ def test_general_forms_collapse_to_the_printed_ones():
     assert derived("conv2d.layer.grad_x")([d], [[K]], 4, 6) == [derived("conv2d.valid.grad_I")(d, K)]
     assert derived("conv2d.layer.grad_w")([d], [I], 2, 3) == [[derived("conv2d.valid.grad_K")(d, I)]]
     assert derived("arch.shared.grad_theta")(a[::-1], a, 5) == derived("conv1d.centred.grad_theta")(a[::-1], a, 5)
+    assert derived("arch.shared.layer.grad_theta")(a[::-1], a, 5) == derived("arch.shared.grad_theta")(a[::-1], a, 5)
+    assert derived("arch.shared.layer.grad_x")(a, K[0]) == derived("conv1d.centred.grad_a")(a, K[0])
+    band, full = derived("arch.local.layer.grad_w")(a[::-1], a, 3), derived("arch.local.grad_Theta")(a[::-1], a)
+    assert [v for i, line in enumerate(band) for k, v in enumerate(line) if 0 <= i + k - 1 < 7] == [
+        v for i, line in enumerate(full) for j, v in enumerate(line) if abs(i - j) <= 1]
     row = derived("conv2d.valid.grad_I")([a], [K[0]])
     assert row == [derived("conv1d.valid.grad_x")(a, K[0])]
 

@@ -58,6 +58,11 @@ def convolution_matrix(theta: list[float], n: int) -> Any:
     return torch.stack(columns, 1).tolist()
 
 
+def windows(x: list[float], m: int) -> Any:
+    """What every node sees: torch's unfolded, padded vector, one row of m per node."""
+    return F.pad(tensor(x), (m // 2, m // 2)).unfold(0, m, 1)
+
+
 def tridiagonal(Theta: Any) -> Any:
     return tensor(Theta).triu(-1).tril(1)
 
@@ -82,6 +87,13 @@ ROWS = [
     Witness("local.matrix", (SQUARE,), lambda: tridiagonal(SQUARE).tolist()),
     Witness("arch.local", (SQUARE, V, sigmoid),
             lambda: torch.sigmoid(F.linear(tensor(V), tridiagonal(SQUARE))).tolist()),
+    *(Witness("arch.local.layer", (x, band, b, sigmoid), lambda x=x, band=band, b=b: torch.sigmoid(  # type: ignore[misc]
+        torch.einsum("nm,nm->n", windows(x, len(band[0])), tensor(band)) + tensor(b)).tolist())
+      for x, band, b in ((V, numbers(5, 3), V[::-1]), (THETA4, numbers(4, 5, seed=8), INTERCEPTS),
+                         (THETA3, numbers(3, 9), THETA3), ([2.5], [[1.5]], [0.25]))),
+    Witness("arch.shared.layer", (V, THETA3, 0.75, sigmoid),
+            lambda: torch.sigmoid(conv1d(THETA3, V, 1) + 0.75).tolist()),
+    Witness("arch.shared.layer", (THETA4, V, -1.5), lambda: (conv1d(V, THETA4, 2) - 1.5).tolist()),
     Witness("conv1d.matrix", (THETA3, 5), lambda: convolution_matrix(THETA3, 5)),
     Witness("conv1d.matrix", (V, 4), lambda: convolution_matrix(V, 4)),
     *(Witness(id, (THETA3, V, sigmoid), lambda: torch.sigmoid(conv1d(THETA3, V, 1)).tolist())
@@ -118,6 +130,8 @@ ROWS = [
     Witness("fc.params", (5,), lambda: parameters(torch.nn.Linear(5, 5, bias=False))),
     Witness("local.params", (5,), lambda: banded(5, 3)),
     Witness("local.params", (9,), lambda: banded(9, 3)),
+    *(Witness("arch.local.params", size, lambda size=size: banded(*size))                   # type: ignore[misc]
+      for size in ((5, 3), (9, 5), (4, 7), (3, 7), (6, 1))),
     by_hand("conv1d.params", 3),
     Witness("conv1d.params", (5,), lambda: parameters(torch.nn.Conv1d(1, 1, 5, bias=False))),
     Witness("conv1d.valid.shape", (9, 4), lambda: len(conv1d([0.0] * 4, [0.0] * 9))),

@@ -1,0 +1,10 @@
+"""arch.local.layer.grad_x, made by `chainrule derive`. The steps are in arch_local_layer_grad_x.md."""
+
+
+def arch_local_layer_grad_x(d, w):
+    """∂ℒ/∂x_p = Σ_{i=max(0,p−h)}^{min(n−1,p+h)} d_i w_{i,p+h−i},   0 ≤ p ≤ n − 1"""
+    n = len(w)
+    h = (len(w[0]) - 1) // 2
+    return [sum(d[i] * w[i][p + h - i]
+                for i in range(max(0, p - h), min(n - 1, p + h) + 1))
+            for p in range(n)]
