@@ -12,8 +12,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._functorch.utils import unwrap_dead_wrappers
+from torch._C import _are_functorch_transforms_active as transforms_active
+from torch._C._functorch import unwrap_if_dead
 from torch.autograd import Function
+from torch.compiler import is_compiling
 
 from . import composite, library, saved, traced
 from .launch import fall_back, runs_kernel
@@ -23,7 +25,7 @@ from .ops import kernels
 def room(module: str, name: str, t: Tensor) -> Any:
     """The kernels of a module, or the composites where these have to stand in; while
     tracing, or inside a transform of torch.func, ops of both."""
-    transformed = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
+    transformed = is_compiling() or transforms_active()
     if transformed and module in traced.ROOMS:
         library.ready()
         return traced.ROOMS[module]
@@ -74,10 +76,10 @@ def once(backward: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, .
 
     @wraps(backward)
     def run(ctx: Any, *grads: Tensor) -> tuple[Any, ...]:
+        if not torch.is_grad_enabled():         # as autograd calls it, unless asked for create_graph
+            return backward(ctx, *grads)
         with torch.no_grad():
             results = backward(ctx, *grads)
-        if not torch.is_grad_enabled():
-            return results
         came_from = [t for t in (*ctx.saved_tensors, *grads) if t is not None and t.requires_grad]
         refuse: Callable[..., Tensor] = _NoSecond.apply
         return tuple(None if r is None else refuse(r, *came_from) for r in results)
@@ -104,10 +106,46 @@ class Activation(Function):
         return through(grad, ctx.saved_tensors[0], ctx.act, ctx.form, ctx.p), None, None
 
 
+class Layer(Function):
+    """One layer g(x wᵀ + b). Returned besides a, without a gradient of its own: z, if g′ is to be read off it."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(
+        x: Tensor, w: Tensor, b: Tensor | None, how: tuple[str, float, str | None, str]
+    ) -> tuple[Tensor, ...]:
+        act, p, math, form = how
+        keep_z = form == "z"
+        a, z = room("linear", "net.layer.affine", x).affine_keeping(x, w, b, act, p, keep_z, math)
+        return (a, z) if keep_z else (a,)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        x, w, _, ctx.how = inputs
+        ctx.mark_non_differentiable(*output[1:])
+        ctx.save_for_backward(x, w, None if ctx.how[3] == "nothing" else output[-1])
+
+    @staticmethod
+    @once
+    def backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+        x, w, kept = ctx.saved_tensors
+        act, p, math, form = ctx.how
+        wants_x, wants_w, wants_b, _how = ctx.needs_input_grad
+        linear = room("linear", "bp.delta.chain", grad)
+        delta = through(grad, kept, act, form, p)
+        dx = dw = db = None
+        if wants_w or wants_b:
+            dw, db = linear.averaged(delta, x, w, 0.0, 1.0, wants_b, math)
+        if wants_x:
+            dx, _z = linear.affine_keeping(delta, w.t(), None, "identity", 0.0, False, math)
+        return dx, dw if wants_w else None, db, None
+
+
 class Chain(Function):
     """Layers of one network as one node, so that δ ⊙ g′ rides on the product with the next layer's weights.
 
-    Returned besides the result, without gradients of their own: the hidden layers' activations, then each z
+    Returned besides the last z, without gradients of their own: the hidden layers' activations, then each z
     that g′ is to be read off.
     """
 
@@ -115,57 +153,54 @@ class Chain(Function):
 
     @staticmethod
     def forward(
-        x: Tensor, act: str, p: float, last: str, math: str | None, keep: bool, *parameters: Tensor | None
+        x: Tensor, act: str, p: float, math: str | None, keep: bool, *parameters: Tensor | None
     ) -> tuple[Tensor, ...]:
         linear = room("linear", "net.layer.affine", x)
-        layers = len(parameters) // 2
+        last = len(parameters) // 2 - 1
+        keep_z = keep and saved.form(act, x.dtype, p) == "z"
         activations, zs = [x], []
-        for l in range(layers):
+        for l in range(last + 1):
             w, b = parameters[2 * l : 2 * l + 2]
-            g = act if l < layers - 1 else last
-            keep_z = keep and saved.form(g, x.dtype, p) == "z"
-            a, z = linear.affine_keeping(activations[-1], w, b, g, p, keep_z, math)
+            g, kept = (act, keep_z) if l < last else ("identity", False)
+            a, z = linear.affine_keeping(activations[-1], w, b, g, p, kept, math)
             activations.append(a)
-            zs += [z] if keep_z else []
+            zs += [z] if kept else []
         return (activations[-1], *activations[1:-1], *zs) if keep else (activations[-1],)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-        x, ctx.act, ctx.p, ctx.last, ctx.math, _, *parameters = inputs
+        x, ctx.act, ctx.p, ctx.math, _, *parameters = inputs
         ctx.biased = [b is not None for b in parameters[1::2]]
-        ctx.form, ctx.last_form = (saved.form(g, x.dtype, ctx.p) for g in (ctx.act, ctx.last))
+        ctx.form = saved.form(ctx.act, x.dtype, ctx.p)
         ctx.mark_non_differentiable(*output[1:])
-        result = output[0] if ctx.last_form == "a" else None
-        ctx.save_for_backward(x, *parameters[::2], *output[1:], result)
+        ctx.save_for_backward(x, *parameters[::2], *output[1:])
 
     @staticmethod
     @once
-    def backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
-        layers = len(ctx.biased)
-        *tensors, result = ctx.saved_tensors
+    def backward(ctx: Any, delta: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+        layers, tensors, needed = len(ctx.biased), ctx.saved_tensors, ctx.needs_input_grad
         weights, zs = tensors[1 : layers + 1], tensors[2 * layers :]
         a = [tensors[0], *tensors[layers + 1 : 2 * layers]]             # a[l] enters layer l
-        linear = room("linear", "bp.delta.chain", grad)
-        gradients: list[Tensor | None] = [None] * (6 + 2 * layers)      # as forward's arguments
-        delta = through(grad, zs[-1] if ctx.last_form == "z" else result, ctx.last, ctx.last_form, ctx.p)
+        linear = room("linear", "bp.delta.chain", delta)
+        g_prime = linear.derivative(ctx.act, ctx.form)
+        gradients: list[Tensor | None] = [None] * (5 + 2 * layers)      # as forward's arguments
         db: Tensor | None = None
         for l in reversed(range(layers)):
-            here = 6 + 2 * l
-            wants_w, wants_b = ctx.needs_input_grad[here], ctx.needs_input_grad[here + 1]
+            here = 5 + 2 * l
+            wants_w, wants_b = needed[here], needed[here + 1]
             if wants_w or (wants_b and db is None):
                 unsummed = wants_b and db is None
                 dw, sums = linear.averaged(delta, a[l], weights[l], 0.0, 1.0, unsummed, ctx.math)
                 gradients[here] = dw if wants_w else None
                 db = sums if db is None else db
             gradients[here + 1] = db if wants_b else None
-            if not any(ctx.needs_input_grad[:here]):
+            if not any(needed[:here]):
                 break
             if l == 0:
                 w = weights[0].t()
                 gradients[0], _z = linear.affine_keeping(delta, w, None, "identity", 0.0, False, ctx.math)
             else:
                 kept = zs[l - 1] if ctx.form == "z" else a[l]
-                g_prime = linear.derivative(ctx.act, ctx.form)
                 delta, db = linear.delta_through(
                     delta, weights[l], kept, g_prime, ctx.p, "bp.delta.chain", ctx.math)
         return tuple(gradients)
@@ -201,11 +236,12 @@ class MeanLoss(Function):
 
 
 def applied(node: type[Function], *args: Any) -> Any:
-    """node.apply(*args). Eagerly, torch would read the signature of `forward` at every call, which takes longer than
-    all the rest; these arguments are complete, so that nothing has to be filled in."""
-    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+    """node.apply(*args), and quickly. Eagerly, torch would read the signature of `forward` at every call, which takes
+    longer than all the rest; these arguments are complete, so that nothing has to be filled in."""
+    if is_compiling() or transforms_active():
         return node.apply(*args)                            # type: ignore[no-untyped-call]
-    return super(Function, node).apply(*unwrap_dead_wrappers(args))         # type: ignore[misc]
+    alive = [unwrap_if_dead(t) if isinstance(t, Tensor) else t for t in args]
+    return super(Function, node).apply(*alive)              # type: ignore[misc]
 
 
 def activation(z: Tensor, act: str, p: float) -> Tensor:
@@ -213,13 +249,25 @@ def activation(z: Tensor, act: str, p: float) -> Tensor:
     return a
 
 
-def chain(
-    x: Tensor, parameters: tuple[Tensor | None, ...], act: str, p: float, last: str, math: str | None
-) -> Tensor:
-    """Layers (w, b, w, b, …): g is `act` after all but the last, which has `last`."""
-    keep = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (x, *parameters))
-    a: Tensor = applied(Chain, x, act, p, last, math, keep, *parameters)[0]
+def recorded(*tensors: Tensor | None) -> bool:
+    """Will autograd want a gradient of one of them?"""
+    if torch.is_grad_enabled():
+        for t in tensors:
+            if t is not None and t.requires_grad:
+                return True
+    return False
+
+
+def layer(x: Tensor, w: Tensor, b: Tensor | None, act: str, p: float, math: str | None) -> Tensor:
+    form = saved.form(act, x.dtype, p) if recorded(x, w, b) else "nothing"
+    a: Tensor = applied(Layer, x, w, b, (act, p, math, form))[0]
     return a
+
+
+def chain(x: Tensor, parameters: tuple[Tensor | None, ...], act: str, p: float, math: str | None) -> Tensor:
+    """Layers (w, b, w, b, …): g is `act` after all but the last, which has none."""
+    z: Tensor = applied(Chain, x, act, p, math, recorded(x, *parameters), *parameters)[0]
+    return z
 
 
 def mean_loss(identity: str, input: Tensor, target: Tensor) -> Tensor:

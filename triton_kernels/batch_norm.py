@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.autograd import Function
 
 from . import checks, composite, composite_norm
-from .autograd import once, room
+from .autograd import applied, once, room
 
 ACTIVATIONS = ("identity", "relu")
 
@@ -94,6 +94,6 @@ def batch_norm(
         checks.several(name, input)
     if added is not None:
         checks.same(name, input=input, added=added)
-    y: Tensor = BatchNorm.apply(                                            # type: ignore[no-untyped-call]
-        input, weight, bias, added, running_mean, running_var, training, float(momentum), float(eps), act == "relu")[0]
+    y: Tensor = applied(BatchNorm, input, weight, bias, added, running_mean, running_var, training, float(momentum),
+                        float(eps), act == "relu")[0]
     return y

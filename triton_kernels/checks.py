@@ -9,6 +9,7 @@ from torch import Tensor
 #: The parameter p of each activation: the deck's slope of leaky ReLU, and α = 1 for ELU.
 PARAMETER = {"sigmoid": 0.0, "tanh": 0.0, "relu": 0.0, "leaky": 0.1, "elu": 1.0, "identity": 0.0}
 _KEYWORD = {"leaky": "slope", "elu": "alpha"}
+_FLOATING = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 
 
 def activation(name: str, act: str, **parameter: float) -> float:
@@ -26,15 +27,28 @@ def activation(name: str, act: str, **parameter: float) -> float:
     return p
 
 
+def alike(first: Tensor | None, *others: Tensor | None) -> bool:
+    """Is all well, as `floating` asks it? Most calls are right, and need no words for what is not."""
+    if not isinstance(first, torch.Tensor) or first.dtype not in _FLOATING:
+        return False
+    dtype, device = first.dtype, first.device
+    for t in others:
+        if t is not None and not (isinstance(t, torch.Tensor) and t.dtype == dtype and t.device == device):
+            return False
+    return True
+
+
 def floating(name: str, **tensors: Tensor | None) -> None:
     """All given tensors are floating, of one dtype and on one device; None is a tensor left out."""
+    if alike(*tensors.values()):
+        return
     first: tuple[str, Tensor] | None = None
     for label, t in tensors.items():
         if t is None:
             continue
         if not isinstance(t, torch.Tensor):
             raise TypeError(f"{name}: {label} is a {type(t).__name__}; expected a tensor")
-        if t.dtype not in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
+        if t.dtype not in _FLOATING:
             raise TypeError(f"{name}: {label} is {_short(t)}; expected float16, bfloat16, float32 or float64")
         if first is None:
             first = label, t
@@ -71,6 +85,19 @@ def same_shape(name: str, **tensors: Tensor) -> None:
     if s.shape != t.shape:
         raise ValueError(
             f"{name}: {one} has shape {tuple(s.shape)}, {other} has {tuple(t.shape)}; expected equal shapes")
+
+
+def layer(input: Tensor, weight: Tensor, bias: Tensor | None, name: str) -> None:
+    """input (…, I), weight (O, I), bias (O,) or None."""
+    if (
+        alike(input, weight, bias) and input.dim() and weight.dim() == 2 and input.shape[-1] == weight.shape[1]
+        and (bias is None or (bias.dim() == 1 and bias.shape[0] == weight.shape[0]))
+    ):
+        return
+    floating(name, input=input, weight=weight, bias=bias)
+    if input.dim() == 0:
+        raise ValueError(f"{name}: input has shape (); expected (…, I)")
+    affine(input if input.dim() == 2 else input.reshape(-1, input.shape[-1]), weight, bias, name)
 
 
 def affine(x: Tensor, w: Tensor, b: Tensor | None, name: str = "net.layer.affine") -> None:

@@ -19,7 +19,7 @@ from .image_functional import conv1d as conv1d
 from .image_functional import conv2d as conv2d
 from .image_functional import conv2d_act as conv2d_act
 from .image_functional import max_pool2d as max_pool2d
-from .launch import math_mode
+from .launch import asked
 from .ops import OPS
 
 
@@ -77,13 +77,12 @@ def _layer(
     name: str, input: Tensor, weight: Tensor, bias: Tensor | None, act: str, p: float, precision: str | None
 ) -> Tensor:
     input, weight, bias = casting.products(input, weight, bias)
-    checks.floating(name, input=input, weight=weight, bias=bias)
-    if input.dim() == 0:
-        raise ValueError(f"{name}: input has shape (); expected (…, I)")
-    x = input if input.dim() == 2 else input.reshape(-1, input.shape[-1])
-    checks.affine(x, weight, bias, name)
-    a = autograd.chain(x, (weight, bias), "identity", p, act, math_mode(precision))
-    return a if input.dim() == 2 else a.view(*input.shape[:-1], weight.shape[0])
+    checks.layer(input, weight, bias, name)
+    math = asked(precision)
+    if input.dim() == 2:
+        return autograd.layer(input, weight, bias, act, p, math)
+    a = autograd.layer(input.reshape(-1, input.shape[-1]), weight, bias, act, p, math)
+    return a.view(*input.shape[:-1], weight.shape[0])
 
 
 def mlp(
@@ -105,7 +104,7 @@ def mlp(
     for l, (w, b) in enumerate(zip(weights, biases)):
         checks.affine(a, w, b, f"mlp, layer {l + 1}")
         a = x.new_empty((0, w.shape[0]))
-    return autograd.chain(x, tuple(parameters), act, p, "identity", math_mode(precision))
+    return autograd.chain(x, tuple(parameters), act, p, asked(precision))
 
 
 def binary_cross_entropy_with_logits(input: Tensor, target: Tensor) -> Tensor:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.autograd import Function
 
 from . import composite_images, saved
-from .autograd import once, through
+from .autograd import applied, once, recorded, through
 from .autograd import room as room_of
 from .image_checks import Layer, Pool, pool
 
@@ -113,12 +112,11 @@ class MaxPool(Function):
 def convolution(
     x: Tensor, w: Tensor, b: Tensor | None, sizes: Layer, act: str, p: float, math: str | None, pooled: bool = False
 ) -> Tensor:
-    keep = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (x, w, b))
-    node: Any = ConvolutionPooled if pooled else Convolution
-    y: Tensor = node.apply(x, w, b, sizes, act, p, math, keep)[0]
+    node = ConvolutionPooled if pooled else Convolution
+    y: Tensor = applied(node, x, w, b, sizes, act, p, math, recorded(x, w, b))[0]
     return y
 
 
 def max_pool(x: Tensor, sizes: Pool) -> tuple[Tensor, Tensor]:
-    pair: tuple[Tensor, Tensor] = MaxPool.apply(x, sizes)           # type: ignore[no-untyped-call]
+    pair: tuple[Tensor, Tensor] = applied(MaxPool, x, sizes)
     return pair

@@ -9,7 +9,7 @@ from . import checks, image_autograd, image_checks, image_library
 from . import precision as casting
 from .composite_images import in_image
 from .image_checks import Sides
-from .launch import math_mode
+from .launch import asked
 
 
 def conv2d(
@@ -19,10 +19,10 @@ def conv2d(
     """conv2d.layer   b + x ∗ w, the filter not flipped: input (B, C·groups, H, W), weight (F, C, M, N), bias (F,)."""
     input, weight, bias = casting.products(input, weight, bias)
     if torch.compiler.is_compiling():
-        how = (stride, padding, dilation, groups, "identity", 0.0, math_mode(precision))
+        how = (stride, padding, dilation, groups, "identity", 0.0, asked(precision))
         return image_library.traced_convolution(input, weight, bias, *how)
     sizes = image_checks.forward(input, weight, bias, stride, padding, dilation, groups, "conv2d")
-    return image_autograd.convolution(input, weight, bias, sizes, "identity", 0.0, math_mode(precision))
+    return image_autograd.convolution(input, weight, bias, sizes, "identity", 0.0, asked(precision))
 
 
 def conv2d_act(
@@ -37,12 +37,12 @@ def conv2d_act(
     p = checks.activation("conv2d_act", act, **parameter)
     input, weight, bias = casting.products(input, weight, bias)
     if torch.compiler.is_compiling():
-        how = (stride, padding, dilation, groups, act, p, math_mode(precision))
+        how = (stride, padding, dilation, groups, act, p, asked(precision))
         return image_library.traced_convolution(input, weight, bias, *how, pool)
     sizes = image_checks.forward(input, weight, bias, stride, padding, dilation, groups, "conv2d_act")
     if pool and min(sizes.output) < 2:
         raise ValueError(f"conv2d_act: an output of {sizes.output[0]} × {sizes.output[1]} has no 2 × 2 window to pool")
-    return image_autograd.convolution(input, weight, bias, sizes, act, p, math_mode(precision), pool)
+    return image_autograd.convolution(input, weight, bias, sizes, act, p, asked(precision), pool)
 
 
 def conv1d(

@@ -17,7 +17,6 @@ from . import image_autograd, image_checks, saved
 from .autograd import through
 from .image_checks import Sides
 from .layout import like
-from .library import _math
 
 _NAMES = ("stride", "padding", "dilation", "groups", "act", "p", "pool", "math")
 
@@ -29,19 +28,19 @@ def _sizes(x: Tensor, w: Tensor, stride: Any, padding: Any, dilation: Any, group
 
 def convolution(
     x: Tensor, w: Tensor, b: Tensor | None, stride: list[int], padding: list[int], dilation: list[int], groups: int,
-    act: str, p: float, pool: bool, math: str,
+    act: str, p: float, pool: bool, math: str | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """(y, places of the maxima, z); what there is not comes back empty."""
     sizes = _sizes(x, w, stride, padding, dilation, groups)
     if pool:
-        return image_autograd.ConvolutionPooled.forward(x, w, b, sizes, act, p, _math(math), True)
-    y, z = image_autograd.Convolution.forward(x, w, b, sizes, act, p, _math(math), True)
+        return image_autograd.ConvolutionPooled.forward(x, w, b, sizes, act, p, math, True)
+    y, z = image_autograd.Convolution.forward(x, w, b, sizes, act, p, math, True)
     return y, x.new_empty(0, dtype=torch.uint8), z
 
 
 def _convolution_shapes(
     x: Tensor, w: Tensor, b: Any, stride: Any, padding: Any, dilation: Any, groups: int, act: str, p: float,
-    pool: bool, math: str,
+    pool: bool, math: str | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     batch, filters, rows, columns = _sizes(x, w, stride, padding, dilation, groups).y_shape
     y = like((batch, filters, rows // 2, columns // 2) if pool else (batch, filters, rows, columns), x)
@@ -52,7 +51,7 @@ def _convolution_shapes(
 def convolution_backward(
     grad: Tensor, x: Tensor, w: Tensor, index: Tensor, kept: Tensor | None, biased: bool, wants: list[bool],
     stride: list[int], padding: list[int], dilation: list[int], groups: int, act: str, p: float, pool: bool,
-    math: str,
+    math: str | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """(∂x, ∂w, ∂b); what nobody wants comes back empty."""
     sizes, form = _sizes(x, w, stride, padding, dilation, groups), saved.form(act, x.dtype, p)
@@ -64,7 +63,7 @@ def convolution_backward(
     else:
         d = through(grad, kept, act, form, p)
     ctx = SimpleNamespace(needs_input_grad=wants)
-    dx, dw, db = image_autograd.gradients(ctx, d, x, w, sizes, biased, _math(math))
+    dx, dw, db = image_autograd.gradients(ctx, d, x, w, sizes, biased, math)
     return _or_empty(x, dx), _or_empty(w, dw), _or_empty(w, db)
 
 
@@ -165,7 +164,7 @@ ready._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 def traced_convolution(
     x: Tensor, w: Tensor, b: Tensor | None, stride: Sides, padding: Sides, dilation: Sides, groups: int, act: str,
-    p: float, math: str, pool: bool = False,
+    p: float, math: str | None, pool: bool = False,
 ) -> Tensor:
     """Sizes are checked by the op itself: a tracer cannot follow how they are kept."""
     ready()

@@ -70,19 +70,16 @@ def launch(kernel: Any, grid: tuple[int, ...], *args: Any, row: Row, **meta: Any
         kernel[grid](*args, **meta, **options)
 
 
-#: What a traced function passes on, so that the switch is read when the op runs.
-FOLLOW = "follow"
+def asked(precision: str | None) -> str | None:
+    """How float32 operands are to enter a matrix product: `ieee`, `tf32`, or None, as torch's switch stands then."""
+    if precision not in (None, "ieee", "tf32"):
+        raise ValueError(f"precision {precision!r} is unknown; choose 'ieee' or 'tf32'")
+    return precision
 
 
-def math_mode(wanted: str | None = None) -> str:
-    """How float32 operands enter a matrix product: `ieee` or `tf32`; None follows torch's own switch."""
-    if wanted is None and torch.compiler.is_compiling():
-        return FOLLOW
-    if wanted is None:
-        return "ieee" if torch.get_float32_matmul_precision() == "highest" else "tf32"
-    if wanted not in ("ieee", "tf32"):
-        raise ValueError(f"precision {wanted!r} is unknown; choose 'ieee' or 'tf32'")
-    return wanted
+def math_mode(precision: str | None = None) -> str:
+    """`ieee` or `tf32`, decided when a kernel starts."""
+    return asked(precision) or ("ieee" if torch.get_float32_matmul_precision() == "highest" else "tf32")
 
 
 def fall_back(reason: str) -> None:

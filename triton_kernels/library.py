@@ -15,8 +15,6 @@ import torch
 from torch import Tensor
 from torch.library import custom_op
 
-from .launch import FOLLOW, math_mode
-
 NAMESPACE = "chainrule"
 
 
@@ -25,10 +23,6 @@ def _eager(module: str, name: str, t: Tensor) -> Any:
     from .autograd import eager_room
 
     return batch_norm.kernels_for(name, t) if module == "norm" else eager_room(module, name, t)
-
-
-def _math(wanted: str | None) -> str:
-    return math_mode(None if wanted == FOLLOW else wanted)
 
 
 def _nothing(like: Tensor) -> Tensor:
@@ -48,7 +42,7 @@ def act_backward(grad: Tensor, saved: Tensor, act: str, form: str, p: float) -> 
 def affine_keeping(
     x: Tensor, w: Tensor, b: Tensor | None, act: str, p: float, keep_z: bool, math: str | None
 ) -> tuple[Tensor, Tensor]:
-    a, z = _eager("linear", "net.layer.affine", x).affine_keeping(x, w, b, act, p, keep_z, _math(math))
+    a, z = _eager("linear", "net.layer.affine", x).affine_keeping(x, w, b, act, p, keep_z, math)
     return a, z if keep_z else _nothing(x)
 
 
@@ -60,7 +54,7 @@ def _affine_fake(x: Tensor, w: Tensor, b: Any, act: str, p: float, keep_z: bool,
 def averaged(
     delta: Tensor, a: Tensor, w: Tensor, lam: float, n: float, intercepts: bool, math: str | None
 ) -> tuple[Tensor, Tensor]:
-    D, Db = _eager("linear", "alg.average", delta).averaged(delta, a, w, lam, n, intercepts, _math(math))
+    D, Db = _eager("linear", "alg.average", delta).averaged(delta, a, w, lam, n, intercepts, math)
     return D, _nothing(w) if Db is None else Db
 
 
@@ -73,7 +67,7 @@ def delta_through(
 ) -> tuple[Tensor, Tensor]:
     linear = _eager("linear", name, delta)
     found: tuple[Tensor, Tensor] = linear.delta_through(
-        delta, w, saved, linear.derivative(act, form), p, name, _math(math))
+        delta, w, saved, linear.derivative(act, form), p, name, math)
     return found
 
 
