@@ -8,7 +8,7 @@ import numpy as np
 from attrs import field, frozen
 
 from .. import spec
-from . import edges_images
+from . import edges_bands, edges_images
 from .operations import ACTIVATIONS
 from .recipes import Arguments
 
@@ -66,6 +66,7 @@ EMPTY: dict[str, Callable[[], Arguments]] = {
     "opt.lamb": lambda: {**_adam(0, 1), "lam": 0.5},
     **{f"act.{a}{p}": lambda: {"z": np.zeros((0, 3))} for a in ACTIVATIONS for p in ("", ".prime")},
     **edges_images.EMPTY,
+    **edges_bands.EMPTY,
 }
 
 REFUSED: dict[str, dict[str, Callable[[], Arguments]]] = {
@@ -109,6 +110,7 @@ REFUSED: dict[str, dict[str, Callable[[], Arguments]]] = {
     "conv1d.centred": {"even-filter": lambda: {"theta": np.ones(4), "a": np.ones(9)}},
     "conv2d.valid": {"filter-too-large": lambda: {"I": np.ones((5, 5)), "K": np.ones((2, 6))}},
     **edges_images.REFUSED,
+    **edges_bands.REFUSED,
 }
 
 

@@ -112,6 +112,10 @@ _POOLED = (                                               # four positions a win
     Row(32, 32, 16, 4, 2, FLOAT), Row(32, 16, 16, 4, 2, FLOAT),
 )
 _JOINED = (Row(1, 256, warps=4),)
+
+# Layers of neighbours: BM examples and BN nodes; for their D also BK taps, the intercept's among them.
+_NEIGHBOURS = (Row(8, 128, warps=4), Row(1, 512, warps=4))
+_WEIGHTS = (Row(4, 128, 4, warps=4), Row(4, 64, 8, warps=4), Row(4, 32, 16, warps=4))
 _GATHERS = ("conv2d.layer", "conv2d.layer.pool", "conv2d.layer.grad_w")
 
 PRODUCTS = ("net.layer.affine", "bp.delta", "alg.average", "alg.average.update")
@@ -129,6 +133,7 @@ _TABLES: dict[str, dict[str, tuple[Row, ...]]] = {
            if arch in ("sm_90", "sm_100") else dict.fromkeys(BOXES, ())),
         "conv2d.layer": _GATHERED, "conv2d.layer.pool": _POOLED, "conv2d.layer.grad_w": _FILTERS,
         "conv2d.layer.join": _JOINED, "pool": _STRIDED,
+        "arch.band": _NEIGHBOURS, "arch.band.grad": _WEIGHTS, "arch.band.join": _COLUMNS,
     }
     for arch, products in (("sm_90", _SM90), ("sm_100", _SM90), ("sm_80", _SM80), ("default", _SMALL))
 }
@@ -174,6 +179,10 @@ def choose(op: str, shape: tuple[int, ...], dtype: torch.dtype, arch: str = "def
     if op in ("conv1d", "conv2d"):
         outputs, taps = shape
         return candidates[1] if taps > 32 and outputs < 64 * taps else candidates[0]
+    if op == "arch.band":
+        return candidates[shape[0] < 4]
+    if op == "arch.band.grad":
+        return next((row for row in candidates if shape[1] <= row.BK), candidates[-1])
     return candidates[0]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from . import composite, composite_images, composite_norm, composite_training, composite_updates
+from . import composite, composite_band, composite_images, composite_norm, composite_training, composite_updates
 from .launch import runs_kernel
 
 #: The module that holds the kernels of an id: by its first words, or by the whole id where that has one of its own.
@@ -20,7 +20,8 @@ MODULES = {
     "conv2d.layer": "conv_layer", "conv2d.layer.grad_x": "conv_layer",
     "conv2d.layer.grad_w": "conv_filters", "conv2d.layer.grad_b": "conv_filters", "pool": "pool",
     **dict.fromkeys(composite_updates.OPS, "fused_update"),
-    "act": "act", "net": "linear", "bp": "linear", "alg": "linear", "opt": "optimizers", "norm": "norm",
+    **dict.fromkeys(composite_band.WEIGHTS, "band_weights"),
+    "act": "act", "arch": "band", "net": "linear", "bp": "linear", "alg": "linear", "opt": "optimizers", "norm": "norm",
     "loss": "losses", "conv1d": "conv1d", "conv2d": "conv2d",
 }
 
@@ -58,7 +59,8 @@ def _operation(identity: str, fallback: Callable[..., Any]) -> Callable[..., Any
 
 #: Every op as a composite: what a CPU tensor runs.
 COMPOSITES: dict[str, Callable[..., Any]] = {
-    **composite.OPS, **composite_images.OPS, **composite_norm.OPS, **composite_training.OPS, **composite_updates.OPS,
+    **composite.OPS, **composite_band.OPS, **composite_images.OPS, **composite_norm.OPS, **composite_training.OPS,
+    **composite_updates.OPS,
 }
 
 OPS: dict[str, Callable[..., Any]] = {

@@ -39,6 +39,10 @@ ROWS: tuple[tuple[str, str, Callable[[configs.Row], tuple[int, ...]]], ...] = (
      lambda r: (1, r.BK // 8 + 1, r.BN + 3, 1, r.BM // 8 + 1, 9, 2, 3, 1, 1, 1, 1, 1, 1)),
     ("conv2d.layer.grad_w", "conv2d.layer.grad_w",
      lambda r: (2, r.BN // 8 + 1, r.BM + 3, 1, 6, r.BK // 4, 2, 3, 1, 1, 1, 1, 1, 1)),
+    *((f"arch.{kind}.layer", "arch.band", lambda r: (2 * r.BM + 1, r.BN + 5, 5)) for kind in ("local", "shared")),
+    *((op, "arch.band.grad", lambda r: (5 * r.BM + 1, r.BN + 5, 2 * r.BK + 3))
+      for op in ("arch.local.layer.grad_w", "arch.shared.layer.grad_theta")),
+    ("arch.shared.layer.grad_theta", "arch.band.join", lambda r: (16 * r.BM + 13, 9, 3)),
     ("act.elu", "pointwise", lambda r: (r.BM + 5,)),
     ("norm.batch", "norm.channels", lambda r: (2 * r.BM + 4, r.BN + 5)),
     ("norm.batch.grad_x", "norm.planes", lambda r: (4, r.BN + 1, r.BM // 4 + 4)),

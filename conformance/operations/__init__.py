@@ -1,6 +1,6 @@
 """What is judged: one entry per op id, in one module per family."""
 
-from . import activations, convolution, convolution_layers, losses, networks, training, updates
+from . import activations, bands, convolution, convolution_layers, losses, networks, training, updates
 from .base import (
     ACTIVATIONS,
     OPERATIONS,
@@ -14,6 +14,6 @@ from .base import (
     stable,
 )
 
-__all__ = ["ACTIVATIONS", "OPERATIONS", "PARAMETERS", "Form", "Lift", "Operation", "Outputs", "activations",
+__all__ = ["ACTIVATIONS", "OPERATIONS", "PARAMETERS", "Form", "Lift", "Operation", "Outputs", "activations", "bands",
            "convolution", "convolution_layers", "evaluate", "literal", "losses", "networks", "stable", "training",
            "updates"]

@@ -34,13 +34,13 @@ def delta_chain(s: Source, size: tuple[int, ...], kind: str) -> Arguments:
     if kind.startswith("exact"):
         delta, w = exact_pair(s, (batch, outputs), (outputs, inputs), outputs * (2 if s.dtype != "fp32" else 1))
         z = (2 * s.rng.integers(-4, 4, (batch, inputs)) + 1) / 4        # never 0: the kink is a convention
-        return {"delta": _thin(s, delta), "w": w, "z": z, "act": kind.partition("-")[2] or "relu"}
+        return {"delta": thin(s, delta), "w": w, "z": z, "act": kind.partition("-")[2] or "relu"}
     kind, _, act = kind.partition("-")
     return {"delta": drawn(s, (batch, outputs), kind), "w": s.normal((outputs, inputs), outputs**-0.5),
             "z": s.normal((batch, inputs), 2.0), "act": act or "sigmoid"}
 
 
-def _thin(s: Source, delta: Array) -> Array:
+def thin(s: Source, delta: Array) -> Array:
     """Keep a sum over the batch representable too: in 16-bit types only a few rows are non-zero."""
     if s.dtype == "fp32":
         return delta
@@ -62,7 +62,7 @@ def average(s: Source, size: tuple[int, ...], kind: str) -> Arguments:
     batch, outputs, inputs = size
     if kind.startswith("exact"):
         delta, a = exact_pair(s, (batch, outputs), (batch, inputs), batch)
-        return {"delta": _thin(s, delta) if s.dtype != "fp32" else delta, "a": a,
+        return {"delta": thin(s, delta) if s.dtype != "fp32" else delta, "a": a,
                 "w": s.integers((outputs, inputs), 3) * 4, "lam": 0.25, "n": 2 if s.dtype == "bf16" else 8}
     return {"delta": drawn(s, (batch, outputs), kind), "a": drawn(s, (batch, inputs), kind),
             "w": s.normal((outputs, inputs)), "lam": 0.125 if s.dtype == "bf16" else 0.01, "n": batch}

@@ -9,7 +9,7 @@ from chainrule.conformance.judge import judge
 from chainrule.conformance.mutate.faults import FAULTS
 from chainrule.conformance.mutate.planted import backend_with, ordered
 from chainrule.conformance.witnesses import disagreement, table
-from chainrule.reference import activations, backprop, convolution, optimizers
+from chainrule.reference import activations, backprop, convolution, layers, optimizers
 
 right = dict(reference.FUNCTIONS)
 
@@ -39,6 +39,14 @@ def no_intercept(Theta, a, g):
     return right["net.layer"]([None, *([0, *row[1:]] for row in Theta[1:])], a, g)
 
 
+def turned_window(x, w, b, *g):
+    return right["arch.local.layer"](x, [row[::-1] for row in w], b, *g)
+
+
+def without_intercept(x, theta, b, *g):
+    return right["arch.shared.layer"](x, theta, 0 * b, *g)
+
+
 # the id, where its reference stands, the wrong reference, the op and the same fault in a kernel
 JOINT = [
     ("conv1d.valid", convolution, "conv1d", lambda theta, x: right["conv1d.valid"](theta[::-1], x),
@@ -46,6 +54,8 @@ JOINT = [
     ("conv1d.centred", convolution, "conv1d_centred", lambda theta, a, *g: right["conv1d.centred"](theta[::-1], a, *g),
      "conv1d.centred", "filter flipped (a true convolution)"),
     ("conv2d.valid", convolution, "conv2d", flipped_rows, "conv2d.valid", "filter flipped in one axis"),
+    ("arch.local.layer", layers, "local_affine", turned_window, "arch.local.layer", "window turned round"),
+    ("arch.shared.layer", layers, "shared_affine", without_intercept, "arch.shared.layer", "bias missing"),
     ("alg.average", backprop, "average", without_n, "alg.average", "1/n missing"),
     ("alg.average", backprop, "average", twice_lambda, "alg.average", "2λ for λ"),
     ("bp.delta.rec", backprop, "delta_rec", only_a, "bp.delta.rec", "a for a(1 − a)"),

@@ -12,7 +12,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from .. import configs, conv_filters, conv_pool, fused_update, image_checks, linear, norm
+from .. import band_weights, configs, conv_filters, conv_pool, fused_update, image_checks, linear, norm
 from ..configs import Row
 from ..ops import OPS
 from ..reduce import column_sums
@@ -163,6 +163,22 @@ def _features(channels_last: bool, what: str) -> Callable[[torch.dtype, Row], An
     return call
 
 
+def _neighbours(op: str, shared: bool) -> Callable[[torch.dtype, Row], Any]:
+    """A layer of 4096 nodes and windows of nine, from few examples for the row that is made for few."""
+    def call(d: torch.dtype, row: Row) -> Any:
+        x = empty(2 if row.BM == 1 else N, N, dtype=d)
+        w, b = (empty(9, dtype=d), empty(1, dtype=d)) if shared else (empty(N, 9, dtype=d), empty(N, dtype=d))
+        return OPS[op](x, w, b, "tanh") if op.endswith("layer") else OPS[op](x, w, x, "elu")
+    return call
+
+
+def _neighbours_weights(shared: bool) -> Callable[[torch.dtype, Row], Any]:
+    def call(d: torch.dtype, row: Row) -> Any:
+        w = empty(*(() if shared else (N,)), 9, dtype=d)
+        return band_weights.averaged(empty(N, N, dtype=d), empty(N, N, dtype=d), w, 9, shared, 0.1, N, True, True)
+    return call
+
+
 SUBJECTS = (
     Subject("adam", "optimizers", _adaptive("opt.adam")),
     Subject("lamb", "optimizers", _adaptive("opt.lamb")),
@@ -211,6 +227,12 @@ SUBJECTS = (
     Subject("D, its parts joined", "conv2d.layer.join", _join, False),
     Subject("max pool", "pool", lambda d, row: OPS["pool.max"](image(64, 64, 56, d)), False),
     Subject("∂x of a max pool", "pool", _pool_gradient, False),
+    Subject("local layer", "arch.band", _neighbours("arch.local.layer", False), False),
+    Subject("shared layer", "arch.band", _neighbours("arch.shared.layer", True), False),
+    Subject("∂x of a local layer", "arch.band", _neighbours("arch.local.layer.grad_x", False), False),
+    Subject("D of a local layer", "arch.band.grad", _neighbours_weights(False), False),
+    Subject("D of a shared layer", "arch.band.grad", _neighbours_weights(True), False),
+    Subject("D of a shared layer, joined", "arch.band.join", _neighbours_weights(True), False, launch=1),
     Subject("columns", "columns", lambda d, row: column_sums(empty(64, N, dtype=FP32), d), dtypes=(FP32,)),
 )
 
