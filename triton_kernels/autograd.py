@@ -266,7 +266,10 @@ def layer(x: Tensor, w: Tensor, b: Tensor | None, act: str, p: float, math: str 
 
 def chain(x: Tensor, parameters: tuple[Tensor | None, ...], act: str, p: float, math: str | None) -> Tensor:
     """Layers (w, b, w, b, …): g is `act` after all but the last, which has none."""
-    z: Tensor = applied(Chain, x, act, p, math, recorded(x, *parameters), *parameters)[0]
+    keep = recorded(x, *parameters)
+    if not keep and is_compiling():         # Dynamo counts a node's arguments, of which * leaves the number open
+        return Chain.forward(x, act, p, math, keep, *parameters)[0]
+    z: Tensor = applied(Chain, x, act, p, math, keep, *parameters)[0]
     return z
 
 

@@ -13,14 +13,14 @@ import triton.language as tl
 LOG2E = tl.constexpr(1.4426950408889634)
 LN2_HIGH = tl.constexpr(0.693145751953125)              # 16 bits: n · LN2_HIGH is exact
 LN2_LOW = tl.constexpr(1.428606765330187e-06)
-LOWEST = tl.constexpr(-104.0)                           # below, exp rounds to 0 in float32
-HIGHEST = tl.constexpr(89.0)                            # above, to infinity
+LEAST = tl.constexpr(-104.0)                            # below, exp rounds to 0 in float32
+MOST = tl.constexpr(89.0)                               # above, to infinity
 
 
 @triton.jit
 def split(x):
     """(n, r) with x = n ln 2 + r; NaN stays NaN, since both comparisons are then false."""
-    x = tl.where(x < LOWEST, LOWEST, tl.where(x > HIGHEST, HIGHEST, x))
+    x = tl.where(x < LEAST, LEAST, tl.where(x > MOST, MOST, x))
     n = tl.floor(x * LOG2E + 0.5)
     return n, (x - n * LN2_HIGH) - n * LN2_LOW
 

@@ -20,7 +20,6 @@ from .image_functional import conv2d as conv2d
 from .image_functional import conv2d_act as conv2d_act
 from .image_functional import max_pool2d as max_pool2d
 from .launch import asked
-from .ops import OPS
 
 
 def sigmoid(input: Tensor) -> Tensor:
@@ -130,7 +129,7 @@ def mse_loss(input: Tensor, target: Tensor) -> Tensor:
 
 def sgd(theta: Tensor, D: Tensor, eta: float) -> Tensor:
     """opt.sgd   Θ − η D, a new tensor."""
-    result: Tensor = OPS["opt.sgd"](theta, D, eta)
+    result: Tensor = autograd.room("update", "opt.sgd", theta).sgd(theta, D, eta)
     return result
 
 
@@ -139,6 +138,6 @@ def sgd_(theta: Tensor, D: Tensor, eta: float) -> Tensor:
     """opt.sgd   Θ ← Θ − η D, in place: the one function here that changes an argument; returns it."""
     room = autograd.room("update", "opt.sgd", theta)
     room.sgd_(theta, D, eta)
-    if room is not composite:
+    if room is not composite and not torch.compiler.is_compiling():
         torch.autograd.graph.increment_version(theta)       # a kernel's write is invisible to autograd
     return theta

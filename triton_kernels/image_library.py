@@ -1,6 +1,6 @@
 """Convolution layers and pooling as torch.library ops, for traced code: forward, backward, and the rule between them.
 
-Opaque like the ops of `library`; sizes travel as whole numbers, which are those of the arguments of `functional`.
+They open up like the ops of `library`; sizes travel as whole numbers, which are those of the arguments of `functional`.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.library import custom_op
+from torch.library import triton_op
 
 from . import image_autograd, image_checks, saved
-from .autograd import through
 from .image_checks import Sides
 from .layout import like
+from .library import act_backward, keep_caches_apart
 
 _NAMES = ("stride", "padding", "dilation", "groups", "act", "p", "pool", "math")
 
@@ -61,7 +61,7 @@ def convolution_backward(
         prime = back.derivative(act, "a" if form == "nothing" else form)
         d = back.pooled_backward(grad, index, whole, kept, prime, p)
     else:
-        d = through(grad, kept, act, form, p)
+        d = grad if kept is None else act_backward(grad, kept, act, form, p)
     ctx = SimpleNamespace(needs_input_grad=wants)
     dx, dw, db = image_autograd.gradients(ctx, d, x, w, sizes, biased, math)
     return _or_empty(x, dx), _or_empty(w, dw), _or_empty(w, db)
@@ -145,11 +145,13 @@ OPS: dict[str, tuple[Any, Any]] = {
 @cache
 def registered() -> SimpleNamespace:
     """The ops by name; the first call registers them."""
-    found = {name: custom_op(f"chainrule::{name}", function, mutates_args=()) for name, (function, _) in OPS.items()}
+    found: dict[str, Any] = {
+        name: triton_op(f"chainrule::{name}", function, mutates_args=()) for name, (function, _) in OPS.items()}
     for name, (_, shapes) in OPS.items():
         found[name].register_fake(shapes)
     found["convolution"].register_autograd(_backward, setup_context=_setup)
     found["max_pool"].register_autograd(_pool_backward, setup_context=_pool_setup)
+    keep_caches_apart()
     return SimpleNamespace(**found)
 
 

@@ -18,6 +18,8 @@ from contextvars import ContextVar
 from typing import Any
 
 import torch
+from torch._subclasses.fake_tensor import FakeTensor
+from torch._subclasses.functional_tensor import FunctionalTensor
 
 from .configs import Row
 
@@ -39,6 +41,16 @@ def runs_kernel(t: Any) -> bool:
     return t.is_cuda or (simulation.get() is not None and type(t) in _PLAIN)
 
 
+def traced(t: torch.Tensor) -> bool:
+    """Does this tensor stand in for one while a graph is recorded? It has sizes and strides, but no address."""
+    return isinstance(t, (FakeTensor, FunctionalTensor))
+
+
+def number(n: Any) -> Any:
+    """n as a float, unless it is a size that a tracer leaves open: a kernel rounds either to float32, once."""
+    return n if isinstance(n, (torch.SymInt, torch.SymFloat)) else float(n)
+
+
 def current_arch(device: torch.device | int | None = None) -> str:
     """`sm_90` and the like: of the simulator's target, else of the CUDA device, else `default`."""
     simulator = simulation.get()
@@ -56,13 +68,20 @@ def _arch_of(index: int) -> str:
 
 
 def launch(kernel: Any, grid: tuple[int, ...], *args: Any, row: Row, **meta: Any) -> None:
-    """Start `kernel` on the device its tensors live on, with every compiler option that matters passed."""
+    """Start `kernel` on the device its tensors live on, with every compiler option that matters passed; while a graph
+    is recorded, enter it there instead."""
     options = {"num_warps": row.warps, "num_stages": row.stages, "enable_fp_fusion": True}
     record = recording.get()
     if record is not None:
         record(kernel, grid, args, {**meta, **options})
         return
-    device = next(a.device for a in args if isinstance(a, torch.Tensor))
+    lead = next(a for a in args if isinstance(a, torch.Tensor))
+    if traced(lead):
+        from . import written  # needs Triton, as whoever brings a kernel has
+
+        written.enter(kernel, grid, args, meta, row)
+        return
+    device = lead.device
     if device.type != "cuda":
         kernel[grid](*args, **meta, **options)
         return
@@ -78,7 +97,7 @@ def asked(precision: str | None) -> str | None:
 
 
 def math_mode(precision: str | None = None) -> str:
-    """`ieee` or `tf32`, decided when a kernel starts."""
+    """`ieee` or `tf32`, decided when a kernel starts or enters a graph; torch compiles again if its switch moves."""
     return asked(precision) or ("ieee" if torch.get_float32_matmul_precision() == "highest" else "tf32")
 
 

@@ -1,28 +1,49 @@
-"""The kernels as torch.library ops: what `torch.compile` and `torch.export` record in place of a launch.
+"""The kernels as torch.library ops: what `torch.compile` and `torch.export` record in place of a call.
 
-Each op is opaque: it runs what the eager path runs, on the device its tensors are on, and says beforehand which
-shapes come out. Registered when a function is first traced, since that costs time which eager code need not pay.
-Outputs that are not asked for come back empty, because an op may not return one tensor twice.
+Dynamo sees one op; below it the op opens up. For CUDA tensors the graph then holds our Triton kernels, for CPU tensors
+the composite's ATen ops, and Inductor schedules, fuses and launches either. An exported program keeps the op whole, so
+who loads one calls `registered()` first.
+
+Matrix products of 16-bit CUDA tensors stay opaque (`…_boxes`) where a GPU has kernels that move boxes: their tensor
+descriptors hold addresses, which a graph has not, and torch (2.11 to 2.13) records none below Dynamo. Such a call costs
+a dispatch in Python, which these products are worth.
+
+Each op says beforehand which shapes come out. They are registered when a function is first traced, since that costs
+time which eager code need not pay. Outputs that are not asked for come back empty, because an op may not return one
+tensor twice.
 """
 
 from __future__ import annotations
 
+import hashlib
 from functools import cache, partial
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.library import custom_op
+from torch.library import custom_op, triton_op
+
+from . import composite, composite_norm
+from .configs import is_pinned, rows
+from .launch import current_arch, traced
 
 NAMESPACE = "chainrule"
 
 
 def _eager(module: str, name: str, t: Tensor) -> Any:
-    from . import batch_norm
     from .autograd import eager_room
 
-    return batch_norm.kernels_for(name, t) if module == "norm" else eager_room(module, name, t)
+    found = eager_room(module, name, t)
+    return composite_norm if module == "norm" and found is composite else found
+
+
+def _in_boxes(table: str, t: Tensor) -> bool:
+    """Would kernels that move boxes take this product, once there are addresses?"""
+    return (
+        traced(t) and t.is_cuda and t.element_size() == 2 and not is_pinned(table)
+        and bool(rows(f"{table}.boxes", current_arch(t.device), t.dtype)))
 
 
 def _nothing(like: Tensor) -> Tensor:
@@ -42,6 +63,9 @@ def act_backward(grad: Tensor, saved: Tensor, act: str, form: str, p: float) -> 
 def affine_keeping(
     x: Tensor, w: Tensor, b: Tensor | None, act: str, p: float, keep_z: bool, math: str | None
 ) -> tuple[Tensor, Tensor]:
+    if _in_boxes("net.layer.affine", x):
+        whole: tuple[Tensor, Tensor] = torch.ops.chainrule.affine_keeping_boxes(x, w, b, act, p, keep_z, math)
+        return whole
     a, z = _eager("linear", "net.layer.affine", x).affine_keeping(x, w, b, act, p, keep_z, math)
     return a, z if keep_z else _nothing(x)
 
@@ -54,6 +78,9 @@ def _affine_fake(x: Tensor, w: Tensor, b: Any, act: str, p: float, keep_z: bool,
 def averaged(
     delta: Tensor, a: Tensor, w: Tensor, lam: float, n: float, intercepts: bool, math: str | None
 ) -> tuple[Tensor, Tensor]:
+    if _in_boxes("alg.average", delta):
+        whole: tuple[Tensor, Tensor] = torch.ops.chainrule.averaged_boxes(delta, a, w, lam, n, intercepts, math)
+        return whole
     D, Db = _eager("linear", "alg.average", delta).averaged(delta, a, w, lam, n, intercepts, math)
     return D, _nothing(w) if Db is None else Db
 
@@ -65,9 +92,12 @@ def _averaged_fake(delta: Tensor, a: Tensor, w: Tensor, lam: float, n: float, in
 def delta_through(
     delta: Tensor, w: Tensor, saved: Tensor, act: str, form: str, p: float, name: str, math: str | None
 ) -> tuple[Tensor, Tensor]:
+    found: tuple[Tensor, Tensor]
+    if _in_boxes("bp.delta", delta):
+        found = torch.ops.chainrule.delta_through_boxes(delta, w, saved, act, form, p, name, math)
+        return found
     linear = _eager("linear", name, delta)
-    found: tuple[Tensor, Tensor] = linear.delta_through(
-        delta, w, saved, linear.derivative(act, form), p, name, math)
+    found = linear.delta_through(delta, w, saved, linear.derivative(act, form), p, name, math)
     return found
 
 
@@ -91,6 +121,15 @@ def _loss_fake(identity: str, input: Tensor, target: Tensor) -> tuple[Tensor, Te
 def scaled(delta: Tensor, grad: Tensor, n: int) -> Tensor:
     result: Tensor = _eager("losses", "loss", delta).scaled(delta, grad, n)
     return result
+
+
+def sgd(theta: Tensor, D: Tensor, eta: float) -> Tensor:
+    result: Tensor = _eager("update", "opt.sgd", theta).sgd(theta, D, eta)
+    return result
+
+
+def sgd_(theta: Tensor, D: Tensor, eta: float) -> None:
+    _eager("update", "opt.sgd", theta).sgd_(theta, D, eta)
 
 
 def norm_statistics(
@@ -141,9 +180,7 @@ def norm_backward(
 ) -> tuple[Tensor, Tensor]:
     norm = _eager("norm", "norm.batch.grad_x", d)
     dx, dz = norm.backward(norm.walked(d), norm.walked(y), norm.walked(x), mean, rstd, gamma, both, relu, added)
-    if dz is not None and dz.data_ptr() == d.data_ptr():
-        dz = dz.clone()
-    return dx, _nothing(x) if dz is None else dz
+    return dx, _nothing(x) if dz is None else dz.clone() if dz is d else dz
 
 
 def _norm_backward_fake(d: Tensor, y: Tensor, x: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
@@ -158,6 +195,8 @@ OPS: dict[str, tuple[Any, Any, tuple[str, ...]]] = {
     "averaged": (averaged, _averaged_fake, ()),
     "delta_through": (delta_through, _delta_fake, ()),
     "loss": (loss, _loss_fake, ()),
+    "sgd": (sgd, lambda theta, *rest: torch.empty_like(theta), ()),
+    "sgd_": (sgd_, lambda *rest: None, ("theta",)),
     "scaled": (scaled, lambda delta, *rest: torch.empty_like(delta), ()),
     "norm_statistics": (
         norm_statistics, lambda x, *rest: (_wide(x, x.shape[1]), _wide(x, x.shape[1])), ("mu", "var")),
@@ -166,6 +205,10 @@ OPS: dict[str, tuple[Any, Any, tuple[str, ...]]] = {
     "norm_sums": (norm_sums, _sums_fake, ()),
     "norm_backward": (norm_backward, _norm_backward_fake, ()),
 }
+
+
+#: What `_in_boxes` may keep whole.
+BOXED = ("affine_keeping", "averaged", "delta_through")
 
 
 def _one_by_one(op: Any, info: Any, in_dims: tuple[Any, ...], *args: Any) -> tuple[Any, Any]:
@@ -189,10 +232,27 @@ ready._dynamo_marked_constant = True  # type: ignore[attr-defined]
 @cache
 def registered() -> SimpleNamespace:
     """The ops by name; the first call registers them."""
-    found = {}
+    found: dict[str, Any] = {}
     for name, (function, shapes, mutates) in OPS.items():
-        found[name] = custom_op(f"{NAMESPACE}::{name}", function, mutates_args=mutates)
+        found[name] = triton_op(f"{NAMESPACE}::{name}", function, mutates_args=mutates)
         found[name].register_fake(shapes)
         if not mutates:
             found[name].register_vmap(partial(_one_by_one, found[name]))
+    for name in BOXED:
+        whole = custom_op(f"{NAMESPACE}::{name}_boxes", OPS[name][0], mutates_args=())
+        whole.register_fake(OPS[name][1])
+        found[f"{name}_boxes"] = whole
+    keep_caches_apart()
     return SimpleNamespace(**found)
+
+
+@cache
+def keep_caches_apart() -> None:
+    """Inductor keeps compiled graphs on disk by what Dynamo saw of them, which is our ops' names: other kernels behind
+    the same names are other graphs."""
+    import torch._inductor.config as inductor
+
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    digest = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+    inductor.unsafe_marked_cacheable_functions = {
+        **inductor.unsafe_marked_cacheable_functions, f"torch.ops.{NAMESPACE}": digest}

@@ -22,7 +22,7 @@ from . import act as activations
 from . import checks
 from .act import derivative
 from .configs import Row, choose
-from .launch import current_arch, launch, math_mode
+from .launch import current_arch, launch, math_mode, traced
 from .reduce import column_sums
 
 GROUP = tl.constexpr(8)
@@ -138,7 +138,9 @@ def _tiles(op: str, out: Tensor, name: str) -> tuple[Row, tuple[int], dict[str, 
 
 
 def _boxes(table: str, out: Tensor, *operands: Tensor) -> Any:
-    """The kernels that move boxes, where GPU and tensors allow them, else None."""
+    """The kernels that move boxes, where GPU and tensors allow them, else None; a traced tensor has no address."""
+    if traced(out):
+        return None
     from . import linear_boxes  # they build on this module
 
     return linear_boxes if linear_boxes.serves(table, out, *operands) else None

@@ -20,7 +20,7 @@ from torch import Tensor
 from . import checks, pointwise
 from .configs import choose
 from .elementary import exp, log1p
-from .launch import current_arch, launch
+from .launch import current_arch, launch, number
 
 LOWEST = tl.constexpr(-3.4028234663852886e38)       # unlike −∞, subtracted from itself it is 0
 
@@ -150,7 +150,7 @@ def _scale(delta, grad, n, G: tl.constexpr):
 
 def scaled(delta: Tensor, grad: Tensor, n: int) -> Tensor:
     """δ · grad / n: an un-averaged delta turned into the gradient of a mean."""
-    return pointwise.binary(_scale, delta, grad.expand_as(delta), float(n))
+    return pointwise.binary(_scale, delta, grad.expand_as(delta), number(n))
 
 
 OPS = {"loss.xent.logits": xent_logits_op, "loss.square": square_op, "loss.softmax": softmax}

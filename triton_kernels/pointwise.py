@@ -14,7 +14,7 @@ import triton.language as tl
 from torch import Tensor
 
 from .configs import choose
-from .launch import current_arch, launch
+from .launch import current_arch, launch, number
 
 
 @triton.jit
@@ -74,7 +74,7 @@ def pair_kernel(
 def unary(function: Any, x: Tensor, p: float = 0.0) -> Tensor:
     """out = function(x, p), elementwise."""
     out = _like(x)
-    _run(unary_kernel, (x, out), (out.numel(), float(p)), F=function)
+    _run(unary_kernel, (x, out), (out.numel(), number(p)), F=function)
     return out
 
 
@@ -83,7 +83,7 @@ def binary(
 ) -> Tensor:
     """out = function(x, y, p, G), elementwise; `out` may be x where an op declares that it mutates x."""
     out = _like(x, y) if out is None else out
-    _run(binary_kernel, (x, y, out), (out.numel(), float(p)), F=function, G=G)
+    _run(binary_kernel, (x, y, out), (out.numel(), number(p)), F=function, G=G)
     return out
 
 

@@ -48,6 +48,11 @@ def _scaled(delta: Tensor, grad: Tensor, n: int) -> Tensor:
     return result
 
 
+def _sgd_(theta: Tensor, D: Tensor, eta: float) -> Tensor:
+    ops.sgd_(theta, D, eta)
+    return theta
+
+
 def _value(z: Tensor, act: str, p: float) -> Tensor:
     result: Tensor = ops.act_value(z, act, p)
     return result
@@ -103,6 +108,7 @@ ROOMS = {
                               delta_through=_delta_through),
     "losses": SimpleNamespace(scaled=_scaled, OPS={
         identity: partial(_loss, identity) for identity in ("loss.xent.logits", "loss.square", "loss.softmax")}),
+    "update": SimpleNamespace(sgd=lambda theta, D, eta: ops.sgd(theta, D, eta), sgd_=_sgd_),
     "norm": SimpleNamespace(walked=_walked, statistics=_statistics, reciprocal_root=_root, applied=_applied,
                             sums=_sums, backward=_norm_backward),
 }

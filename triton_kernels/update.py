@@ -9,6 +9,7 @@ import triton.language as tl
 from torch import Tensor
 
 from . import checks, pointwise
+from .launch import number
 
 #: Which arguments an op writes; every other op writes none.
 MUTATES = {"opt.sgd_": ("theta",)}
@@ -22,14 +23,14 @@ def step(theta, D, eta, G: tl.constexpr):
 def sgd(theta: Tensor, D: Tensor, eta: float) -> Tensor:
     checks.same("opt.sgd", theta=theta, D=D)
     checks.kernel_dtype("opt.sgd", theta)
-    return pointwise.binary(step, theta, D, float(eta))
+    return pointwise.binary(step, theta, D, number(eta))
 
 
 def sgd_(theta: Tensor, D: Tensor, eta: float) -> Tensor:
     checks.same("opt.sgd", theta=theta, D=D)
     checks.kernel_dtype("opt.sgd", theta)
     checks.writable("opt.sgd", theta=theta)
-    return pointwise.binary(step, theta, D, float(eta), out=theta)
+    return pointwise.binary(step, theta, D, number(eta), out=theta)
 
 
 OPS = {"opt.sgd": sgd}

@@ -10,7 +10,7 @@ from torch.utils.checkpoint import checkpoint
 
 from chainrule.conformance.simulator import simulate
 from chainrule.triton_kernels import functional as F
-from chainrule.triton_kernels import image_library, library, nn
+from chainrule.triton_kernels import nn
 from chainrule.triton_kernels.batch_norm import batch_norm
 
 # torch's own tracer does what torch warns about
@@ -99,44 +99,6 @@ def test_running_statistics_are_updated_once():
         assert not torch.equal(a, running()[0])
 
 
-CHECKED = {
-    "act_value": lambda: (data(4, 6), "tanh", 0.0),
-    "act_backward": lambda: (data(4, 6), data(4, 6, seed=1), "tanh", "z", 0.0),
-    "affine_keeping": lambda: (data(*X), data(*W), data(*B), "elu", 1.0, True, "ieee"),
-    "averaged": lambda: (data(4, 3), data(*X), data(*W), 0.5, 4.0, True, "ieee"),
-    "delta_through": lambda: (data(4, 3), data(*W), data(*X), "tanh", "z", 0.0, "bp.delta.chain", "ieee"),
-    "loss": lambda: ("loss.softmax", data(*X), torch.tensor([0, 5, 2, 2])),
-    "scaled": lambda: (data(*X), torch.tensor(2.0), 3),
-    "norm_statistics": lambda: (data(*X), 1e-5, *running(), 0.25),
-    "norm_root": lambda: (torch.ones(6), 1e-5),
-    "norm_applied": lambda: (data(*X), *running(), data(6), data(6), data(*X), True),
-    "norm_sums": lambda: (data(*X), data(*X), data(*X), *running(), True, True),
-    "norm_backward": lambda: (data(*X), data(*X), data(*X), *running(), data(6), data(2, 6), True, True),
-}
-
-HOW = ([1, 1], [1, 1], [1, 1], 1, "tanh", 0.0)
-CHECKED_IMAGES = {
-    "convolution": lambda: (*leaves(IMAGE, FILTERS, (4,)), *HOW, False, "ieee"),
-    "convolution_backward": lambda: (
-        data(2, 4, 7, 6), data(*IMAGE), data(*FILTERS), torch.empty(0, dtype=torch.uint8), data(2, 4, 7, 6), True,
-        [True, True, True], *HOW, False, "ieee"),
-    "max_pool": lambda: (*leaves(IMAGE), [2, 2], [2, 2], [0, 0]),
-    "max_pool_backward": lambda: (
-        data(2, 3, 3, 3), torch.zeros(2, 3, 3, 3, dtype=torch.uint8), list(IMAGE), [2, 2], [2, 2], [0, 0]),
-}
-
-
-def test_every_op_is_checked():
-    assert set(CHECKED) == set(library.OPS)
-    assert set(CHECKED_IMAGES) == set(image_library.OPS)
-
-
-@pytest.mark.parametrize("name", CHECKED_IMAGES)
-def test_opcheck_images(name):
-    outcome = torch.library.opcheck(getattr(image_library.registered(), name), CHECKED_IMAGES[name]())
-    assert set(outcome.values()) == {"SUCCESS"}
-
-
 @pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
 def test_a_whole_network_in_one_graph(order):
     """The deck's Net, in both memory orders: same bits, same strides."""
@@ -150,21 +112,6 @@ def test_a_whole_network_in_one_graph(order):
     traced = torch.autograd.grad(compiled(x).square().sum(), inputs)
     for a, b in zip(eager, traced, strict=True):
         assert torch.equal(a, b)
-
-
-@pytest.mark.parametrize("name", CHECKED)
-def test_opcheck(name):
-    op = getattr(library.registered(), name)
-    outcome = torch.library.opcheck(op, CHECKED[name]())
-    assert set(outcome.values()) == {"SUCCESS"}
-
-
-def test_opcheck_inside_the_simulator():
-    """There the op's body runs the kernel: same shapes and dtypes."""
-    with simulate() as sim:
-        for name in ("act_value", "affine_keeping", "norm_applied"):
-            getattr(library.registered(), name)(*CHECKED[name]())
-    assert sim.launches >= 3
 
 
 def test_importing_registers_nothing():

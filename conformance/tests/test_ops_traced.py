@@ -1,0 +1,233 @@
+"""The torch.library ops one by one: what a graph holds in their place for a GPU that is not here, and that it computes
+what the op does."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+import triton
+from torch import Tensor
+from torch._functorch.aot_autograd import aot_export_module
+from torch._higher_order_ops.triton_kernel_wrap import kernel_side_table
+from torch._inductor.codegen.wrapper import user_defined_triton_kernel_transitive_closure_source_code
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._pytree import tree_map_only
+from triton.runtime.jit import JITFunction
+
+from chainrule.conformance.simulator import simulate
+from chainrule.triton_kernels import act, image_library, launch, library
+from chainrule.triton_kernels.gate.offline import Target, offline
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*_prims_common:DeprecationWarning")
+
+OPS = {**library.OPS, **image_library.OPS}
+
+
+def data(*shape, seed=0, dtype=torch.float32):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)).to(dtype)
+
+
+def places(*shape):
+    return torch.randint(0, 4, shape, generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+
+
+def running():
+    return data(6, seed=2), data(6, seed=3).square()
+
+
+X, W, B = (4, 6), (3, 6), (3,)
+IMAGE, FILTERS, OUT = (2, 3, 7, 6), (4, 3, 3, 3), (2, 4, 7, 6)
+HOW = ([1, 1], [1, 1], [1, 1], 1, "tanh", 0.0)
+NONE = torch.empty(0, dtype=torch.uint8)
+#: name: (its arguments, the kernels that stand in a graph for it)
+CHECKED = {
+    "act_value": (lambda: (data(*X), "tanh", 0.0), ["unary_kernel"]),
+    "act_backward": (lambda: (data(*X), data(*X, seed=1).t().contiguous().t(), "tanh", "z", 0.0), ["binary_kernel"]),
+    "affine_keeping": (lambda: (data(*X), data(*W), data(*B), "elu", 1.0, True, "ieee"), ["affine_kernel"]),
+    "averaged": (lambda: (data(4, 3), data(*X), data(*W), 0.5, 4.0, True, "ieee"), ["average_kernel"]),
+    "delta_through": (
+        lambda: (data(4, 3), data(*W), data(*X), "tanh", "z", 0.0, "bp.delta.chain", "ieee"),
+        ["delta_kernel", "column_sums_kernel"]),
+    "loss": (lambda: ("loss.softmax", data(*X), torch.tensor([0, 5, 2, 2])), ["softmax_rows_kernel"]),
+    "scaled": (lambda: (data(*X), torch.tensor(2.0), 3), ["binary_kernel"]),
+    "sgd": (lambda: (data(*X), data(*X, seed=1), 0.25), ["binary_kernel"]),
+    "sgd_": (lambda: (data(*X), data(*X, seed=1), 0.25), ["binary_kernel"]),
+    "norm_statistics": (lambda: (data(*X), 1e-5, *running(), 0.25), ["statistics_kernel", "merge_kernel"]),
+    "norm_root": (lambda: (data(6).square(), 1e-5), ["roots_kernel"]),
+    "norm_applied": (lambda: (data(*X), *running(), data(6), data(6), data(*X), True), ["apply_kernel"]),
+    "norm_sums": (
+        lambda: (data(*X), data(*X, seed=1), data(*X, seed=4), *running(), True, True), ["sums_kernel", "join_kernel"]),
+    "norm_backward": (
+        lambda: (data(*X), data(*X, seed=1), data(*X, seed=4), *running(), data(6), data(2, 6), True, True),
+        ["grad_x_kernel"]),
+    "convolution": (lambda: (data(*IMAGE), data(*FILTERS), data(4), *HOW, False, "ieee"), ["correlate_kernel"]),
+    "convolution_backward": (
+        lambda: (data(*OUT), data(*IMAGE), data(*FILTERS), NONE, data(*OUT, seed=1), True, [True] * 3, *HOW, False,
+                 "ieee"),
+        ["binary_kernel", "correlate_kernel", "average_kernel"]),
+    "max_pool": (lambda: (data(*IMAGE), [2, 2], [2, 2], [0, 0]), ["pool_kernel"]),
+    "max_pool_backward": (
+        lambda: (data(2, 3, 3, 3), places(2, 3, 3, 3), list(IMAGE), [2, 2], [2, 2], [0, 0]), ["pool_gradient_kernel"]),
+}
+MORE = {
+    "convolution, pooled": (
+        lambda: (data(*IMAGE), data(*FILTERS), None, *HOW, True, "tf32"), ["conv_pool_kernel"]),
+    "convolution_backward, pooled": (
+        lambda: (data(2, 4, 3, 3), data(*IMAGE), data(*FILTERS), places(2, 4, 3, 3), data(2, 4, 3, 3, seed=1), False,
+                 [False, True, True], *HOW, True, "ieee"),
+        ["pool_gradient_kernel", "average_kernel"]),
+    "loss, square": (lambda: ("loss.square", data(*X), data(*X, seed=1)), ["pair_kernel"]),
+    "loss, many classes": (lambda: ("loss.softmax", data(1, 20000), torch.tensor([7])), ["softmax_long_kernel"]),
+    "affine_keeping, nothing kept": (
+        lambda: (data(*X), data(6, 3).t(), None, "leaky", 0.1, False, "ieee"), ["affine_kernel"]),
+}
+CASES = {**CHECKED, **MORE}
+
+
+def op_of(name):
+    rooms = library.registered(), image_library.registered()
+    name = name.split(",")[0]
+    return next(getattr(room, name) for room in rooms if hasattr(room, name))
+
+
+def test_every_op_is_checked():
+    assert set(CHECKED) == set(OPS)
+
+
+@pytest.mark.parametrize("name", CHECKED)
+def test_opcheck(name):
+    args = CHECKED[name][0]()
+    if name in ("convolution", "max_pool"):                 # these have a backward pass of their own
+        args = tree_map_only(Tensor, lambda t: t.requires_grad_(), args)
+    outcome = torch.library.opcheck(op_of(name), args)
+    assert set(outcome.values()) == {"SUCCESS"}
+
+
+@contextmanager
+def absent_gpu(arch="sm_90") -> Iterator[None]:
+    token = launch.simulation.set(Target(arch))
+    try:
+        with offline(arch):
+            yield
+    finally:
+        launch.simulation.reset(token)
+
+
+def graph_of(op, args):
+    """What AOTAutograd makes of an op on stand-ins for CUDA tensors."""
+    given = [a for a in args if isinstance(a, Tensor)]
+
+    class Module(torch.nn.Module):
+        def forward(self, *tensors):
+            left = iter(tensors)
+            out = op(*(next(left) if isinstance(a, Tensor) else a for a in args))
+            return out if isinstance(out, tuple) else () if out is None else (out,)
+
+    with absent_gpu(), FakeTensorMode():
+        there = [torch.empty_strided(t.shape, t.stride(), dtype=t.dtype, device="cuda") for t in given]
+        return aot_export_module(Module(), there, trace_joint=False)[0]
+
+
+def wrapped(node):
+    """The kernel of a node, or None."""
+    if "triton_kernel_wrapper" not in str(node.target):
+        return None
+    kernel = kernel_side_table.get_kernel(node.kwargs["kernel_idx"])
+    return getattr(kernel, "fn", kernel) if not isinstance(kernel, JITFunction) else kernel
+
+
+#: What may stand beside kernels: memory and views, nothing that computes.
+PLUMBING = {"empty", "empty_strided", "empty_like", "new_empty", "expand", "getitem", "t", "view"}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_graph_for_a_gpu_holds_our_kernels_and_nothing_else_that_computes(name):
+    make, kernels = CASES[name]
+    nodes = [node for node in graph_of(op_of(name), make()).graph.nodes if node.op == "call_function"]
+    assert [wrapped(node).__name__ for node in nodes if wrapped(node)] == kernels
+    rest = {str(node.target.__name__).split(".")[0] for node in nodes if not wrapped(node)}
+    assert rest <= PLUMBING, rest - PLUMBING
+
+
+class AsWritten(torch.fx.Interpreter):
+    """Runs a graph on CPU tensors, each kernel as the source that Inductor writes down for it, in the simulator."""
+
+    def __init__(self, module, folder: Path) -> None:
+        super().__init__(module)
+        self.folder = folder
+
+    def call_function(self, target, args, kwargs):
+        if "triton_kernel_wrapper" not in str(target):
+            kwargs = {**kwargs, "device": "cpu"} if "device" in kwargs else kwargs
+            return super().call_function(target, args, kwargs)
+        kernel = kernel_side_table.get_kernel(kwargs["kernel_idx"]).fn
+        given = {**kwargs["kwargs"], **kernel_side_table.get_constant_args(kwargs["constant_args_idx"])}
+        for one in kwargs["tensors_to_clone"]:
+            given[one] = given[one].clone()
+        self.read(kernel)[kwargs["grid"][0]](**given)
+        return {one: given[one] for one in kwargs["tensors_to_clone"]}
+
+    def read(self, kernel):
+        source = user_defined_triton_kernel_transitive_closure_source_code(kernel)
+        file = self.folder / f"{kernel.__name__}_{len(list(self.folder.iterdir()))}.py"
+        file.write_text(f"import triton\nimport triton.language as tl\n\n@triton.jit\n{source}")
+        spec = importlib.util.spec_from_file_location(file.stem, file)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return getattr(module, kernel.__name__)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_is_written_down_computes_the_same_bits(name, tmp_path):
+    op, make = op_of(name), CASES[name][0]
+    graph = graph_of(op, make())
+    changed = [i for i, a in enumerate(op._opoverload._schema.arguments) if a.alias_info and a.alias_info.is_write]
+    with simulate():
+        args = make()
+        out = op(*args)
+        wanted = [*(args[i] for i in changed), *(out if isinstance(out, tuple) else () if out is None else (out,))]
+        found = AsWritten(graph, tmp_path).run(*(a for a in make() if isinstance(a, Tensor)))
+    assert len(found) == len(wanted)
+    for a, b in zip(found, wanted, strict=True):
+        assert a.dtype == b.dtype
+        assert a.stride() == b.stride()
+        assert torch.equal(a, b)
+
+
+def kernels_of(module):
+    return [value for value in vars(importlib.import_module(module)).values() if isinstance(value, JITFunction)]
+
+
+MODULES = [f"chainrule.triton_kernels.{name}" for name in (
+    "pointwise", "linear", "losses", "norm", "reduce", "conv_layer", "conv_filters", "conv_pool", "pool")]
+
+
+def meanings(function, seen):
+    """Every name that a kernel reaches, with what it stands for."""
+    for name in function.fn.__code__.co_names:
+        value = function.fn.__globals__.get(name)
+        if not isinstance(value, JITFunction | triton.language.constexpr):
+            continue
+        new = name not in seen
+        assert seen.setdefault(name, value) is value, f"{function.__name__}: {name} means two things in one kernel"
+        if new and isinstance(value, JITFunction):
+            meanings(value, seen)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_one_name_means_one_thing_in_a_kernel(module):
+    """Inductor writes a kernel and all it calls into one file; of two meanings of a name one would be lost."""
+    for kernel in kernels_of(module):
+        taken = {p.name for p in kernel.params} | set(kernel.fn.__code__.co_varnames)
+        for table in (act.VALUE, act.PRIME, act.PRIME_OF_A):
+            for g in table.values():
+                assert g.__name__ not in taken
+                seen = {g.__name__: g}
+                meanings(g, seen)
+                meanings(kernel, seen)
