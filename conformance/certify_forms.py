@@ -58,6 +58,7 @@ def _parts(value: Any) -> tuple[int, int]:
 CALLS: dict[str, Callable[[Callable[..., Any], dict[str, Any]], Any]] = {
     "loss.xent.logits": lambda f, v: f(v["y"], v["z"]),
     "loss.softmax": lambda f, v: f(v["y"], v["z"]),
+    "loss.softmax.weighted": lambda f, v: f(v["y"], v["z"], v["w"], v["eps"]),
     "loss.objective": lambda f, v: _objective(f, v),
     "loss.objective.corrected": lambda f, v: _objective(f, v),
     "net.layer.affine": lambda f, v: f(

@@ -53,7 +53,7 @@ def vectors(equation: Equation) -> Iterator[dict[str, Any]]:
     for text in ("1/3", "2 -1/2", "-7/2 0 5", "4 4 1"):
         entries = [Fraction(entry) for entry in text.split()]
         arrays = {name: {k: as_mpf(v + n) for k, v in enumerate(entries)} for n, name in enumerate(equation.arrays)}
-        yield {"K": len(entries), **arrays}
+        yield {"K": len(entries), **arrays, **dict.fromkeys(equation.symbols, as_mpf(Fraction(1, 7)))}
 
 
 def as_mpf(x: Fraction) -> mpmath.mpf:

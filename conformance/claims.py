@@ -67,6 +67,13 @@ def softmax_loss(draw: Drawing, f: Functions, K: int) -> Claim:
                  lambda d: [d[0] * g for g in derived("loss.softmax.delta")(z, y)])
 
 
+@certifies("loss.softmax.weighted.delta", "loss.softmax.weighted", box(K=range(1, 9)))
+def softmax_weighted_loss(draw: Drawing, f: Functions, K: int) -> Claim:
+    y, z, w, eps = draw(K), draw(K), draw(K), draw()
+    return Claim(z, lambda v: [f["loss.softmax.weighted"](y, v, w, eps)],
+                 lambda d: [d[0] * g for g in derived("loss.softmax.weighted.delta")(z, y, w, eps)])
+
+
 def _output(id: str, loss: str, arguments: Callable[[Any, Any], tuple[Any, Any]]) -> None:
     @certifies(id, loss, box(K=range(1, 6)))
     def build(draw: Drawing, f: Functions, K: int) -> Claim:

@@ -213,6 +213,11 @@ def _losses() -> Iterator[Claim]:
 
     yield Claim("loss.softmax", losses.softmax_loss, (0, others), lambda _: softmax(0), {"target is the largest": 0})
     yield Claim("loss.softmax", losses.softmax_loss, (gap, others), lambda _: softmax(gap), {"another is": gap})
+    p, w, W, keep, share = sp.symbols("p w W keep share", real=True)
+    for hit, place in ((1, "at the label"), (0, "elsewhere")):
+        wanted = p * (keep + share * W) - (keep * hit + share * w)      # p Σ T − T_k, T_k = keep [k = y] + share w_k
+        yield Claim("loss.softmax.weighted.delta", losses.weighted_delta, (p - hit, p, w, W, keep, share),
+                    _always(sp.expand(wanted)), {place: p})
 
 
 def _updates() -> Iterator[Claim]:

@@ -55,6 +55,22 @@ def cross_entropy_softmax(y: Vector, z: Vector) -> Scalar:
     return -sum(y[k] * log(p[k]) for k in range(len(z)))
 
 
+@implements("loss.softmax.weighted")
+def cross_entropy_weighted(y: Vector, z: Vector, w: Vector, eps: Scalar = 0) -> Scalar:
+    """loss.softmax.weighted   −Σ_k w_k ((1 − ε) y_k + ε/K) log softmax(z)_k"""
+    same("lengths of y and z", len(y), len(z))
+    same("lengths of w and z", len(w), len(z))
+    p, K = softmax(z), len(z)
+    return -sum(w[k] * ((1 - eps) * y[k] + eps / K) * log(p[k]) for k in range(K))
+
+
+@implements("loss.mean")
+def mean(loss: Vector, mass: Vector) -> Scalar:
+    """loss.mean   Σ_i L_i / Σ_i m_i"""
+    same("numbers of losses and of weights", len(loss), len(mass))
+    return sum(loss) / sum(mass)
+
+
 @implements("loss.objective")
 def objective(y: Vector, yhat: Vector, Theta: Network, lam: Scalar, L: Loss = cross_entropy) -> Scalar:
     """loss.objective   (1/n) Σ_{k=1}^n L(y_k, ŷ) + λ‖Θ‖²₂      (every entry of Θ, intercepts too)"""

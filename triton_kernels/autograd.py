@@ -1,4 +1,4 @@
-"""The autograd nodes: an activation, a chain of layers, a mean loss. What each keeps is `saved`'s decision.
+"""The autograd nodes: an activation, a chain of layers, a loss. What each keeps is `saved`'s decision.
 
 Differentiating a gradient again raises an error, since no kernel here has a second derivative. (torch's
 `once_differentiable` would return zeros without a word where the incoming gradient is a constant.)
@@ -206,33 +206,33 @@ class Chain(Function):
         return tuple(gradients)
 
 
-class MeanLoss(Function):
-    """The mean of a per-example loss; its delta, computed in the same pass, waits for the backward pass."""
+class Loss(Function):
+    """A loss per entry, its mean or its sum; its delta, computed in the same pass, waits for the backward pass."""
 
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(identity: str, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(identity: str, input: Tensor, target: Tensor, reduction: str) -> tuple[Tensor, Tensor]:
         loss, delta = room("losses", identity, input).OPS[identity](input, target)
-        return loss.mean(), delta
+        return loss.mean() if reduction == "mean" else loss.sum() if reduction == "sum" else loss, delta
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-        ctx.identity, input, _ = inputs
-        ctx.n = input.shape[0] if ctx.identity == "loss.softmax" else input.numel()
+        ctx.identity, input, _, reduction = inputs
+        ctx.n = input.numel() if reduction == "mean" else 1
         ctx.mark_non_differentiable(output[1])
         ctx.save_for_backward(output[1], input)
 
     @staticmethod
     @once
-    def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[None, Tensor | None, Tensor | None]:
+    def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         delta, input = ctx.saved_tensors
         scaled = room("losses", ctx.identity, delta).scaled
         to_input = scaled(delta, grad, ctx.n) if ctx.needs_input_grad[1] else None
         if not ctx.needs_input_grad[2]:
-            return None, to_input, None
+            return None, to_input, None, None
         # ∂L/∂y is −δ of the square loss, and −z of the cross entropy
-        return None, to_input, scaled(delta if ctx.identity == "loss.square" else input, -grad, ctx.n)
+        return None, to_input, scaled(delta if ctx.identity == "loss.square" else input, -grad, ctx.n), None
 
 
 def applied(node: type[Function], *args: Any) -> Any:
@@ -273,6 +273,7 @@ def chain(x: Tensor, parameters: tuple[Tensor | None, ...], act: str, p: float, 
     return z
 
 
-def mean_loss(identity: str, input: Tensor, target: Tensor) -> Tensor:
-    mean: Tensor = applied(MeanLoss, identity, input, target)[0]
-    return mean
+def loss(identity: str, input: Tensor, target: Tensor, reduction: str) -> Tensor:
+    """`mean`, `sum` or `none` of a loss per entry."""
+    result: Tensor = applied(Loss, identity, input, target, reduction)[0]
+    return result

@@ -147,6 +147,25 @@ def classes(z: Tensor, y: Tensor, name: str = "loss.softmax") -> None:
         raise ValueError(f"{name}: z has shape {tuple(z.shape)}; expected at least one class")
 
 
+def weighted_classes(name: str, z: Tensor, y: Tensor, w: Tensor | None, smoothing: float) -> None:
+    """Classes, a weight for each, and a share of the label that goes to all of them."""
+    classes(z, y, name)
+    if not 0 <= smoothing <= 1:
+        raise ValueError(f"{name}: label smoothing is {smoothing}; expected 0 to 1")
+    if w is None:
+        return
+    floating(name, z=z, w=w)
+    rank(name, 1, w=w)
+    sizes(name, "z (B, K), w (K,)", **{"columns of z and entries of w": (z.shape[1], w.shape[0])})
+
+
+def reduction(name: str, how: str, size_average: object = None, reduce: object = None) -> None:
+    if size_average is not None or reduce is not None:
+        raise ValueError(f"{name}: size_average and reduce are gone from torch; give reduction='{{mean, sum or none}}'")
+    if how not in ("mean", "sum", "none"):
+        raise ValueError(f"{name}: reduction = {how!r} is unknown; choose 'mean', 'sum' or 'none'")
+
+
 def same(name: str, **tensors: Tensor) -> None:
     """Two floating tensors, alike in dtype, device and shape."""
     floating(name, **tensors)

@@ -180,17 +180,20 @@ def square(yhat: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     return error.square().to(y.dtype), (2 * error).to(y.dtype)
 
 
-def softmax(z: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """loss.softmax   (−log softmax(z)_y, softmax(z) − onehot(y)): z (B, K), y (B,) int64; any K ≥ 1."""
-    checks.classes(z, y)
-    zw = wide(z)
-    legal = (y >= 0) & (y < z.shape[1])
+def softmax_parts(zw: Tensor, y: Tensor, legal: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """([k = y], e^(z − max), the sum of the others', max − z_y, max): what loss and δ are made of."""
     hit = torch.zeros_like(zw, dtype=torch.bool)
     hit.scatter_(1, torch.where(legal, y, 0)[:, None], legal[:, None])
     largest = zw.amax(1) if len(zw) else zw.new_empty(0)
     e = torch.exp(zw - largest[:, None])
-    others = e.masked_fill(hit, 0.0).sum(1)
     below = torch.where(legal, largest - zw.masked_fill(~hit, 0.0).sum(1), torch.nan)
+    return hit, e, e.masked_fill(hit, 0.0).sum(1), below, largest
+
+
+def softmax(z: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """loss.softmax   (−log softmax(z)_y, softmax(z) − onehot(y)): z (B, K), y (B,) int64; any K ≥ 1."""
+    checks.classes(z, y)
+    hit, e, others, below, _ = softmax_parts(wide(z), y, (y >= 0) & (y < z.shape[1]))
     total = others + torch.exp(-below)
     loss = torch.where(below == 0, torch.log1p(others), below + torch.log(total))
     delta = torch.where(hit, -others[:, None], e) / total[:, None]

@@ -96,6 +96,7 @@ _ROWS = (                                                 # BM rows of at most B
     Row(4, 256, warps=4), Row(1, 1024, warps=4), Row(1, 4096, warps=8), Row(1, 16384, warps=16),
 )
 _LONG_ROWS = (Row(1, 4096, warps=8),)                     # more classes than that: two passes
+_MEAN = (Row(4096, warps=8),)                             # what one program sums of a batch's losses
 _WINDOWS = (Row(128, 1, 8, warps=4), Row(8, 1, 64, warps=4))       # BM outputs, BK taps: many of either
 
 # Convolution layers by gathered products: BM positions, BN filters; for their D, BM filters and BN columns.
@@ -126,7 +127,7 @@ _TABLES: dict[str, dict[str, tuple[Row, ...]]] = {
         "alg.average.update.join": _POINTWISE,
         "optimizers": _OPTIMIZERS, "norm.channels": _CHANNELS, "norm.planes": _PLANES,
         "pointwise": _POINTWISE, "strided": _STRIDED, "columns": _COLUMNS,
-        "loss.softmax": _ROWS, "loss.softmax.long": _LONG_ROWS,
+        "loss.softmax": _ROWS, "loss.softmax.long": _LONG_ROWS, "loss.mean": _MEAN,
         "conv1d": _WINDOWS, "conv2d": _WINDOWS,
         **({"net.layer.affine.boxes": _BOXES, "bp.delta.boxes": _DELTA_BOXES, "alg.average.boxes": _BOXES,
             "alg.average.update.boxes": _UPDATE_BOXES}

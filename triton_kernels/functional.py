@@ -1,8 +1,8 @@
 """torch.nn.functional's names and contracts over the deck's equations.
 
-Losses are means here, as in torch, and leaky ReLU's slope is torch's 0.01; the ops underneath (`OPS`) are per
-example and have the deck's 0.1. Inputs are never changed. A CUDA tensor runs the Triton kernels, a CPU tensor
-ATen composites of the same equations.
+Losses are means here unless told otherwise, as in torch, and leaky ReLU's slope is torch's 0.01; the ops underneath
+(`OPS`) are per example and have the deck's 0.1. Inputs are never changed. A CUDA tensor runs the Triton kernels, a CPU
+tensor ATen composites of the same equations.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from torch import Tensor
 from . import autograd, checks, composite
 from . import precision as casting
 from .batch_norm import batch_norm as batch_norm
+from .class_losses import cross_entropy as cross_entropy
 from .image_functional import conv1d as conv1d
 from .image_functional import conv2d as conv2d
 from .image_functional import conv2d_act as conv2d_act
@@ -106,25 +107,37 @@ def mlp(
     return autograd.chain(x, tuple(parameters), act, p, asked(precision))
 
 
-def binary_cross_entropy_with_logits(input: Tensor, target: Tensor) -> Tensor:
-    """The mean of loss.xent.logits, −y log g(z) − (1 − y) log(1 − g(z)); input and target alike."""
+def binary_cross_entropy_with_logits(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: None = None, reduce: None = None,
+    reduction: str = "mean", pos_weight: Tensor | None = None,
+) -> Tensor:
+    """The mean (or sum, or none) of loss.xent.logits, −y log g(z) − (1 − y) log(1 − g(z)); input and target alike.
+
+    weight and pos_weight are refused: no kernel reads a third tensor here.
+    """
+    checks.reduction("binary_cross_entropy_with_logits", reduction, size_average, reduce)
+    _unweighted("binary_cross_entropy_with_logits", weight=weight, pos_weight=pos_weight)
     input, target = casting.losses(input, target)
     checks.same("binary_cross_entropy_with_logits", input=input, target=target)
-    return autograd.mean_loss("loss.xent.logits", input, target)
+    return autograd.loss("loss.xent.logits", input, target, reduction)
 
 
-def cross_entropy(input: Tensor, target: Tensor) -> Tensor:
-    """The mean of loss.softmax: input (B, K), target (B,) int64; a target outside 0 … K − 1 gives NaN."""
-    input, target = casting.losses(input, target)
-    checks.classes(input, target, "cross_entropy")
-    return autograd.mean_loss("loss.softmax", input, target)
-
-
-def mse_loss(input: Tensor, target: Tensor) -> Tensor:
-    """The mean of loss.square, (y − ŷ)², without a factor ½; input and target alike."""
+def mse_loss(
+    input: Tensor, target: Tensor, size_average: None = None, reduce: None = None, reduction: str = "mean",
+    weight: Tensor | None = None,
+) -> Tensor:
+    """The mean (or sum, or none) of loss.square, (y − ŷ)², without a factor ½; input and target alike."""
+    checks.reduction("mse_loss", reduction, size_average, reduce)
+    _unweighted("mse_loss", weight=weight)
     input, target = casting.losses(input, target)
     checks.same("mse_loss", input=input, target=target)
-    return autograd.mean_loss("loss.square", input, target)
+    return autograd.loss("loss.square", input, target, reduction)
+
+
+def _unweighted(name: str, **weights: Tensor | None) -> None:
+    for option, given in weights.items():
+        if given is not None:
+            raise ValueError(f"{name}: {option} has no kernel; use torch.nn.functional.{name}")
 
 
 def sgd(theta: Tensor, D: Tensor, eta: float) -> Tensor:

@@ -25,18 +25,21 @@ import torch
 from torch import Tensor
 from torch.library import custom_op, triton_op
 
-from . import composite, composite_norm
+from . import composite, composite_losses, composite_norm
 from .configs import is_pinned, rows
 from .launch import current_arch, traced
 
 NAMESPACE = "chainrule"
+CLASSES = "loss.softmax.weighted"
 
 
 def _eager(module: str, name: str, t: Tensor) -> Any:
     from .autograd import eager_room
 
     found = eager_room(module, name, t)
-    return composite_norm if module == "norm" and found is composite else found
+    if found is not composite:
+        return found
+    return composite_norm if module == "norm" else composite_losses if name == CLASSES else composite
 
 
 def _in_boxes(table: str, t: Tensor) -> bool:
@@ -118,6 +121,24 @@ def _loss_fake(identity: str, input: Tensor, target: Tensor) -> tuple[Tensor, Te
     return rows, torch.empty_like(input)
 
 
+def class_loss(
+    z: Tensor, y: Tensor, w: Tensor | None, ignored: int, smoothing: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    found: tuple[Tensor, Tensor, Tensor] = _eager("losses", CLASSES, z).weighted(
+        z, y, w, ignored, smoothing)
+    return found
+
+
+def loss_averaged(loss: Tensor, mass: Tensor) -> tuple[Tensor, Tensor]:
+    found: tuple[Tensor, Tensor] = _eager("losses", CLASSES, loss).averaged(loss, mass)
+    return found
+
+
+def loss_shared(delta: Tensor, grad: Tensor, mass: Tensor) -> Tensor:
+    result: Tensor = _eager("losses", CLASSES, delta).shared(delta, grad, mass)
+    return result
+
+
 def scaled(delta: Tensor, grad: Tensor, n: int) -> Tensor:
     result: Tensor = _eager("losses", "loss", delta).scaled(delta, grad, n)
     return result
@@ -197,6 +218,9 @@ OPS: dict[str, tuple[Any, Any, tuple[str, ...]]] = {
     "loss": (loss, _loss_fake, ()),
     "sgd": (sgd, lambda theta, *rest: torch.empty_like(theta), ()),
     "sgd_": (sgd_, lambda *rest: None, ("theta",)),
+    "class_loss": (class_loss, lambda z, *rest: (z.new_empty(len(z)), torch.empty_like(z), z.new_empty(len(z))), ()),
+    "loss_averaged": (loss_averaged, lambda loss, mass: (loss.new_empty(()), _wide(loss)), ()),
+    "loss_shared": (loss_shared, lambda delta, *rest: torch.empty_like(delta), ()),
     "scaled": (scaled, lambda delta, *rest: torch.empty_like(delta), ()),
     "norm_statistics": (
         norm_statistics, lambda x, *rest: (_wide(x, x.shape[1]), _wide(x, x.shape[1])), ("mu", "var")),

@@ -112,27 +112,29 @@ def normalized(
 
 
 class CrossEntropyLoss(nn.CrossEntropyLoss):
-    """The mean of loss.softmax; without weights, label smoothing or another reduction."""
+    """loss.softmax.weighted of class indices, and its mean (or sum, or none)."""
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        _plain_loss(self, weight=None, reduction="mean", label_smoothing=0.0, ignore_index=-100)
-        return F.cross_entropy(input, target)
+        return F.cross_entropy(
+            input, target, self.weight, ignore_index=self.ignore_index, reduction=self.reduction,
+            label_smoothing=self.label_smoothing)
 
 
 class MSELoss(nn.MSELoss):
-    """The mean of loss.square."""
+    """loss.square, its mean (or sum, or none)."""
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        _plain_loss(self, reduction="mean")
-        return F.mse_loss(input, target)
+        return F.mse_loss(input, target, reduction=self.reduction)
 
 
 class BCEWithLogitsLoss(nn.BCEWithLogitsLoss):
-    """The mean of loss.xent.logits; without weights."""
+    """loss.xent.logits, its mean (or sum, or none); without weights."""
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        _plain_loss(self, weight=None, pos_weight=None, reduction="mean")
-        return F.binary_cross_entropy_with_logits(input, target)
+        for option in ("weight", "pos_weight"):
+            if getattr(self, option) is not None:
+                raise ValueError(f"BCEWithLogitsLoss: {option} has no kernel; use torch.nn.BCEWithLogitsLoss")
+        return F.binary_cross_entropy_with_logits(input, target, reduction=self.reduction)
 
 
 class LinearAct(Linear):
@@ -257,11 +259,3 @@ def _plain_padding(conv: Any) -> None:
     if conv.padding == "same" or conv.padding_mode != "zeros":
         raise ValueError(f"{name}: padding={conv.padding!r}, padding_mode={conv.padding_mode!r} has no kernel; "
                          f"give zeros as numbers, or use torch.nn.{name}")
-
-
-def _plain_loss(loss: nn.Module, **plain: Any) -> None:
-    for option, value in plain.items():
-        given = getattr(loss, option, value)
-        if given is not value and given != value:
-            name = type(loss).__name__
-            raise ValueError(f"{name}: {option}={given!r} has no kernel; use torch.nn.{name}")

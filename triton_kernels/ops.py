@@ -12,7 +12,15 @@ from typing import Any
 
 import torch
 
-from . import composite, composite_band, composite_images, composite_norm, composite_training, composite_updates
+from . import (
+    composite,
+    composite_band,
+    composite_images,
+    composite_losses,
+    composite_norm,
+    composite_training,
+    composite_updates,
+)
 from .launch import runs_kernel
 
 #: The module that holds the kernels of an id: by its first words, or by the whole id where that has one of its own.
@@ -59,8 +67,8 @@ def _operation(identity: str, fallback: Callable[..., Any]) -> Callable[..., Any
 
 #: Every op as a composite: what a CPU tensor runs.
 COMPOSITES: dict[str, Callable[..., Any]] = {
-    **composite.OPS, **composite_band.OPS, **composite_images.OPS, **composite_norm.OPS, **composite_training.OPS,
-    **composite_updates.OPS,
+    **composite.OPS, **composite_band.OPS, **composite_images.OPS, **composite_losses.OPS, **composite_norm.OPS,
+    **composite_training.OPS, **composite_updates.OPS,
 }
 
 OPS: dict[str, Callable[..., Any]] = {

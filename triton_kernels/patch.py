@@ -178,10 +178,9 @@ def _why_not(module: nn.Module, wanted: set[str]) -> str:
         return "ceil_mode has no kernel"
     if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)) and (module.weight is None) != (module.bias is None):
         return "a scale without a shift has no kernel"
-    options = {"reduction": "mean", "label_smoothing": 0.0, "ignore_index": -100, "weight": None, "pos_weight": None}
-    if isinstance(module, nn.modules.loss._Loss):
-        for option, plain in options.items():
-            if getattr(module, option, plain) != plain:
+    if isinstance(module, nn.BCEWithLogitsLoss):
+        for option in ("weight", "pos_weight"):
+            if getattr(module, option) is not None:
                 return f"{option} has no kernel"
     return ""
 

@@ -1,4 +1,6 @@
-"""The last step of every sum that many programs share: their partial sums, added in a fixed order.
+"""The last step of every sum that many programs share: their partial sums, added in a fixed order; and
+
+loss.mean   Σ_i L_i / Σ_i m_i
 
 No atomics: a float sum whose order changes from run to run cannot be repeated.
 """
@@ -34,3 +36,31 @@ def column_sums(partial: Tensor, dtype: torch.dtype) -> Tensor:
         grid = (triton.cdiv(columns, row.BN),)
         launch(column_sums_kernel, grid, partial, out, rows, columns, row=row, ROWS=row.BM, COLUMNS=row.BN)
     return out
+
+
+@triton.jit
+def mean_kernel(loss, mass, first, second, n, l_0, m_0, LAST: tl.constexpr, BLOCK: tl.constexpr):
+    """The sums of one block of both; the last program makes them a mean, and leaves what it divided by."""
+    i = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    losses = tl.sum(tl.load(loss + i * l_0, mask=i < n, other=0.0).to(tl.float32), 0)
+    total = tl.sum(tl.load(mass + i * m_0, mask=i < n, other=0.0).to(tl.float32), 0)
+    if LAST:
+        losses = losses / total
+    tl.store(first + tl.program_id(0), losses.to(first.dtype.element_ty))
+    tl.store(second + tl.program_id(0), total)
+
+
+def averaged(loss: Tensor, mass: Tensor) -> tuple[Tensor, Tensor]:
+    """(Σ loss / Σ mass, Σ mass in float32), numbers on the device."""
+    dtype = loss.dtype
+    while True:
+        n = loss.shape[0]
+        row = choose("loss.mean", (n,), dtype, current_arch(loss.device))
+        parts = max(triton.cdiv(n, row.BM), 1)
+        shape, kind = ((parts,), torch.float32) if parts > 1 else ((), dtype)
+        first, second = (torch.empty(shape, dtype=d, device=loss.device) for d in (kind, torch.float32))
+        launch(mean_kernel, (parts,), loss, mass, first, second, n, loss.stride(0), mass.stride(0), row=row,
+               LAST=parts == 1, BLOCK=row.BM)
+        if parts == 1:
+            return first, second
+        loss, mass = first, second

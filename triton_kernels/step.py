@@ -29,7 +29,8 @@ def make_step(
     """step(x, y) → the loss, detached.
 
     graph: record on a GPU (the default), or never. fused: the update rides on the gradient's product, and no gradient
-    is stored; ValueError with the reason where something has to see it. clip: the largest length of the gradient.
+    is stored; ValueError with the reason where something has to see it. Its n is the batch's, so a target that is to be
+    ignored (-100) gives NaN there. clip: the largest length of the gradient.
     accumulate: update at every so many calls, with the mean of their gradients.
     """
     if accumulate < 1 or (clip is not None and not clip > 0):

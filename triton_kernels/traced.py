@@ -43,6 +43,23 @@ def _loss(identity: str, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]
     return found
 
 
+def _weighted(
+    z: Tensor, y: Tensor, w: Tensor | None, ignored: int, smoothing: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    found: tuple[Tensor, Tensor, Tensor] = ops.class_loss(z, y, w, ignored, smoothing)
+    return found
+
+
+def _averaged_loss(loss: Tensor, mass: Tensor) -> tuple[Tensor, Tensor]:
+    found: tuple[Tensor, Tensor] = ops.loss_averaged(loss, mass)
+    return found
+
+
+def _shared(delta: Tensor, grad: Tensor, mass: Tensor) -> Tensor:
+    result: Tensor = ops.loss_shared(delta, grad, mass)
+    return result
+
+
 def _scaled(delta: Tensor, grad: Tensor, n: int) -> Tensor:
     result: Tensor = ops.scaled(delta, grad, n)
     return result
@@ -106,7 +123,7 @@ ROOMS = {
     "act": SimpleNamespace(value=_value, backward=_backward),
     "linear": SimpleNamespace(affine_keeping=_affine_keeping, averaged=_averaged, derivative=_derivative,
                               delta_through=_delta_through),
-    "losses": SimpleNamespace(scaled=_scaled, OPS={
+    "losses": SimpleNamespace(scaled=_scaled, weighted=_weighted, averaged=_averaged_loss, shared=_shared, OPS={
         identity: partial(_loss, identity) for identity in ("loss.xent.logits", "loss.square", "loss.softmax")}),
     "update": SimpleNamespace(sgd=lambda theta, D, eta: ops.sgd(theta, D, eta), sgd_=_sgd_),
     "norm": SimpleNamespace(walked=_walked, statistics=_statistics, reciprocal_root=_root, applied=_applied,

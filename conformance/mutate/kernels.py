@@ -77,7 +77,7 @@ def hunt(edit: Edit, tiers: tuple[str, ...] = ("T0", "T1", "T3")) -> Verdict | N
 
 _LAYER, _CHAIN, _AVERAGE = "net.layer.affine", "bp.delta.chain", "alg.average"
 _LOOP = "    for start in range(0, K, BK):\n        inside = k < K - start"
-_SOFTMAX = "loss.softmax"
+_SOFTMAX, _WEIGHTED = "loss.softmax", "loss.softmax.weighted"
 
 EDITS = (
     Edit("linear", _LAYER, "last K block dropped", _LOOP, _LOOP.replace("0, K, BK", "0, K // BK * BK, BK")),
@@ -154,6 +154,13 @@ EDITS = (
          "e = exp(tl.where(inside, x, largest[:, None]) - largest[:, None])", False),
     Edit("losses", _SOFTMAX, "offset of a row in classes of the tile", "at_delta = r.to(tl.int64)[:, None] * K + k",
          "at_delta = r.to(tl.int64)[:, None] * CLASSES + k", False),
+    Edit("losses", _WEIGHTED, "an example left out counted", "own = tl.where(counted, 1.0, 0.0)",
+         "own = tl.where(counted, 1.0, 1.0)", False),
+    Edit("losses", _WEIGHTED, "weight of the first class", "w + target * w_0, mask=legal & counted",
+         "w + 0 * target * w_0, mask=legal & counted", False),
+    Edit("losses", _WEIGHTED, "Σ w for w in the smoothed δ", "share * (p * W - w)", "share * (p - 1.0) * W", False),
+    Edit("losses", _WEIGHTED, "gaps unweighted", "weights[None, :] * (largest[:, None] - x)", "(largest[:, None] - x)",
+         False),
     Edit("conv1d", "conv1d.valid", "filter flipped",
          "        f = tl.load(filter + j * f_0,", "        f = tl.load(filter + (taps - 1 - j) * f_0,"),
     Edit("conv1d", "conv1d.valid", "window off by one", "t = i[:, None] + SIGN * j[None, :] + shift",

@@ -127,6 +127,13 @@ def a_single_instance_has_an_average(R: Any) -> None:
     assert R.FUNCTIONS["loss.objective"]([2], [3], [None], 0, lambda y, yhat: y * yhat) == 6
 
 
+def a_loss_without_weights_is_the_plain_one(R: Any) -> None:
+    y, z = [0, 1, 0], [0.5, -1.25, 2.0]
+    assert R.FUNCTIONS["loss.softmax.weighted"](y, z, [1] * 3) == R.FUNCTIONS["loss.softmax"](y, z)
+    assert R.FUNCTIONS["loss.mean"]([2, 9], [1, 1]) == R.FUNCTIONS["loss.objective"](
+        [2, 9], [None, None], [None], 0, lambda y, yhat: Fraction(y))
+
+
 def centred_is_valid_with_its_ends_padded(R: Any) -> None:
     for m, n in ((1, 1), (1, 3), (3, 3), (3, 7), (5, 2), (7, 9)):
         theta, a, h = list(range(2, m + 2)), list(range(3, n + 3)), (m - 1) // 2
@@ -201,7 +208,8 @@ def learning_rates_fall(R: Any) -> None:
 CHECKS: tuple[Check, ...] = (
     every_id_has_one_function, kinks_belong_to_the_branch_with_the_equality, literal_where_the_formula_overflows,
     one_formula_over_all_numbers, costs_are_linear_and_quadratic, the_printed_sign_learns_the_wrong_class,
-    one_lambda_is_half_the_printed_penalty, a_single_instance_has_an_average, centred_is_valid_with_its_ends_padded,
+    one_lambda_is_half_the_printed_penalty, a_single_instance_has_an_average,
+    a_loss_without_weights_is_the_plain_one, centred_is_valid_with_its_ends_padded,
     a_local_layer_is_a_full_one_with_a_band, a_layer_of_one_channel_is_the_printed_convolution,
     the_filters_take_the_one_of_a_number_type,
     networks_have_the_parameters_they_should, parameters_are_filled_weights_first,

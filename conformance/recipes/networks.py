@@ -92,6 +92,27 @@ def softmax(s: Source, size: tuple[int, ...], kind: str) -> Arguments:
     return {"z": z, "y": s.rng.integers(0, classes, batch)}
 
 
+def softmax_weighted(s: Source, size: tuple[int, ...], kind: str) -> Arguments:
+    """Every third label but the first is left out: by −100, or `class` by being a class."""
+    arguments = softmax(s, size, "normal" if kind in ("unweighted", "unsmoothed", "class") else kind)
+    ignored = 0 if kind == "class" else -100
+    arguments["y"][2::3] = ignored
+    weights = round_to(s.rng.uniform(0.25, 4.0, size[1]), s.dtype)
+    return {**arguments, "w": None if kind == "unweighted" else weights, "ignored": ignored,
+            "smoothing": 0.0 if kind == "unsmoothed" else 0.125}
+
+
+def mean(s: Source, size: tuple[int, ...], kind: str) -> Arguments:
+    """Exact: weights 1 and 2 of a power of two in all, and a few losses that are not 0."""
+    n = size[0]
+    if kind == "exact":
+        quarter = 2 ** int(np.log2(n)) // 4
+        mass = np.repeat([1.0, 2.0, 0.0], [2 * quarter, quarter, n - 3 * quarter]) if quarter else np.ones(n)
+        return {"loss": s.integers(size, 3, 8 / n), "mass": s.rng.permutation(mass)}
+    mass = round_to(s.rng.uniform(0.25, 4.0, n), s.dtype) * (np.arange(n) % 3 != 2)
+    return {"loss": abs(drawn(s, size, kind)), "mass": mass}
+
+
 def activation(s: Source, size: tuple[int, ...], kind: str) -> Arguments:
     if kind.startswith("exact"):
         return {"z": (2 * s.rng.integers(-8, 8, size) + 1) / 4}
@@ -113,4 +134,8 @@ FAMILIES: dict[str, Family] = {
     "loss.xent.logits": Family(logits, _FLAT, (), ("normal", "small", "positive", "wide")),
     "loss.square": Family(square, _FLAT, ("exact",), ("normal", "small", "wide")),
     "loss.softmax": Family(softmax, ((17, 10), (3, 1), (1, 37), (5, 130)), (), ("normal", "small", "wide")),
+    "loss.softmax.weighted": Family(
+        softmax_weighted, ((17, 10), (3, 1), (1, 37), (5, 130)), (),
+        ("normal", "small", "wide", "unweighted", "unsmoothed", "class")),
+    "loss.mean": Family(mean, ((43,), (1,), (129,)), ("exact",), ("normal", "small", "wide")),
 }

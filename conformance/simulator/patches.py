@@ -83,6 +83,7 @@ def patched() -> Iterator[None]:
         set_(tl.tensor, "__init__", shortcuts.shared_tensor(tl.tensor.__init__))
         set_(TritonSemantic, "binary_op_type_checking_impl",
              shortcuts.quick_operands(TritonSemantic.binary_op_type_checking_impl))
+        set_(TritonSemantic, "load", pointers.load_one(TritonSemantic.load))
         set_(TritonSemantic, "broadcast_impl_value",
              shortcuts.quick_broadcast(TritonSemantic.broadcast_impl_value))
         _device_library(scope)

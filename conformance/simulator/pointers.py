@@ -61,6 +61,20 @@ def load(self: Any, ptr: Any, mask: Any, other: Any, *_: Any, **__: Any) -> Any:
     return TensorHandle(internals.memory.load(pointers, on, fill.view(raw), raw).view(dtype), element)
 
 
+def load_one(original: Any) -> Any:
+    """`TritonSemantic.load`, given the original, which in an interpreter takes one lane's `other` of 0 for none (0 is
+    false there): where the mask is off, what is loaded is `other`."""
+
+    def load_or(self: Any, ptr: Any, mask: Any, other: Any, *rest: Any) -> Any:
+        if mask is None or other is None or mask.handle.data.any() or ptr.handle.data.size > 1:
+            return original(self, ptr, mask, other, *rest)
+        if ptr.type.is_block():
+            ptr, other = self.broadcast_impl_value(ptr, other)
+        return self.cast(other, ptr.type.scalar.element_ty)
+
+    return load_or
+
+
 def load_all(self: Any, ptr: Any, *rest: Any) -> Any:
     return load(self, ptr, None, None)
 

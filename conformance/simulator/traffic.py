@@ -53,7 +53,8 @@ class Stored:
         if tensor.numel() == 0:
             return torch.zeros(tensor.shape, dtype=torch.bool)
         marks, stored = self._bytes(tensor)
-        return torch.from_numpy(np.logical_and.reduce(_elements(tensor, marks & (stored == _memory(tensor)))))
+        whole = np.logical_and.reduce(_elements(tensor, marks & (stored == _memory(tensor))))
+        return torch.from_numpy(np.asarray(whole))
 
     def _bytes(self, tensor: torch.Tensor) -> tuple[Array, Array]:
         storage = tensor.untyped_storage()

@@ -40,7 +40,11 @@ CASES = {
        for act in ("sigmoid", "tanh", "relu", "leaky", "elu")},
     "mlp": (lambda x, w, b, w2, b2: F.mlp(x, [w, w2], [b, b2], "elu"), (X, W, B, W2, B2)),
     "cross_entropy": (lambda x: F.cross_entropy(x, torch.tensor([0, 5, 2, 2])), (X,)),
+    "cross_entropy, weighted": (lambda x: F.cross_entropy(
+        x, torch.tensor([0, 5, -100, 2]), torch.arange(1.0, 7.0), label_smoothing=0.25), (X,)),
+    "cross_entropy, each": (lambda x: F.cross_entropy(x, torch.tensor([0, 5, 2, 2]), reduction="none"), (X,)),
     "mse_loss": (lambda x, y: F.mse_loss(x, y), (X, X)),
+    "mse_loss, summed": (lambda x, y: F.mse_loss(x, y, reduction="sum"), (X, X)),
     "binary_cross_entropy_with_logits": (lambda x: F.binary_cross_entropy_with_logits(x, torch.ones(X)), (X,)),
     "conv2d": (lambda x, w, b: F.conv2d(x, w, b, 2, 1), (IMAGE, FILTERS, (4,))),
     "conv1d": (lambda x, w: F.conv1d(x, w), ((2, 3, 9), (4, 3, 3))),

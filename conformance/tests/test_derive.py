@@ -294,6 +294,8 @@ def test_general_forms_collapse_to_the_printed_ones():
     band, full = derived("arch.local.layer.grad_w")(a[::-1], a, 3), derived("arch.local.grad_Theta")(a[::-1], a)
     assert [v for i, line in enumerate(band) for k, v in enumerate(line) if 0 <= i + k - 1 < 7] == [
         v for i, line in enumerate(full) for j, v in enumerate(line) if abs(i - j) <= 1]
+    z, y = [v / 4 for v in a], [0, 0, 1, 0, 0, 0, 0]
+    assert derived("loss.softmax.weighted.delta")(z, y, [1] * 7, 0) == derived("loss.softmax.delta")(z, y)
     row = derived("conv2d.valid.grad_I")([a], [K[0]])
     assert row == [derived("conv1d.valid.grad_x")(a, K[0])]
 

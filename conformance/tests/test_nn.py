@@ -267,9 +267,20 @@ MISUSE = {
         torch.ones(1, 1, 4, 4)),
     "Conv2d: padding=(1, 1), padding_mode='reflect' has no kernel": lambda: ours.Conv2d(
         1, 1, 3, padding=1, padding_mode="reflect")(torch.ones(1, 1, 4, 4)),
-    "CrossEntropyLoss: label_smoothing=0.5 has no kernel; use torch.nn.CrossEntropyLoss": lambda: (
-        ours.CrossEntropyLoss(label_smoothing=0.5)(torch.ones(2, 3), torch.tensor([0, 1]))),
-    "MSELoss: reduction='sum' has no kernel": lambda: ours.MSELoss(reduction="sum")(torch.ones(2), torch.ones(2)),
+    "cross_entropy: label smoothing is 1.5; expected 0 to 1": lambda: F.cross_entropy(
+        torch.ones(2, 3), torch.tensor([0, 1]), label_smoothing=1.5),
+    "cross_entropy: columns of z and entries of w differ: 3 and 2": lambda: ours.CrossEntropyLoss(torch.ones(2))(
+        torch.ones(2, 3), torch.tensor([0, 1])),
+    "cross_entropy: weight requires a gradient, and no kernel has it": lambda: F.cross_entropy(
+        torch.ones(2, 3), torch.tensor([0, 1]), torch.ones(3, requires_grad=True)),
+    "mse_loss: reduction = 'max' is unknown; choose 'mean', 'sum' or 'none'": lambda: F.mse_loss(
+        torch.ones(2), torch.ones(2), reduction="max"),
+    "mse_loss: size_average and reduce are gone from torch; give reduction=": lambda: F.mse_loss(
+        torch.ones(2), torch.ones(2), False),
+    "BCEWithLogitsLoss: pos_weight has no kernel; use torch.nn.BCEWithLogitsLoss": lambda: ours.BCEWithLogitsLoss(
+        pos_weight=torch.ones(2))(torch.ones(2), torch.ones(2)),
+    "binary_cross_entropy_with_logits: weight has no kernel; use torch.nn.functional.": lambda: (
+        F.binary_cross_entropy_with_logits(torch.ones(2), torch.ones(2), torch.ones(2))),
     "MaxPool2d: dilation = 2 has no kernel": lambda: ours.MaxPool2d(2, dilation=2)(torch.ones(1, 1, 4, 4)),
     "linear: weight is float32, input is float16; expected one dtype": lambda: ours.Linear(3, 2)(
         torch.ones(1, 3).half()),

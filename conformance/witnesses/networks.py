@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -145,8 +146,12 @@ def value(f: Any, x: float) -> float:
     return float(f(tensor(x)))
 
 
+def weighted(y: Any, eps: float) -> float:
+    return float(F.cross_entropy(tensor(Z), y, tensor(WEIGHTS), reduction="sum", label_smoothing=eps))
+
+
 Z = [0.5, -1.25, 2.0]
-ONE_HOT = [0.0, 1.0, 0.0]
+ONE_HOT, WEIGHTS = [0.0, 1.0, 0.0], [0.5, 2.0, 3.0]
 OBJECTIVE = ([0.0, 1.0, 1.0], [0.25, 0.75, 0.5], NETWORK, LAM)
 PRIME = [None, *(derivative(torch.tanh, z) for z in (0.5, -0.25, 1.5))]
 SIGMOID = [1, *torch.sigmoid(tensor([0.5, -0.25, 1.5])).tolist()]
@@ -172,6 +177,12 @@ ROWS = [
     Witness("loss.softmax", (ONE_HOT, Z), lambda: float(F.cross_entropy(tensor(Z), torch.tensor(1)))),
     Witness("loss.softmax", ([0.25, 0.5, 0.25], Z),
             lambda: float(F.cross_entropy(tensor(Z), tensor([0.25, 0.5, 0.25])))),
+    *(Witness("loss.softmax.weighted", (ONE_HOT, Z, WEIGHTS, eps), partial(weighted, torch.tensor(1), eps))
+      for eps in (0.0, 0.25)),
+    Witness("loss.softmax.weighted", ([0.25, 0.5, 0.25], Z, WEIGHTS, 0.125),
+            lambda: weighted(tensor([0.25, 0.5, 0.25]), 0.125)),
+    Witness("loss.mean", ([3.0, 0.5, 4.0], [2.0, 0.25, 5.0]),
+            lambda: float(np.average([1.5, 2.0, 0.8], weights=[2.0, 0.25, 5.0]))),
     Witness("loss.objective", OBJECTIVE, lambda: objective(-1, 1, 0)),
     Witness("loss.objective.corrected", OBJECTIVE, lambda: objective(1, 0.5, 1)),
     Witness("net.input", (X,), lambda: with_intercept(tensor(X)).tolist()),

@@ -210,6 +210,13 @@ SUBJECTS = (
             lambda d, row: OPS["loss.softmax"](empty(N, row.BN, dtype=d), empty(N, dtype=torch.int64))),
     Subject("softmax, two passes", "loss.softmax.long",
             lambda d, row: OPS["loss.softmax"](empty(N, 32768, dtype=d), empty(N, dtype=torch.int64))),
+    Subject("softmax, weighted", "loss.softmax", lambda d, row: OPS["loss.softmax.weighted"](
+        empty(N, row.BN, dtype=d), empty(N, dtype=torch.int64), empty(row.BN, dtype=d), smoothing=0.1)),
+    Subject("softmax, weighted, two passes", "loss.softmax.long",
+            lambda d, row: OPS["loss.softmax.weighted"](
+                empty(N, 32768, dtype=d), empty(N, dtype=torch.int64), empty(32768, dtype=d), smoothing=0.1)),
+    Subject("mean loss", "loss.mean", lambda d, row: OPS["loss.mean"](empty(row.BM, dtype=d), empty(row.BM, dtype=d)),
+            False),
     Subject("conv1d", "conv1d",
             lambda d, row: OPS["conv1d.valid"](empty(5, dtype=d), empty(N * N, dtype=d)), False),
     Subject("conv2d", "conv2d", lambda d, row: OPS["conv2d.valid"](empty(N, N, dtype=d), empty(5, 5, dtype=d)), False),

@@ -38,7 +38,7 @@ def fault(op: str, name: str, outputs: Callable[..., Any], structural: bool = Tr
     def listed(**arguments: Any) -> Outputs:
         with np.errstate(all="ignore"):
             found = outputs(**arguments)
-        return found if isinstance(found, tuple) else (found,)
+        return tuple(map(np.asarray, found if isinstance(found, tuple) else (found,)))
 
     FAULTS.setdefault(op, []).append(Fault(op, name, listed, structural))
 

@@ -59,9 +59,56 @@ def _losses() -> None:
         lambda z, hot, p, loss: (loss, (p - hot) * (np.arange(z.shape[1]) < z.shape[1] - 1))), False)
 
 
+def _weighted_losses() -> None:
+    def rows(labels: Callable[..., Array], mass: Callable[..., Array] = lambda own, hot, K: (own * hot).sum(1),
+             counts: bool = False) -> Callable[..., Outputs]:
+        def outputs(z: Array, y: Array, w: Array | None = None, ignored: int = -100, smoothing: float = 0.0) -> Outputs:
+            K = z.shape[1]
+            hot = (y[:, None] == np.arange(K)).astype(float)
+            own = np.where((counts | (y != ignored))[:, None], np.ones(K) if w is None else w, 0.0)
+            e = np.exp(z - z.max(1, keepdims=True))
+            gaps = np.log(e.sum(1, keepdims=True)) + z.max(1, keepdims=True) - z
+            T = labels(own, hot, smoothing, K)
+            delta = e / e.sum(1, keepdims=True) * T.sum(1, keepdims=True) - T
+            return (T * gaps).sum(1), delta, mass(own, hot, K)
+        return outputs
+
+    op = "loss.softmax.weighted"
+
+    def right(own: Array, hot: Array, s: float, K: int) -> Array:
+        return np.asarray(own * ((1 - s) * hot + s / K))
+
+    fault(op, "an ignored row counted", rows(right, counts=True), False)
+    fault(op, "weights missing", rows(lambda own, hot, s, K: (own.sum(1, keepdims=True) > 0) * ((1 - s) * hot + s / K)),
+          False)
+    fault(op, "weight of the wrong class", rows(lambda own, hot, s, K: np.roll(own, 1, 1) * ((1 - s) * hot + s / K)),
+          False)
+    fault(op, "the label's weight on the smoothed part too", rows(
+        lambda own, hot, s, K: (own * hot).sum(1, keepdims=True) * ((1 - s) * hot + s / K)), False)
+    fault(op, "smoothing unweighted", rows(
+        lambda own, hot, s, K: own * (1 - s) * hot + (own.sum(1, keepdims=True) > 0) * s / K), False)
+    fault(op, "smoothing missing", rows(lambda own, hot, s, K: own * hot), False)
+    fault(op, "1 − ε missing", rows(lambda own, hot, s, K: own * (hot + s / K)), False)
+    fault(op, "ε for ε/K", rows(lambda own, hot, s, K: own * ((1 - s) * hot + s)), False)
+    fault(op, "ε/(K − 1) to the others only", rows(
+        lambda own, hot, s, K: own * ((1 - s) * hot + (1 - hot) * s / max(K - 1, 1))), False)
+    fault(op, "smoothing on the first class only", rows(
+        lambda own, hot, s, K: own * ((1 - s) * hot + s * (np.arange(K) == 0))), False)
+    fault(op, "every example weighs 1 in the mean", rows(right, lambda own, hot, K: np.ones(len(own))), False)
+    fault(op, "the smoothed label's weight in the mean", rows(right, lambda own, hot, K: own.sum(1) / K), False)
+    op = "loss.mean"
+    fault(op, "mean over n, not over Σ m", lambda loss, mass: loss.mean())
+    fault(op, "Σ m missing", lambda loss, mass: loss.sum())
+    fault(op, "mean of L / m", lambda loss, mass: (loss / np.where(mass == 0, 1, mass)).mean())
+    fault(op, "weighted once more", lambda loss, mass: (loss * mass).sum() / mass.sum())
+    fault(op, "last example dropped", lambda loss, mass: loss[:-1].sum() / mass.sum())
+    fault(op, "a second block of examples lost", lambda loss, mass: loss[: len(loss) // 2].sum() / mass.sum())
+
+
 def _by_hand(z: Array, y: Array) -> Outputs:
     a = (1 / (1 + np.exp(-z))).astype(np.float32)
     return -(y * np.log(a) + (1 - y) * np.log(1 - a)).astype(float), (-y / a + (1 - y) / (1 - a)) * (a * (1 - a))
 
 
 _losses()
+_weighted_losses()

@@ -19,6 +19,18 @@ def largest(x, y, n, B: tl.constexpr):
 
 
 @triton.jit
+def one_or_other(x, y, n, OTHER: tl.constexpr):
+    i = tl.program_id(0)
+    tl.store(y + i, tl.load(x + i, mask=i < n, other=OTHER))
+
+
+@triton.jit
+def a_block_of_one_or_other(x, y, n, OTHER: tl.constexpr):
+    i = tl.program_id(0) + tl.arange(0, 1)
+    tl.store(y + i, tl.load(x + i, mask=i < n, other=OTHER))
+
+
+@triton.jit
 def undefined_lanes(x, y, n, B: tl.constexpr):
     i = tl.arange(0, B)
     tl.store(y, tl.sum(tl.load(x + i, mask=i < n), 0))
@@ -81,6 +93,17 @@ def _() -> None:
         x, y = (integers(5) - 20).to(dtype), torch.empty(1)
         largest[(1,)](x, y, 5, 8)
         same(y, x.float().max().reshape(1))
+
+
+@feature("a masked load of one number with `other`, 0 too")
+def _() -> None:
+    for other in (0.0, -2.0):
+        y = torch.empty(2)
+        one_or_other[(2,)](integers(2) + 20, y, 0, other)
+        assert y.tolist() == [other, other]
+    for kernel in (one_or_other, a_block_of_one_or_other):
+        kernel[(2,)](torch.tensor([3.0, 4.0]), y, 1, 0.0)
+        assert y.tolist() == [3.0, 0.0]
 
 
 @feature("masked-off lanes without `other` are undefined (NaN)")

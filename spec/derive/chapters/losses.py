@@ -8,11 +8,11 @@ from ..language import Same, arrays, indices, scalars, sizes
 from ..steps import Derivation, Named, grid, trials
 from .register import derives
 
-y, yhat, z, a = scalars("y yhat z a")
-Y, Z, p = arrays("y z p")
+y, yhat, z, a, eps = scalars("y yhat z a eps")
+Y, Z, p, w, t = arrays("y z p w t")
 i, j, k = indices("i j k")
 K = sizes("K")
-S, labels = scalars("S Y")
+S, labels, whole = scalars("S Y T")
 
 
 @derives("loss.square.delta")
@@ -71,4 +71,33 @@ def softmax_delta(id: str) -> Derivation:
     D.holds(why="0 ≤ i ≤ K − 1")
     D.pull(k, why="p_i does not depend on k")
     D.substitute("definition", "the sum of the labels", {sp.Sum(Y[k], (k, 0, K - 1)): labels})
+    return D
+
+
+@derives("loss.softmax.weighted.delta")
+def softmax_weighted_delta(id: str) -> Derivation:
+    D = Derivation(
+        id=id, title="The output delta of K-class cross entropy with class weights and smoothed labels.",
+        loss=-sp.Sum(t[k] * sp.log(p[k]), (k, 0, K - 1)), wrt=Z[i], over=((i, 0, K - 1),),
+        named=(Named(entry=S, means=sp.Sum(sp.exp(Z[j]), (j, 0, K - 1))),
+               Named(entry=p[k], means=sp.exp(Z[k]) / S, over=((k, 0, K - 1),)),
+               Named(entry=t[k], means=w[k] * ((1 - eps) * Y[k] + eps / K), over=((k, 0, K - 1),)),
+               Named(entry=whole, means=sp.Sum(t[k], (k, 0, K - 1)))),
+        shapes={Z: ((0, K - 1),), Y: ((0, K - 1),), w: ((0, K - 1),), eps: ()}, python=("z", "y", "w", "eps"),
+        lengths={K: "len(z)"}, trials=trials({"K": K}, grid(K=range(1, 7))), order=("p", "t"),
+        remarks=("The t are what loss.softmax calls y: labels that need not add up to 1.",),
+    )
+    D.chain()
+    D.linearity(why="(log u)′ = 1/u; every p_k is a function of z_i")
+    D.unfold(p, why="quotient rule on p_k = exp(z_k)/S")
+    D.unfold(S, why="∂S/∂z_i, term by term")
+    D.collapse(j, why="only j = i survives")
+    D.holds(why="0 ≤ i ≤ K − 1")
+    D.rewrite("definition", "exp(z_k)/S = p_k, and it cancels against 1/p_k",
+              -sp.Sum(t[k] * (Same(k, i) - p[i]), (k, 0, K - 1)))
+    D.split(k)
+    D.collapse(k, why="the first term has only k = i")
+    D.holds(why="0 ≤ i ≤ K − 1")
+    D.pull(k, why="p_i does not depend on k")
+    D.substitute("definition", "the sum of the labels", {sp.Sum(t[k], (k, 0, K - 1)): whole})
     return D
