@@ -1,12 +1,11 @@
-"""Local and shared layers as ATen composites: a sum of m shifted products, or torch's convolution of one channel."""
+"""Local and shared layers as ATen composites: m products of a tap's weights with the inputs it meets."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from . import band_checks, checks
@@ -19,60 +18,51 @@ def corners(nodes: int, m: int, device: torch.device | str = "cpu") -> Tensor:
     return (t < 0) | (t >= nodes)
 
 
-def _band(w: Tensor) -> Tensor:
-    """Widened, its corners 0 whatever they hold."""
-    return wide(w).masked_fill(corners(w.shape[0], w.shape[1], w.device), 0.0)
+def taps(nodes: int, m: int) -> Iterator[tuple[int, slice, slice]]:
+    """Every tap k, the nodes i that have an input i + k − h, and these inputs."""
+    for k in range(m):
+        shift = k - m // 2
+        first, end = max(0, -shift), max(0, -shift, min(nodes, nodes - shift))
+        yield k, slice(first, end), slice(first + shift, end + shift)
 
 
-def _shifted(x: Tensor, m: int) -> list[Tensor]:
-    """What tap k of every node meets, for all k: x shifted by k − h, zero beyond its edges."""
-    padded = F.pad(wide(x), (m // 2, m // 2))
-    return [padded[:, k:k + x.shape[1]] for k in range(m)]
-
-
-def _convolved(x: Tensor, theta: Tensor) -> Tensor:
-    wide_x = wide(x)
-    if not x.numel():
-        return torch.zeros_like(wide_x)
-    return F.conv1d(wide_x[:, None], wide(theta)[None, None], padding=theta.shape[0] // 2)[:, 0]
+def _columns(w: Tensor) -> tuple[Callable[[int, slice], Tensor], int]:
+    """The weights of tap k at some nodes, and how many taps there are."""
+    columns = wide(w).unbind(-1)
+    return (lambda k, at: columns[k]) if w.dim() == 1 else (lambda k, at: columns[k][at]), len(columns)
 
 
 def keeping(x: Tensor, w: Tensor, b: Tensor | None, act: str, p: float, keep_z: bool) -> tuple[Tensor, Tensor]:
-    if w.dim() == 1:
-        z = _convolved(x, w)
-    else:
-        z, columns = torch.zeros_like(wide(x)), _band(w).unbind(1)
-        for column, met in zip(columns, _shifted(x, w.shape[1])):
-            z = torch.addcmul(z, column, met)
+    column, m = _columns(w)
+    seen = wide(x)
+    z = torch.zeros_like(seen)
+    for k, at, met in taps(x.shape[1], m):
+        z[:, at].addcmul_(column(k, at), seen[:, met])
     z = z if b is None else z + wide(b)
     a = (z if act == "identity" else VALUE[act](z, p)).to(x.dtype)
     return a, z.to(x.dtype) if keep_z else a
 
 
 def delta_through(d: Tensor, w: Tensor, saved: Tensor | None, G: Scalar, p: float) -> Tensor:
-    if w.dim() == 1:
-        dx = _convolved(d, w.flip(0))
-    else:
-        m, nodes = w.shape[1], d.shape[1]
-        spread = F.pad(torch.zeros_like(wide(d)), (m // 2, m // 2))
-        for k, column in enumerate(_band(w).unbind(1)):
-            spread[:, k:k + nodes].addcmul_(column, wide(d))
-        dx = spread[:, m // 2:m // 2 + nodes]
+    column, m = _columns(w)
+    error = wide(d)
+    dx = torch.zeros_like(error)
+    for k, at, met in taps(d.shape[1], m):
+        dx[:, met].addcmul_(column(k, at), error[:, at])
     return (dx if saved is None else dx * G(wide(saved), p)).to(d.dtype)
 
 
 def averaged(
     d: Tensor, x: Tensor, w: Tensor | None, m: int, shared: bool, lam: float, n: float, weights: bool, intercepts: bool
 ) -> tuple[Tensor, Tensor]:
-    D, wide_d = wide(d).new_empty(0), wide(d)
-    if weights and shared:
-        D = torch.stack([(wide_d * met).sum() for met in _shifted(x, m)])
-    elif weights:
-        D = torch.stack([(wide_d * met).sum(0) for met in _shifted(x, m)], 1)
-    D = D if n == 1 else D / n
-    if w is not None and lam:
-        D = D + lam * (wide(w) if shared else _band(w))
-    Db = (wide_d.sum()[None] if shared else wide_d.sum(0)) / n if intercepts else wide_d.new_empty(0)
+    error, seen, nodes = wide(d), wide(x), d.shape[1]
+    D = error.new_zeros(((m,) if shared else (nodes, m)) if weights else (0,))
+    column = _columns(w)[0] if w is not None and lam else None
+    for k, at, met in taps(nodes, m) if weights else ():
+        products = error[:, at] * seen[:, met]
+        mean = (products.sum() if shared else products.sum(0)) / n
+        D[k if shared else (at, k)] = mean if column is None else mean + lam * column(k, at)
+    Db = (error.sum()[None] if shared else error.sum(0)) / n if intercepts else error.new_empty(0)
     return D.to(d.dtype), Db.to(d.dtype)
 
 

@@ -14,6 +14,8 @@ from torch import Tensor
 
 from . import autograd, checks, composite
 from . import precision as casting
+from .band_functional import locally_connected1d as locally_connected1d
+from .band_functional import shared_linear as shared_linear
 from .batch_norm import batch_norm as batch_norm
 from .class_losses import cross_entropy as cross_entropy
 from .image_functional import conv1d as conv1d

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 from torch.library import custom_op, triton_op
 
-from . import composite, composite_losses, composite_norm
+from . import band_library, composite, composite_losses, composite_norm
 from .configs import is_pinned, rows
 from .launch import current_arch, traced
 
@@ -228,6 +228,7 @@ OPS: dict[str, tuple[Any, Any, tuple[str, ...]]] = {
     "norm_applied": (norm_applied, lambda x, *rest: torch.empty_like(x), ()),
     "norm_sums": (norm_sums, _sums_fake, ()),
     "norm_backward": (norm_backward, _norm_backward_fake, ()),
+    **band_library.OPS,
 }
 
 

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 from . import checks
 from . import functional as F
+from .band_nn import LocallyConnected1d as LocallyConnected1d
+from .band_nn import SharedLinear as SharedLinear
 
 
 class Sigmoid(nn.Sigmoid):

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from . import band_library
+
 ops = torch.ops.chainrule
 
 
@@ -128,4 +130,5 @@ ROOMS = {
     "update": SimpleNamespace(sgd=lambda theta, D, eta: ops.sgd(theta, D, eta), sgd_=_sgd_),
     "norm": SimpleNamespace(walked=_walked, statistics=_statistics, reciprocal_root=_root, applied=_applied,
                             sums=_sums, backward=_norm_backward),
+    **band_library.ROOMS,
 }

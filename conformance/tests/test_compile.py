@@ -51,6 +51,9 @@ CASES = {
     "conv2d_act": (lambda x, w, b: F.conv2d_act(x, w, b, "tanh", padding=1), (IMAGE, FILTERS, (4,))),
     "conv2d_act, pooled": (lambda x, w, b: F.conv2d_act(x, w, b, "elu", pool=True), (IMAGE, FILTERS, (4,))),
     "max_pool2d": (lambda x: F.max_pool2d(x, 2), (IMAGE,)),
+    "locally_connected1d": (lambda x, w, b: F.locally_connected1d(x, w, b, "tanh"), (X, (6, 5), C)),
+    "shared_linear": (lambda x, w, b: F.shared_linear(x, w, b, "elu"), (X, (3,), (1,))),
+    "shared_linear without bias": (lambda x, w: F.shared_linear(x, w), (X, (3,))),
     "batch_norm": (lambda x, g, b: batch_norm(x, None, None, g, b, True), (X, C, C)),
     "batch_norm, residual": (
         lambda x, g, b, r: batch_norm(x, None, None, g, b, True, added=r, act="relu"), (X, C, C, X)),

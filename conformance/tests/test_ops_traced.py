@@ -54,6 +54,9 @@ CHECKED = {
     "delta_through": (
         lambda: (data(4, 3), data(*W), data(*X), "tanh", "z", 0.0, "bp.delta.chain", "ieee"),
         ["delta_kernel", "column_sums_kernel"]),
+    "band_keeping": (lambda: (data(*X), data(6, 3), data(6), "elu", 1.0, True), ["band_kernel"]),
+    "band_delta": (lambda: (data(*X), data(3)), ["band_kernel"]),
+    "band_averaged": (lambda: (data(*X), data(*X, seed=1), 3, False, True, True), ["average_kernel"]),
     "loss": (lambda: ("loss.softmax", data(*X), torch.tensor([0, 5, 2, 2])), ["softmax_rows_kernel"]),
     "class_loss": (
         lambda: (data(*X), torch.tensor([0, 5, -100, 2]), data(6).abs(), -100, 0.25), ["softmax_rows_kernel"]),
@@ -80,6 +83,9 @@ CHECKED = {
         lambda: (data(2, 3, 3, 3), places(2, 3, 3, 3), list(IMAGE), [2, 2], [2, 2], [0, 0]), ["pool_gradient_kernel"]),
 }
 MORE = {
+    "band_keeping, shared": (lambda: (data(*X), data(3), None, "identity", 0.0, False), ["band_kernel"]),
+    "band_averaged, shared, many": (
+        lambda: (data(40, 6), data(40, 6, seed=1), 3, True, True, False), ["average_kernel", "join_kernel"]),
     "convolution, pooled": (
         lambda: (data(*IMAGE), data(*FILTERS), None, *HOW, True, "tf32"), ["conv_pool_kernel"]),
     "convolution_backward, pooled": (
@@ -209,7 +215,8 @@ def kernels_of(module):
 
 
 MODULES = [f"chainrule.triton_kernels.{name}" for name in (
-    "pointwise", "linear", "losses", "norm", "reduce", "conv_layer", "conv_filters", "conv_pool", "pool")]
+    "pointwise", "linear", "losses", "norm", "reduce", "conv_layer", "conv_filters", "conv_pool", "pool", "band",
+    "band_weights")]
 
 
 def meanings(function, seen):
