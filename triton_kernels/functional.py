@@ -37,22 +37,30 @@ def tanh(input: Tensor) -> Tensor:
     return autograd.activation(input, "tanh", 0.0)
 
 
-def relu(input: Tensor) -> Tensor:
+def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """act.relu   max(0, z), elementwise; the derivative at 0 is 0."""
+    _not_in_place("relu", inplace)
     checks.floating("relu", input=input)
     return autograd.activation(input, "relu", 0.0)
 
 
-def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:
+def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """act.leaky   z if z > 0 else negative_slope · z, elementwise; any slope, as in torch."""
+    _not_in_place("leaky_relu", inplace)
     checks.floating("leaky_relu", input=input)
     return autograd.activation(input, "leaky", negative_slope)
 
 
-def elu(input: Tensor, alpha: float = 1.0) -> Tensor:
+def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """act.elu   z if z ≥ 0 else alpha (eᶻ − 1), elementwise; the derivative at 0 is 1."""
+    _not_in_place("elu", inplace)
     checks.floating("elu", input=input)
     return autograd.activation(input, "elu", alpha)
+
+
+def _not_in_place(name: str, inplace: bool) -> None:
+    if inplace:
+        raise ValueError(f"{name}: inplace=True has no kernel, inputs are never changed; leave it out, use the result")
 
 
 def linear(

@@ -50,6 +50,19 @@ def pair(name: str, label: str, sides: Sides, least: int) -> Pair:
     return both[0], both[1]
 
 
+def in_numbers(name: str, padding: Sides | str, kernel: tuple[int, ...], dilation: Sides) -> Sides:
+    """torch's words for paddings: `valid` is none, `same` what keeps the image's size at stride 1."""
+    if not isinstance(padding, str):
+        return padding
+    if padding == "valid":
+        return 0
+    around = [e * (m - 1) for m, e in zip(kernel, pair(name, "dilation", dilation, 1))]
+    if padding != "same" or any(both % 2 for both in around):
+        raise ValueError(f"{name}: padding = {padding!r} with a filter of {' × '.join(map(str, kernel))} is not the "
+                         "same on both sides, and has no kernel; give numbers, or use torch.nn.functional")
+    return around[0] // 2, around[1] // 2
+
+
 def layer(
     name: str, x_shape: tuple[int, ...], w_shape: tuple[int, ...], stride: Sides, padding: Sides, dilation: Sides,
     groups: int,

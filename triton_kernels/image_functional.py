@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal, overload
+
 import torch
 from torch import Tensor
 
@@ -13,11 +15,12 @@ from .launch import asked
 
 
 def conv2d(
-    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Sides = 1, padding: Sides = 0,
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Sides = 1, padding: Sides | str = 0,
     dilation: Sides = 1, groups: int = 1, *, precision: str | None = None,
 ) -> Tensor:
     """conv2d.layer   b + x ∗ w, the filter not flipped: input (B, C·groups, H, W), weight (F, C, M, N), bias (F,)."""
     input, weight, bias = casting.products(input, weight, bias)
+    padding = image_checks.in_numbers("conv2d", padding, weight.shape[2:], dilation)
     if torch.compiler.is_compiling():
         how = (stride, padding, dilation, groups, "identity", 0.0, asked(precision))
         return image_library.traced_convolution(input, weight, bias, *how)
@@ -27,8 +30,8 @@ def conv2d(
 
 def conv2d_act(
     input: Tensor, weight: Tensor, bias: Tensor | None = None, act: str = "relu", stride: Sides = 1,
-    padding: Sides = 0, dilation: Sides = 1, groups: int = 1, *, pool: bool = False, precision: str | None = None,
-    **parameter: float,
+    padding: Sides | str = 0, dilation: Sides = 1, groups: int = 1, *, pool: bool = False,
+    precision: str | None = None, **parameter: float,
 ) -> Tensor:
     """conv2d.layer   g(b + x ∗ w) in one pass; with `pool` the 2 × 2 maximum of it, and the whole is never stored.
 
@@ -36,6 +39,7 @@ def conv2d_act(
     """
     p = checks.activation("conv2d_act", act, **parameter)
     input, weight, bias = casting.products(input, weight, bias)
+    padding = image_checks.in_numbers("conv2d_act", padding, weight.shape[2:], dilation)
     if torch.compiler.is_compiling():
         how = (stride, padding, dilation, groups, act, p, asked(precision))
         return image_library.traced_convolution(input, weight, bias, *how, pool)
@@ -46,21 +50,39 @@ def conv2d_act(
 
 
 def conv1d(
-    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: int = 1, padding: int = 0, dilation: int = 1,
-    groups: int = 1, *, precision: str | None = None,
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: int | tuple[int] = 1,
+    padding: int | tuple[int] | str = 0, dilation: int | tuple[int] = 1, groups: int = 1, *,
+    precision: str | None = None,
 ) -> Tensor:
     """conv2d.layer with one row: input (B, C·groups, L), weight (F, C, m), bias (F,) or None."""
     checks.rank("conv1d", 3, input=input, weight=weight)
-    y = conv2d(input.unsqueeze(2), weight.unsqueeze(2), bias, (1, stride), (0, padding), (1, dilation), groups,
-               precision=precision)
+    s, e = _single(stride), _single(dilation)
+    p: Sides | str = padding if isinstance(padding, str) else (0, _single(padding))
+    y = conv2d(input.unsqueeze(2), weight.unsqueeze(2), bias, (1, s), p, (1, e), groups, precision=precision)
     return y.squeeze(2)
 
 
+def _single(side: int | tuple[int]) -> int:
+    return side if isinstance(side, int) else side[0]
+
+
+@overload
 def max_pool2d(
-    input: Tensor, kernel_size: Sides = 2, stride: Sides | None = None, padding: Sides = 0, *,
+    input: Tensor, kernel_size: Sides, stride: Sides | None = ..., padding: Sides = ..., dilation: Sides = ...,
+    ceil_mode: bool = ..., return_indices: Literal[False] = ...,
+) -> Tensor: ...
+@overload
+def max_pool2d(
+    input: Tensor, kernel_size: Sides, stride: Sides | None = ..., padding: Sides = ..., dilation: Sides = ...,
+    ceil_mode: bool = ..., *, return_indices: bool,
+) -> Any: ...
+def max_pool2d(
+    input: Tensor, kernel_size: Sides, stride: Sides | None = None, padding: Sides = 0, dilation: Sides = 1,
     ceil_mode: bool = False, return_indices: bool = False,
-) -> Tensor | tuple[Tensor, Tensor]:
+) -> Any:
     """pool.max   the largest of each window; with `return_indices` also its row-major place in the image, int64."""
+    if dilation not in (1, (1, 1), [1, 1]):
+        raise ValueError(f"max_pool2d: dilation = {dilation} has no kernel; use torch.nn.functional.max_pool2d")
     if torch.compiler.is_compiling() and not (ceil_mode or return_indices):
         return image_library.traced_max_pool(input, kernel_size, stride, padding)[0]
     sizes = image_checks.pooling("max_pool2d", input, kernel_size, stride, padding, ceil_mode)

@@ -54,19 +54,18 @@ class Linear(nn.Linear):
 
 
 class Conv1d(nn.Conv1d):
-    """conv2d.layer with one row; zeros or none as padding."""
+    """conv2d.layer with one row; zeros around, or nothing."""
 
     def forward(self, input: Tensor) -> Tensor:
-        _plain_padding(self)
-        return F.conv1d(input, self.weight, self.bias, self.stride[0], int(self.padding[0]), self.dilation[0],
-                        self.groups)
+        _zeros_around(self)
+        return F.conv1d(input, self.weight, self.bias, *geometry(self))
 
 
 class Conv2d(nn.Conv2d):
-    """conv2d.layer   b + x ∗ w; zeros or none as padding."""
+    """conv2d.layer   b + x ∗ w; zeros around, or nothing."""
 
     def forward(self, input: Tensor) -> Tensor:
-        _plain_padding(self)
+        _zeros_around(self)
         return F.conv2d(input, self.weight, self.bias, *geometry(self))
 
 
@@ -74,9 +73,7 @@ class MaxPool2d(nn.MaxPool2d):
     """pool.max   without dilation."""
 
     def forward(self, input: Tensor) -> Any:
-        if self.dilation not in (1, (1, 1)):
-            raise ValueError(f"MaxPool2d: dilation = {self.dilation} has no kernel; use torch.nn.MaxPool2d")
-        return F.max_pool2d(input, self.kernel_size, self.stride, self.padding, ceil_mode=self.ceil_mode,
+        return F.max_pool2d(input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode,
                             return_indices=self.return_indices)
 
 
@@ -171,7 +168,7 @@ class ConvActPool(Conv2d):
         self.act, self.pool, self.parameter = act, pool, parameter
 
     def forward(self, input: Tensor) -> Tensor:
-        _plain_padding(self)
+        _zeros_around(self)
         return F.conv2d_act(input, self.weight, self.bias, self.act, *geometry(self), pool=self.pool, **self.parameter)
 
     def extra_repr(self) -> str:
@@ -248,16 +245,12 @@ class ResidualBlock(nn.Module):
         return normalized(self.norm2, self.conv2(inner), past, "relu")
 
 
-def geometry(conv: nn.Conv2d) -> tuple[Any, ...]:
-    """(stride, padding, dilation, groups), padding in numbers."""
-    padding: Any = conv.padding
-    if padding == "valid":
-        padding = 0
-    return conv.stride, padding, conv.dilation, conv.groups
+def geometry(conv: nn.Conv1d | nn.Conv2d) -> tuple[Any, ...]:
+    """(stride, padding, dilation, groups)."""
+    return conv.stride, conv.padding, conv.dilation, conv.groups
 
 
-def _plain_padding(conv: Any) -> None:
-    name = type(conv).__name__
-    if conv.padding == "same" or conv.padding_mode != "zeros":
-        raise ValueError(f"{name}: padding={conv.padding!r}, padding_mode={conv.padding_mode!r} has no kernel; "
-                         f"give zeros as numbers, or use torch.nn.{name}")
+def _zeros_around(conv: Any) -> None:
+    if conv.padding_mode != "zeros":
+        name = type(conv).__name__
+        raise ValueError(f"{name}: padding_mode={conv.padding_mode!r} has no kernel; use torch.nn.{name}")

@@ -263,9 +263,9 @@ def test_the_decks_loop_runs_with_other_imports():
 MISUSE = {
     "MLP: sizes = [3]; expected at least two": lambda: ours.MLP([3]),
     "LinearAct: activation 'gelu' is unknown": lambda: ours.LinearAct(3, 2, "gelu"),
-    "Conv2d: padding='same', padding_mode='zeros' has no kernel": lambda: ours.Conv2d(1, 1, 3, padding="same")(
-        torch.ones(1, 1, 4, 4)),
-    "Conv2d: padding=(1, 1), padding_mode='reflect' has no kernel": lambda: ours.Conv2d(
+    "conv2d: padding = 'same' with a filter of 2 × 3 is not the same on both sides": lambda: ours.Conv2d(
+        1, 1, (2, 3), padding="same")(torch.ones(1, 1, 4, 4)),
+    "Conv2d: padding_mode='reflect' has no kernel; use torch.nn.Conv2d": lambda: ours.Conv2d(
         1, 1, 3, padding=1, padding_mode="reflect")(torch.ones(1, 1, 4, 4)),
     "cross_entropy: label smoothing is 1.5; expected 0 to 1": lambda: F.cross_entropy(
         torch.ones(2, 3), torch.tensor([0, 1]), label_smoothing=1.5),
@@ -281,7 +281,8 @@ MISUSE = {
         pos_weight=torch.ones(2))(torch.ones(2), torch.ones(2)),
     "binary_cross_entropy_with_logits: weight has no kernel; use torch.nn.functional.": lambda: (
         F.binary_cross_entropy_with_logits(torch.ones(2), torch.ones(2), torch.ones(2))),
-    "MaxPool2d: dilation = 2 has no kernel": lambda: ours.MaxPool2d(2, dilation=2)(torch.ones(1, 1, 4, 4)),
+    "relu: inplace=True has no kernel, inputs are never changed": lambda: F.relu(torch.ones(2), inplace=True),
+    "max_pool2d: dilation = 2 has no kernel": lambda: ours.MaxPool2d(2, dilation=2)(torch.ones(1, 1, 4, 4)),
     "linear: weight is float32, input is float16; expected one dtype": lambda: ours.Linear(3, 2)(
         torch.ones(1, 3).half()),
     "linear: input is int64; expected float16": lambda: ours.Linear(3, 2)(torch.ones(1, 3, dtype=torch.int64)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 
 import pytest
@@ -11,35 +12,93 @@ from torch import nn
 from chainrule.conformance.simulator import simulate
 from chainrule.triton_kernels import functional as F
 from chainrule.triton_kernels import nn as ours
+from chainrule.triton_kernels import optim
 from chainrule.triton_kernels.explain import explain
-from chainrule.triton_kernels.patch import patch
+from chainrule.triton_kernels.patch import FUSED, TWINS, patch
 
 
-class Block(nn.Module):
-    """A ResNet's basic block in plain torch."""
+class BasicBlock(nn.Module):
+    """Torchvision's, in plain torch: one ReLU module for both places, the neighbours known to `forward` alone."""
 
-    def __init__(self, channels, out, stride=1):
+    def __init__(self, inplanes, planes, stride=1, downsample=None):
         super().__init__()
-        self.conv1 = nn.Conv2d(channels, out, 3, stride, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(out)
+        self.conv1 = nn.Conv2d(inplanes, planes, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(planes)
         self.relu = nn.ReLU(inplace=True)
-        self.conv2 = nn.Conv2d(out, out, 3, 1, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(out)
-        self.past = nn.Sequential(nn.Conv2d(channels, out, 1, stride, bias=False), nn.BatchNorm2d(out)) if (
-            stride != 1 or channels != out) else nn.Identity()
+        self.conv2 = nn.Conv2d(planes, planes, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(planes)
+        self.downsample = downsample
 
     def forward(self, x):
-        inner = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
-        return self.relu(inner + self.past(x))
+        identity = x if self.downsample is None else self.downsample(x)
+        out = self.relu(self.bn1(self.conv1(x)))
+        out = self.bn2(self.conv2(out))
+        out += identity
+        return self.relu(out)
 
 
-def resnet18(width=4):
-    """Torchvision's layout: four stages of two blocks, with few channels so that a test takes a second."""
-    stages = [nn.Sequential(Block(a, b, s), Block(b, b)) for a, b, s in (
-        (width, width, 1), (width, 2 * width, 2), (2 * width, 4 * width, 2), (4 * width, 8 * width, 2))]
-    stem = nn.Sequential(nn.Conv2d(3, width, 7, 2, 3, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True),
-                         nn.MaxPool2d(3, 2, 1))
-    return nn.Sequential(stem, *stages, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8 * width, 10))
+class ResNet18(nn.Module):
+    """Torchvision's layout and names, with few channels so that a test takes a second."""
+
+    def __init__(self, width=4, classes=10):
+        super().__init__()
+        self.inplanes = width
+        self.conv1 = nn.Conv2d(3, width, 7, 2, 3, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = nn.MaxPool2d(3, 2, 1)
+        self.layer1, self.layer2, self.layer3, self.layer4 = (
+            self._layer(width * 2**k, 1 if k == 0 else 2) for k in range(4))
+        self.avgpool = nn.AdaptiveAvgPool2d((1, 1))
+        self.fc = nn.Linear(8 * width, classes)
+
+    def _layer(self, planes, stride):
+        downsample = None
+        if stride != 1 or self.inplanes != planes:
+            downsample = nn.Sequential(nn.Conv2d(self.inplanes, planes, 1, stride, bias=False), nn.BatchNorm2d(planes))
+        first = BasicBlock(self.inplanes, planes, stride, downsample)
+        self.inplanes = planes
+        return nn.Sequential(first, BasicBlock(planes, planes))
+
+    def forward(self, x):
+        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        return self.fc(torch.flatten(self.avgpool(x), 1))
+
+
+class DeckNet(nn.Module):
+    """The deck's code (lines 253–276), num_flat_features supplied: pooling and ReLU are calls, not modules."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 6, 3)
+        self.conv2 = nn.Conv2d(6, 16, 3)
+        self.fc1 = nn.Linear(16 * 6 * 6, 120)
+        self.fc2 = nn.Linear(120, 84)
+        self.fc3 = nn.Linear(84, 10)
+
+    def forward(self, x):
+        x = nn.functional.max_pool2d(nn.functional.relu(self.conv1(x)), (2, 2))
+        x = nn.functional.max_pool2d(nn.functional.relu(self.conv2(x)), 2)
+        x = x.view(-1, self.num_flat_features(x))
+        x = nn.functional.relu(self.fc1(x))
+        x = nn.functional.relu(self.fc2(x))
+        return self.fc3(x)
+
+    def num_flat_features(self, x):
+        size = x.size()[1:]
+        num_features = 1
+        for s in size:
+            num_features *= s
+        return num_features
+
+
+def rows_of_norms():
+    """Every neighbourhood that is fused: norms behind a convolution, with and without ReLU, and standing alone."""
+    return nn.Sequential(
+        nn.Conv2d(3, 5, 3, padding="same", bias=False), nn.BatchNorm2d(5), nn.ReLU(), nn.Conv2d(5, 4, 2, 2),
+        nn.BatchNorm2d(4, affine=False), nn.Tanh(), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.LazyLinear(6),
+        nn.BatchNorm1d(6), nn.ReLU(), nn.Linear(6, 3), nn.Sigmoid())
 
 
 def deck():
@@ -48,34 +107,106 @@ def deck():
         nn.Linear(576, 120), nn.ReLU(), nn.Linear(120, 84), nn.LeakyReLU(0.25), nn.Linear(84, 10))
 
 
-MODELS = {"resnet18": (resnet18, (2, 3, 32, 32)), "deck": (deck, (2, 1, 32, 32))}
+MODELS = {
+    "resnet18": (ResNet18, (4, 3, 32, 32)), "resnet18, narrow": (lambda: ResNet18(2), (4, 3, 16, 16)),
+    "the deck's Net": (DeckNet, (2, 1, 32, 32)), "the deck's, in a row": (deck, (2, 1, 32, 32)),
+    "norms": (rows_of_norms, (8, 3, 8, 6)),
+}
+SIMULATED = ("resnet18, narrow", "the deck's Net", "norms")
+
+
+def made(name):
+    make, shape = MODELS[name]
+    torch.manual_seed(0)
+    x = torch.randn(shape)
+    model = make()
+    model(x)                                            # lazy layers, and running statistics that are not 0 and 1
+    return model, x
 
 
 def results(model, x):
+    """Outputs, and every gradient where the mode has them."""
     y = model(x)
-    gradients = torch.autograd.grad(y.square().sum(), list(model.parameters()))
+    gradients = torch.autograd.grad(y.square().sum(), list(model.parameters())) if torch.is_grad_enabled() else ()
     return torch.cat([y.detach().double().flatten(), *(g.double().flatten() for g in gradients)])
 
 
-@pytest.mark.parametrize("fuse", [True, False])
-@pytest.mark.parametrize("name", MODELS)
-def test_the_same_results_and_back(name, fuse):
-    make, shape = MODELS[name]
-    torch.manual_seed(0)
-    model = make()
-    x = torch.randn(shape)
+@pytest.mark.parametrize("mode", ["training", "evaluation", "inference"])
+@pytest.mark.parametrize(("name", "where", "fuse"), [
+    *((name, "composite", fuse) for name in MODELS for fuse in (True, False)),
+    *((name, "kernel", True) for name in SIMULATED), ("norms", "kernel", False)])
+def test_the_same_results_and_back(name, where, fuse, mode):
+    model, x = made(name)
+    model.train(mode == "training")
     start = copy.deepcopy(model.state_dict())
-    exact, plain = results(copy.deepcopy(model).double(), x.double()), results(copy.deepcopy(model), x)
-    keys, text = list(model.state_dict()), repr(model)
-    with patch(model, fuse=fuse) as report:
-        assert list(model.state_dict()) == keys
-        own = results(model, x)
+    keys, text, inside = list(model.state_dict()), repr(model), {k: list(vars(m)) for k, m in model.named_modules()}
+    with contextlib.nullcontext() if mode != "inference" else torch.no_grad():
+        exact, plain = results(copy.deepcopy(model).double(), x.double()), results(copy.deepcopy(model), x)
+        with patch(model, fuse=fuse) as report:
+            assert report.changed
+            assert list(model.state_dict()) == keys
+            for path, module in model.named_modules():
+                assert set(vars(module)) - set(inside[path]) <= {"fused"}
+            with simulate(check=False) if where == "kernel" else contextlib.nullcontext():
+                own = results(model, x)
+            after = copy.deepcopy(model.state_dict())
         unit = torch.finfo(torch.float32).eps
         assert (own - exact).norm() <= 2 * (plain - exact).norm() + unit * exact.norm()
-        assert report.changed
-    model.load_state_dict(start)
-    assert repr(model) == text
-    assert torch.equal(results(model, x), plain)
+        model.load_state_dict(start)
+        assert repr(model) == text
+        assert {k: list(vars(m)) for k, m in model.named_modules()} == inside
+        assert torch.equal(results(model, x), plain)
+    moved = [key for key in keys if not torch.equal(after[key], start[key])]
+    assert moved == [key for key in keys if mode == "training" and ("running" in key or "tracked" in key)]
+
+
+def test_the_report_of_a_resnet(capsys):
+    """Every convolution, norm and the stem's pooling are ours; neighbours that only `forward` knows are not joined."""
+    report = patch(ResNet18())
+    print(report)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"{len(report.changes)} of {len(report.changes)} modules changed"
+    assert lines[1].split() == ["conv1", "Conv2d", "Conv2d"]
+    assert "layer2.0.downsample.0          Conv2d             FusedConvNorm2d    Conv2d → BatchNorm2d" in lines
+    assert "layer2.0.downsample.1          BatchNorm2d        PassedOnNorm2d     done by layer2.0.downsample.0" in lines
+    assert lines[-1].split() == ["fc", "Linear", "Linear"]
+    assert not any("avgpool" in line for line in lines)
+    assert {one.why for one in report.changes if "downsample" not in one.path} == {""}
+
+
+def test_in_evaluation_a_norm_costs_no_pass_of_its_own():
+    model = nn.Sequential(nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5), nn.ReLU())
+    x = torch.randn(2, 3, 6, 6)
+    model(x)
+    patch(model.eval())
+    with torch.no_grad(), simulate(check=False) as sim:
+        model(x)
+    assert sim.launches == 1
+    with simulate(check=False) as sim:
+        model(x)                                        # a gradient will be asked for
+    assert sim.launches == 3
+
+
+def test_a_norm_that_passes_on_is_still_a_norm():
+    """`param_groups` leaves γ and β alone, copies and checkpoints of a patched model stay whole."""
+    model = nn.Sequential(nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5), nn.ReLU())
+    patch(model)
+    weights, free = optim.param_groups(model, 0.25)
+    assert [id(p) for p in weights["params"]] == [id(model[0].weight)]
+    assert len(free["params"]) == 3
+    again = copy.deepcopy(model)
+    x = torch.randn(2, 3, 6, 6)
+    assert torch.equal(again(x), model(x))
+    assert again[0].fused[0] is again[1]
+    assert torch.equal(again[1].running_mean, model[1].running_mean)
+
+
+@pytest.mark.parametrize("kind", sorted({*TWINS.values(), *FUSED.values()}, key=lambda kind: kind.__name__))
+def test_layers_are_pure(kind):
+    """No state beyond the torch twin's: nothing of ours runs in `__init__`, so a class can be changed in place."""
+    twin = next(one for one in kind.__mro__ if one.__module__.startswith("torch."))
+    own = [one for one in kind.__mro__[: kind.__mro__.index(twin)] if "__init__" in vars(one)]
+    assert own == []
 
 
 def test_the_report_says_what_and_why():
@@ -89,7 +220,7 @@ def test_the_report_says_what_and_why():
     assert found == {
         "0": ("FusedLinear", "Linear → Tanh"), "1": ("PassedOn", "done by 0"),
         "2": (None, "a subclass: its forward may differ"),
-        "3": (None, "padding=(0, 0), padding_mode='circular' has no kernel"),
+        "3": (None, "padding_mode='circular' has no kernel"),
         "4": ("FusedBatchNorm2d", "BatchNorm2d → ReLU"), "5": ("PassedOn", "done by 4")}
     assert str(report).splitlines()[0] == "4 of 6 modules changed"
 
@@ -136,6 +267,17 @@ def test_misuse():
     with pytest.raises(RuntimeError, match="0 has become a Conv2d since it was patched; undo that change first"):
         report.undo()
     assert type(model[3]).__name__ == "FusedConv2d"
+    model[0].__class__ = FUSED[nn.Conv2d]
+    patched, model[4] = model[4], nn.GELU()
+    with pytest.raises(RuntimeError, match="4 is not in the model any more; put the patched PassedOn back first"):
+        report.undo()
+    model[4] = patched
+    report.undo()
+    assert type(model[3]) is nn.Conv2d
+    alone = nn.Linear(2, 2)
+    patch(alone)
+    with pytest.raises(ValueError, match="this model is patched already"):
+        patch(alone)
     plain = nn.Sequential(nn.Linear(2, 2))
     once = patch(plain)
     with pytest.raises(ValueError, match="this model is patched already"):
