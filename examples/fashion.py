@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import zlib
+from math import prod
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,13 +30,16 @@ class Images(NamedTuple):
 
 def idx(file: Path) -> Tensor:
     """An IDX file: two zeros, 8 for bytes, the number of sizes, the sizes as big-endian int32, the bytes."""
-    raw = gzip.decompress(file.read_bytes())
-    zero, kind, dims = int.from_bytes(raw[:2], "big"), raw[2], raw[3]
+    try:
+        raw = gzip.decompress(file.read_bytes())
+    except (OSError, EOFError, zlib.error) as fault:
+        raise ValueError(f"{file}: {fault}; fetch it again") from None
+    zero, kind, dims = int.from_bytes(raw[:2], "big"), *raw[2:4].ljust(2, b"?")
     shape = [int.from_bytes(raw[4 + 4 * k : 8 + 4 * k], "big") for k in range(dims)]
-    data = torch.frombuffer(bytearray(raw[4 + 4 * dims :]), dtype=torch.uint8)
-    if zero or kind != 8 or data.numel() != torch.tensor(shape).prod():
+    data = bytearray(raw[4 + 4 * dims :])
+    if zero or kind != 8 or not data or len(data) != prod(shape):
         raise ValueError(f"{file}: not an IDX file of bytes; fetch it again")
-    return data.view(shape)
+    return torch.frombuffer(data, dtype=torch.uint8).view(shape)
 
 
 def fashion(folder: Path = FOLDER) -> Images | None:

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import torch
 import typer
-from rich.console import Console
+from common import console, needed
 from torch import Tensor
 
 from chainrule import reference
@@ -24,7 +24,6 @@ from chainrule.triton_kernels import functional as F
 
 NAMES = ("edge1", "edge2", "edge3", "sharpen", "box", "gauss")
 INK = "#222222"
-console = Console(highlight=False)
 
 
 def filters() -> Tensor:
@@ -55,10 +54,9 @@ def main(
     """Apply the deck's six filters to a photograph that scikit-learn ships."""
     if name not in ("china", "flower"):
         raise typer.BadParameter(f"{name}: scikit-learn has china and flower")
-    try:
-        x = photograph(name)
-    except ModuleNotFoundError as missing:
-        raise typer.BadParameter(f"{missing.name} is not installed; pip install scikit-learn") from None
+    needed("filters", "sklearn.datasets", "scikit-learn")
+    needed("filters", "matplotlib.figure", "matplotlib")
+    x = photograph(name)
     if simulate:
         x = x[:, :, ::5, ::5]
     with place(simulate):

@@ -7,10 +7,10 @@ from math import prod
 from typing import Any
 
 import torch
+from common import judgements
 from fashion import Images
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 from torch import Tensor
 
 from chainrule.triton_kernels import OPS
@@ -78,13 +78,8 @@ def simulated(data: Images, console: Console, steps: int = STEPS) -> int:
     except ChainFault as fault:
         console.print(f"[bold red]FAIL[/] {fault}")
         return 1
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for i, name in enumerate(("op", "", "calls", "worst fraction")):
-        table.add_column(name, justify="left" if i < 2 else "right", no_wrap=True)
-    for id, worst in judged.worst.items():
-        table.add_row(id, worst.output, str(judged.calls[id]), f"{worst.fraction:.3f}")
     console.print(f"{steps} steps of LeNet on {BATCH} images of {data.name} each, every op judged on the inputs it was "
                   "given; 1 is the limit\n", soft_wrap=True)
-    console.print(table)
+    console.print(judgements(judged))
     console.print(f"\nloss of the last step: composite {losses[-1][0]:.6f} · kernels {losses[-1][1]:.6f}")
     return 0

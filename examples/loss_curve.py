@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from image_pictures import INK, dress
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-INK, GRID = "#222222", "#e4e4e4"
 COLOURS = ("#0b6e99", "#d1495b", "#66a182")
 Runs = Sequence[tuple[Sequence[float], Sequence[float]]]          # per split: loss and accuracy after every epoch
 
@@ -46,10 +46,4 @@ def _dress(axes: Any, title: str) -> None:
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_locator(NullLocator())
-    axes.set_title(title, loc="left", color=INK, fontsize=10)
-    axes.set_xlabel("epoch", color=INK)
-    axes.grid(color=GRID, linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.tick_params(which="both", colors=INK, length=0)
-    for side in axes.spines.values():
-        side.set_visible(False)
+    dress(axes, title)

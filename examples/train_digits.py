@@ -9,23 +9,21 @@ CUDA tensors, the ATen composite for CPU tensors, or either of them judged.
 
 from __future__ import annotations
 
-import importlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import torch
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from common import columns, console, judgements, needed, pictures, progress, refuse
 from torch import Tensor
 
 from chainrule.triton_kernels import OPS
 
+NAME = "train_digits"
 NODES = (64, 128, 128, 10)      # n_1 … n_{L+1}: the pixels of an 8 × 8 image, two hidden layers, ten digits
 ETA, LAM, BATCH = 1.0, 1e-4, 32
 TRAINING = 1437                 # of 1,797 images; the other 360 test
@@ -33,7 +31,6 @@ TRAINING = 1437                 # of 1,797 images; the other 360 test
 Op = Mapping[str, Callable[..., Any]]
 Network = list[tuple[Tensor, Tensor]]       # Θ^(l) as weights and intercepts
 Run = tuple[list[float], list[float]]       # after every epoch: mean training loss, test accuracy
-console = Console(highlight=False)
 
 
 class Head(StrEnum):
@@ -102,7 +99,7 @@ class Split:
 
     def __init__(self, seed: int, device: str = "cpu") -> None:
         self.random = torch.Generator().manual_seed(seed)
-        datasets = needed("sklearn.datasets", "scikit-learn")
+        datasets = needed(NAME, "sklearn.datasets", "scikit-learn")
         pixels, digits = datasets.load_digits(return_X_y=True)
         order = torch.randperm(len(digits), generator=self.random)
         x = torch.tensor(pixels / 16, dtype=torch.float32)[order].to(device)
@@ -125,24 +122,6 @@ def train(head: Head, seed: int, epochs: int, device: str = "cpu", tick: Callabl
     return losses, accuracies
 
 
-def refuse(why: str) -> NoReturn:
-    Console(stderr=True, highlight=False).print(f"train_digits: {why}", markup=False, soft_wrap=True)
-    raise typer.Exit(2)
-
-
-def needed(module: str, package: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError:
-        refuse(f"{package} is not installed; pip install {package}")
-
-
-def progress(label: str) -> Progress:
-    """A bar, on a terminal only."""
-    return Progress(TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-                    TextColumn("{task.description}"), console=console, transient=True, disable=not console.is_terminal)
-
-
 def main(
     head: Annotated[Head, typer.Option(help="what stands on the last layer")] = Head.both,
     epochs: Annotated[int, typer.Option(min=1)] = 30,
@@ -153,9 +132,9 @@ def main(
     out: Annotated[Path, typer.Option(help="where the picture goes")] = Path("build/digits"),
 ) -> None:
     """Train the deck's network on the 1,797 handwritten digits that scikit-learn ships."""
-    needed("sklearn.datasets", "scikit-learn")
+    needed(NAME, "sklearn.datasets", "scikit-learn")
     if device.startswith("cuda") and not torch.cuda.is_available():
-        refuse(f"--device {device}: torch sees no GPU on this machine; --simulate runs the kernels without one")
+        refuse(NAME, f"--device {device}: torch sees no GPU on this machine; --simulate runs the kernels without one")
     if simulate:
         raise typer.Exit(simulated(Head.softmax if head is Head.both else head))
     table = columns("head", "loss", "splits", "final loss", "worst test", "mean test", "seconds")
@@ -186,13 +165,10 @@ def trained(head: Head, epochs: int, seeds: int, device: str) -> list[Run]:
 
 
 def picture(curves: dict[str, list[Run]], path: Path) -> None:
-    try:
-        from loss_curve import draw
-    except ModuleNotFoundError as missing:
-        console.print(f"no picture: {missing.name} is not installed; pip install matplotlib")
+    if (draw := pictures("loss_curve")) is None:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    draw(curves, path)
+    draw.draw(curves, path)
     console.print(f"[dim]picture: {path}[/]")
 
 
@@ -202,7 +178,7 @@ def simulated(head: Head) -> int:
         from chainrule.conformance.backend import load
         from chainrule.conformance.chains import ChainFault, Judged
     except ModuleNotFoundError as missing:
-        refuse(f'{missing.name} is not installed; pip install "chainrule[conformance]"')
+        refuse(NAME, f'{missing.name} is not installed; pip install "chainrule[conformance]"')
     judged = Judged(load("triton"), "simulated")
     split = Split(0)
     plain = kernels = initial(split.random)
@@ -222,21 +198,6 @@ def simulated(head: Head) -> int:
     console.print("\n" + " · ".join(f"{name} {k} of {len(split.x_test)} right ({k / len(split.x_test):.4f})"
                                     for name, k in hits.items()))
     return 0 if abs(hits["composite"] - hits["kernels"]) <= 1 else 1
-
-
-def judgements(judged: Any) -> Table:
-    table = columns("op", "", "calls", "worst fraction")
-    for id, worst in judged.worst.items():
-        table.add_row(id, worst.output, str(judged.calls[id]), f"{worst.fraction:.3f}")
-    return table
-
-
-def columns(*names: str) -> Table:
-    """An empty table: the first two columns are words, the others numbers."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for i, name in enumerate(names):
-        table.add_column(name, justify="left" if i < 2 else "right", no_wrap=True)
-    return table
 
 
 if __name__ == "__main__":

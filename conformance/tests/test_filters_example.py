@@ -1,34 +1,20 @@
 """The filters example: the six filters through the layer are the reference's own, and the picture is written."""
 
-import importlib
+import sys
 from fractions import Fraction
-from pathlib import Path
 
 import pytest
 import torch
-import typer
-from typer.testing import CliRunner
 
 from chainrule import reference
 from chainrule.conformance.simulator import simulate
 from chainrule.triton_kernels import functional as F
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-pytestmark = pytest.mark.skipif(not EXAMPLES.is_dir(), reason="the examples are in the repository, not in the wheel")
-
 
 @pytest.fixture
-def gallery(monkeypatch):
-    pytest.importorskip("sklearn")
+def gallery(example):
     pytest.importorskip("matplotlib")
-    monkeypatch.syspath_prepend(EXAMPLES)
-    return importlib.import_module("filters")
-
-
-def run(gallery, *arguments):
-    app = typer.Typer()
-    app.command()(gallery.main)
-    return CliRunner().invoke(app, list(arguments))
+    return example("filters")
 
 
 def test_a_layer_applies_each_filter_as_printed(gallery):
@@ -44,8 +30,8 @@ def test_a_layer_applies_each_filter_as_printed(gallery):
 
 
 @pytest.mark.parametrize("how", [[], ["flower", "--simulate"]])
-def test_the_picture_is_written(gallery, tmp_path, how):
-    done = run(gallery, *how, "--out", str(tmp_path / "new" / "filters.png"))
+def test_the_picture_is_written(gallery, typed, tmp_path, how):
+    done = typed("filters", *how, "--out", tmp_path / "new" / "filters.png")
     assert done.exit_code == 0, done.output
     picture = (tmp_path / "new" / "filters.png").read_bytes()
     assert [int.from_bytes(picture[i:i + 4], "big") for i in (16, 20)] == [1680, 624]
@@ -56,7 +42,16 @@ def test_filters_are_printed_over_one_denominator(gallery):
     assert gallery.printed(reference.FUNCTIONS["filter.edge1"]()) == "[1 0 −1;  0 0 0;  −1 0 1]"
 
 
-def test_an_unknown_photograph_is_refused(gallery):
-    done = run(gallery, "moon")
+def test_an_unknown_photograph_is_refused(typed):
+    done = typed("filters", "moon")
     assert done.exit_code == 2
     assert "china" in done.output
+
+
+@pytest.mark.parametrize(
+    ("module", "package"), [("sklearn.datasets", "scikit-learn"), ("matplotlib.figure", "matplotlib")])
+def test_what_is_missing_is_named(typed, monkeypatch, module, package):
+    monkeypatch.setitem(sys.modules, module, None)
+    done = typed("filters")
+    assert done.exit_code == 2
+    assert done.output == f"filters: {package} is not installed; pip install {package}\n"

@@ -2,57 +2,34 @@
 
 import gzip
 import importlib
-from pathlib import Path
 
 import pytest
 import torch
-import typer
 from rich.console import Console
-from typer.testing import CliRunner
-
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-pytestmark = pytest.mark.skipif(not EXAMPLES.is_dir(), reason="the examples are in the repository, not in the wheel")
 
 
 @pytest.fixture
-def example(monkeypatch):
-    pytest.importorskip("sklearn")
-    monkeypatch.syspath_prepend(EXAMPLES)
-    return importlib.import_module("train_lenet")
+def lenet(example):
+    return example("train_lenet")
 
 
 @pytest.fixture
 def fashion(example):
-    return importlib.import_module("fashion")
+    return example("fashion")
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def run(example, *arguments):
-    app = typer.Typer()
-    app.command()(example.main)
-    return CliRunner().invoke(app, list(arguments))
-
-
-def test_the_networks_have_the_deck_s_parameters(example):
-    networks = {which: example.Net(which) for which in example.Which if which != "both"}
-    count = {which: sum(p.numel() for p in network.parameters()) for which, network in networks.items()}
+def test_the_networks_have_the_deck_s_parameters(lenet):
+    count = {which: sum(p.numel() for p in make().parameters()) for which, make in lenet.NETWORKS.items()}
     assert count == {"net": 81_194, "lenet": 61_706}
 
 
-def test_the_network_is_the_reference_s(example):
+def test_the_network_is_the_reference_s(lenet):
     """torch.net and lenet with the same parameters, on one image of integers."""
     from chainrule.reference import networks
 
-    for which, literal in ((example.Which.net, networks.net), (example.Which.lenet, networks.lenet)):
+    for which, literal in ((lenet.Which.net, networks.net), (lenet.Which.lenet, networks.lenet)):
         torch.manual_seed(1)
-        network = example.Net(which).double()
+        network = lenet.NETWORKS[which]().double()
         x = torch.randint(0, 3, (1, 1, 32, 32)).double()
         p = {}
         for name, layer in network.named_children():
@@ -62,27 +39,28 @@ def test_the_network_is_the_reference_s(example):
         assert float((network(x)[0].detach() - wanted).abs().max()) <= 2.0**-40
 
 
-def test_without_fashion_mnist_it_says_how_to_get_it_and_reads_digits(example, tmp_path):
+def test_without_fashion_mnist_it_says_how_to_get_it_and_reads_digits(example, typed, lenet, tmp_path):
     pytest.importorskip("matplotlib")
-    done = run(example, "--net", "lenet", "--epochs", "8", "--data", str(tmp_path), "--out", str(tmp_path / "out"))
+    out = tmp_path / "out"
+    done = typed("train_lenet", "--net", "lenet", "--epochs", 8, "--seed", 2, "--data", tmp_path, "--out", out)
     assert done.exit_code == 0, done.output
     assert "apt-get install -y dataset-fashion-mnist" in done.output
     assert "deck's lr = 0.01" in done.output
     accuracy = float(done.output.split("one cycle: accuracy ")[1].split(",")[0])
     assert accuracy >= 0.9
     for picture in ("curves.png", "confusion-lenet.png"):
-        assert (tmp_path / "out" / picture).read_bytes()[:4] == b"\x89PNG"
-    saved = torch.load(tmp_path / "out" / "lenet.pt", weights_only=True)
-    network = example.Net(example.Which.lenet)
+        assert (out / picture).read_bytes()[:4] == b"\x89PNG"
+    saved = torch.load(out / "lenet.pt", weights_only=True)
+    network = lenet.NETWORKS[lenet.Which.lenet]()
     network.load_state_dict(saved)
-    data = importlib.import_module("fashion").digits()
-    right = float((example.answers(network, data.x_test) == data.y_test).float().mean())
+    data = example("fashion").digits()
+    right = float((example("training").answers(network, data.x_test) == data.y_test).float().mean())
     assert f"{right:.4f}" == f"{accuracy:.4f}"
 
 
-def test_the_same_seed_gives_the_same_bits(example, fashion):
+def test_the_same_seed_gives_the_same_bits(lenet, fashion):
     data = fashion.digits()
-    runs = [example.train(example.Which.net, example.Rate.ours, data, 1, seed) for seed in (3, 3, 4)]
+    runs = [lenet.train(lenet.Which.net, lenet.Rate.ours, data, 1, seed) for seed in (3, 3, 4)]
     assert runs[0].losses == runs[1].losses != runs[2].losses
     for a, b in zip(runs[0].network.parameters(), runs[1].network.parameters()):
         assert torch.equal(a, b)
@@ -90,7 +68,7 @@ def test_the_same_seed_gives_the_same_bits(example, fashion):
 
 def test_every_op_of_a_simulated_step_is_judged(example, fashion):
     console = Console(record=True, width=120, file=open("/dev/null", "w"))                  # noqa: SIM115
-    assert importlib.import_module("lenet_simulated").simulated(fashion.digits(), console, steps=1) == 0
+    assert example("lenet_simulated").simulated(fashion.digits(), console, steps=1) == 0
     text = console.export_text()
     for id in ("conv2d.layer", "conv2d.layer.grad_x", "conv2d.layer.grad_w", "conv2d.layer.grad_b", "pool.max",
                "pool.max.grad_x", "bp.delta.chain", "alg.average", "loss.softmax", "opt.sgd"):
@@ -117,7 +95,7 @@ def test_a_wrong_kernel_is_named(example, fashion, monkeypatch):
     chains = importlib.import_module("chainrule.conformance.chains")
     monkeypatch.setattr(chains, "Judged", lambda loaded, mode, judged=chains.Judged: judged(loaded, "host"))
     console = Console(record=True, width=120, file=open("/dev/null", "w"))                  # noqa: SIM115
-    assert importlib.import_module("lenet_simulated").simulated(fashion.digits(), console, steps=1) == 1
+    assert example("lenet_simulated").simulated(fashion.digits(), console, steps=1) == 1
     assert "FAIL conv2d.layer.grad_x/chain/call 1: dx[" in console.export_text()
     console.file.close()
 
@@ -138,5 +116,9 @@ def test_idx_files(fashion, tmp_path):
     written(tmp_path / "wrong", torch.zeros(3, dtype=torch.uint8), kind=13)
     with pytest.raises(ValueError, match="not an IDX file of bytes"):
         fashion.idx(tmp_path / "wrong")
+    for broken in (b"", b"\0", gzip.compress(b"\0" * 99)[:20]):
+        (tmp_path / "wrong").write_bytes(broken)
+        with pytest.raises(ValueError, match=r"wrong: .+; fetch it again"):
+            fashion.idx(tmp_path / "wrong")
     (tmp_path / fashion.FILES[0]).unlink()
     assert fashion.fashion(tmp_path) is None

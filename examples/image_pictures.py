@@ -24,8 +24,8 @@ def curves(runs: Mapping[str, tuple[Sequence[float], Sequence[float]]], name: st
         loss.plot(at.numpy(), smooth.numpy(), color=colour, linewidth=1.6, label=label)
         wrong = [100 * (1 - a) for a in accuracies]
         error.plot(range(1, len(wrong) + 1), wrong, "o-", color=colour, linewidth=1.6)
-    _dress(loss, "training loss, mean of 50 steps")
-    _dress(error, "test images read wrongly, %")
+    dress(loss, "training loss, mean of 50 steps")
+    dress(error, "test images read wrongly, %")
     error.set_ylim(bottom=0)
     error.set_xticks(range(1, max(len(a) for _, a in runs.values()) + 1))
     loss.legend(frameon=False, labelcolor=INK, fontsize=9)
@@ -33,12 +33,13 @@ def curves(runs: Mapping[str, tuple[Sequence[float], Sequence[float]]], name: st
     figure.savefig(path, dpi=160)
 
 
-def _dress(axes: Any, title: str) -> None:
+def dress(axes: Any, title: str, along: str = "epoch") -> None:
+    """A title and a grid; no frame, no ticks."""
     axes.set_title(title, loc="left", color=INK, fontsize=10)
-    axes.set_xlabel("epoch", color=INK)
+    axes.set_xlabel(along, color=INK)
     axes.grid(color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
-    axes.tick_params(colors=INK, length=0)
+    axes.tick_params(which="both", colors=INK, length=0)
     for side in axes.spines.values():
         side.set_visible(False)
 
