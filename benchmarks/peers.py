@@ -106,9 +106,17 @@ def channels_last(problem: Problem) -> Prepare | None:
     return lambda tensors: problem.eager(last(tensors))
 
 
+def dense(problem: Problem) -> Prepare | None:
+    """A layer of neighbours as a full layer, with zeros off its band."""
+    from .problems_neighbours import dense
+
+    return dense(problem)
+
+
 PEERS = {peer.name: peer for peer in (
     Peer("eager", eager),
     Peer("channels_last", channels_last),
+    Peer("dense", dense),
     Peer("compile", compiled("default"), seconds=8.0),
     Peer("max-autotune", compiled("max-autotune-no-cudagraphs"), seconds=30.0),
     Peer("timm", lamb, "timm"),

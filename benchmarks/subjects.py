@@ -7,6 +7,7 @@ import torch
 
 from . import problems as of
 from . import problems_more as more
+from . import problems_neighbours as near
 from .peers import PEERS, USUAL
 from .problems import Problem
 
@@ -14,6 +15,7 @@ FP32 = torch.float32
 LOSSES = (*USUAL, "liger")
 STEPS = ("eager", "compile")
 IMAGES = ("eager", "channels_last", "compile")
+NEIGHBOURS = ("eager", "dense", "compile")
 
 
 @attrs.frozen
@@ -55,6 +57,10 @@ SUBJECTS = (
     Subject("convolution 3x3 relu 32 x 64 x 56 x 56 -> 64", more.convolution(32, 64, 56, 64), 1, IMAGES),
     Subject("convolution 3x3 relu 64 x 256 x 14 x 14 -> 256", more.convolution(64, 256, 14, 256), 2, IMAGES),
     Subject("convolution 5x5 relu 256 x 6 x 14 x 14 -> 16", more.convolution(256, 6, 14, 16, "relu", 5), 2, IMAGES),
+    Subject("local layer of 9 relu 8192 x 4096", near.local(8192, 4096, 9), 2, NEIGHBOURS),
+    Subject("shared layer of 9 relu 8192 x 4096", near.shared(8192, 4096, 9), 2, NEIGHBOURS),
+    Subject("D of a local layer of 9, 8192 x 4096", near.local_weights(8192, 4096, 9), 2, STEPS),
+    Subject("D of a shared layer of 9, 8192 x 4096", near.shared_weights(8192, 4096, 9), 2, STEPS),
     Subject("adamw 2^26 fp32", more.optimizer("adamw", 2**26), 3, ("eager",)),
     Subject("lamb 2^26 fp32", more.optimizer("lamb", 2**26), 2, ("timm",)),
     Subject("step 784-128-10, n = 128 fp32", of.step((784, 128, 10), 128), 1, STEPS, "steps"),

@@ -4,6 +4,8 @@ arch.local.layer          a_i = g(b_i + Σ_k w_ik x_{i+k−h}),   k = 0 … m �
 arch.local.layer.grad_x   ∂x_j = Σ_k d_i w_ik, i = j − k + h,  times g′(z_j) where z is given
 arch.shared.layer         a_i = g(b + Σ_k θ_k x_{i+k−h})
 arch.shared.layer.grad_x  ∂x_j = Σ_k d_i θ_k, i = j − k + h,   times g′(z_j) where z is given
+arch.local                arch.local.layer with m = 3 and b = 0
+arch.shared               arch.shared.layer with b = 0
 
 A shared layer is a local one whose w and b have stride 0 from node to node, so one kernel does all four. The corners
 of a band, which see no x, are never read.
@@ -36,15 +38,21 @@ def band_kernel(
     r = (tl.program_id(0) // columns).to(tl.int64) * BM + tl.arange(0, BM)
     i = (tl.program_id(0) % columns).to(tl.int64) * BN + tl.arange(0, BN)
     inside = (r < batch)[:, None] & (i < nodes)[None, :]
-    to_x = x + (r * x_b)[:, None]
+    turn: tl.constexpr = -1 if BACKWARD else 1
+    t = i - turn * ((m - 1) // 2)
+    to_x, to_w = x + (r * x_b)[:, None] + (t * x_i)[None, :], w + (t if BACKWARD else i) * w_i
+    step_x, step_w = tl.cast(x_i, tl.int64) * turn, tl.cast(w_k, tl.int64)
+    if BACKWARD:
+        step_w -= w_i
     total = tl.zeros((BM, BN), tl.float32)
-    for k in range(m):
-        t = i - k + (m - 1) // 2 if BACKWARD else i + k - (m - 1) // 2
+    for _ in range(m):
         met = (i < nodes) & (t >= 0) & (t < nodes)
-        owner = t if BACKWARD else i
-        weight = tl.load(w + owner * w_i + tl.cast(k, tl.int64) * w_k, mask=met, other=0.0).to(tl.float32)
-        seen = tl.load(to_x + (t * x_i)[None, :], mask=inside & met[None, :], other=0.0).to(tl.float32)
+        weight = tl.load(to_w, mask=met, other=0.0).to(tl.float32)
+        seen = tl.load(to_x, mask=inside & met[None, :], other=0.0).to(tl.float32)
         total += weight[None, :] * seen
+        t += turn
+        to_x += step_x
+        to_w += step_w
     if HAS_BIAS:
         total += tl.load(bias + i * b_i, mask=i < nodes, other=0.0).to(tl.float32)[None, :]
     to_kept = kept + (r * kept_b)[:, None] + (i * kept_i)[None, :]

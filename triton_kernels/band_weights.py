@@ -4,6 +4,8 @@ arch.local.layer.grad_w       D_ik = Σ_batch d_i x_{i+k−h} / n + λ w_ik,  0 
 arch.local.layer.grad_b       Db_i = Σ_batch d_i / n
 arch.shared.layer.grad_theta  D_k = Σ_batch Σ_i d_i x_{i+k−h} / n + λ θ_k
 arch.shared.layer.grad_b      Db = Σ_batch Σ_i d_i / n
+arch.local.grad_Theta         the band of arch.local.layer.grad_w for m = 3, one example and λ = 0
+arch.shared.grad_theta        arch.shared.layer.grad_theta for one example and λ = 0
 
 The gradient of a tied weight is the sum over its ties, here over the nodes. Sums over many examples are split into
 parts, which a second kernel adds in their order. The intercept is one tap more, whose input is 1.

@@ -153,7 +153,7 @@ def test_rounds_stop_after_a_whole_round(of):
 
 
 def tiny(of):
-    problems, more = of("problems"), of("problems_more")
+    problems, more, near = of("problems"), of("problems_more"), of("problems_neighbours")
     f64 = torch.float64
     return [
         *(problems.layer(5, 4, 3, act, f64) for act in problems.TORCH_ACT), problems.delta(5, 4, 3, f64),
@@ -161,6 +161,8 @@ def tiny(of):
         problems.descent(5, 4, 3, "momentum", f64, f64), problems.softmax(5, 7, f64),
         problems.logits(5, 7, f64), problems.activation(11, "tanh", f64), problems.step((5, 4, 3), 6, "sgd", f64),
         more.convolution(2, 3, 5, 4, dtype=f64), more.optimizer("adamw", 40), more.optimizer("lamb", 40),
+        near.local(3, 7, 5, dtype=f64), near.shared(3, 7, 5, dtype=f64), near.local_weights(3, 7, 5, f64),
+        near.shared_weights(3, 7, 5, f64),
     ]
 
 
@@ -176,6 +178,8 @@ def test_ours_and_the_peers_compute_the_same(of, double):
         tensors = problem.tensors("cpu", torch.Generator().manual_seed(0))
         wanted = check.exact(problem, tensors)
         mine = [problem.ours, problem.eager, *([of("problems").plain(problem.text)] if problem.text else [])]
+        full = of("peers").dense(problem)
+        mine += [] if full is None else [full]
         for prepare in mine:
             found = check.check(problem, prepare, tensors, wanted)
             assert found.error < 1e-6, (problem.op, found)
