@@ -2,7 +2,9 @@
 
 `tl.exp` multiplies by log₂e in one rounding, which costs |x| · 2⁻²⁴ of relative error: ten units in the last
 place at x = −20. Here x = n ln 2 + r is split first (Cody and Waite), |r| ≤ ½ ln 2, so that 2ⁿ is exact and only r
-is approximated; exp applies 2ⁿ in two steps, so that neither the largest nor the smallest results are lost.
+is approximated; exp applies 2ⁿ in two steps, so that neither the largest nor the smallest results are lost. Rounding
+and powers of two are additions and shifts: the unit that approximates takes an eighth of them a cycle, and would bind
+before memory does.
 expm1 is 2ⁿ (eʳ − 1) + (2ⁿ − 1) with the series of eʳ − 1; log1p is Kahan's.
 """
 # mypy: disable-error-code="no-untyped-def, untyped-decorator"
@@ -15,32 +17,41 @@ LN2_HIGH = tl.constexpr(0.693145751953125)              # 16 bits: n · LN2_HIGH
 LN2_LOW = tl.constexpr(1.428606765330187e-06)
 LEAST = tl.constexpr(-104.0)                            # below, exp rounds to 0 in float32
 MOST = tl.constexpr(89.0)                               # above, to infinity
+SHIFT = tl.constexpr(12582912.0)                        # 1.5 · 2²³: what is added to it is rounded to an integer,
+SHIFTED = tl.constexpr(0x4B400000)                      # which then stands in the lowest of these bits
 
 
 @triton.jit
-def split(x):
-    """(n, r) with x = n ln 2 + r; NaN stays NaN, since both comparisons are then false."""
-    x = tl.where(x < LEAST, LEAST, tl.where(x > MOST, MOST, x))
-    n = tl.floor(x * LOG2E + 0.5)
-    return n, (x - n * LN2_HIGH) - n * LN2_LOW
+def split(x, lowest: tl.constexpr):
+    """(n, r) with x = n ln 2 + r, n an int32; r of NaN is NaN, since both comparisons are then false."""
+    x = tl.where(x < lowest, lowest, tl.where(x > MOST, MOST, x))
+    shifted = x * LOG2E + SHIFT
+    n = shifted - SHIFT
+    return shifted.to(tl.int32, bitcast=True) - SHIFTED, (x - n * LN2_HIGH) - n * LN2_LOW
+
+
+@triton.jit
+def power(n):
+    """2ⁿ for −126 ≤ n ≤ 127, from its bits."""
+    return ((n + 127) << 23).to(tl.float32, bitcast=True)
 
 
 @triton.jit
 def exp(x):
     """eˣ for every float32."""
-    n, r = split(x)
-    half = tl.floor(n * 0.5)
-    return tl.exp2(r * LOG2E) * tl.exp2(half) * tl.exp2(n - half)
+    n, r = split(x, LEAST)
+    half = n >> 1
+    return tl.exp2(r * LOG2E) * power(half) * power(n - half)
 
 
 @triton.jit
 def expm1(x):
     """eˣ − 1 for x ≤ 88."""
-    n, r = split(x)
+    n, r = split(x, -87.0)                              # below, −1, and 2ⁿ has no bits of its own
     series = 1 / 720 + r * (1 / 5040 + r * (1 / 40320))
     series = 1 / 6 + r * (1 / 24 + r * (1 / 120 + r * series))
-    power = tl.exp2(n)
-    return power * (r + r * r * (0.5 + r * series)) + (power - 1.0)
+    scale = power(n)
+    return scale * (r + r * r * (0.5 + r * series)) + (scale - 1.0)
 
 
 @triton.jit
