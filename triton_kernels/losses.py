@@ -21,7 +21,7 @@ import triton.language as tl
 from torch import Tensor
 
 from . import checks, pointwise
-from .configs import choose
+from .configs import cache, choose, processors
 from .elementary import exp, log1p
 from .launch import current_arch, launch, number
 from .reduce import averaged as averaged
@@ -77,29 +77,31 @@ def softmax_rows_kernel(
     z, y, w, loss, delta, mass, B, K, z_b, z_k, y_b, w_0, ignored, keep, share, IGNORES: tl.constexpr,
     WEIGHTED: tl.constexpr, SMOOTHED: tl.constexpr, ROWS: tl.constexpr, CLASSES: tl.constexpr,
 ):
-    """Whole rows in registers: one read of z, one write of δ."""
+    """Whole rows in registers, as narrow as they were loaded: one read of z, one write of δ.
+
+    Each e^z is computed twice, since keeping it would take more registers than there are.
+    """
     r = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     k = tl.arange(0, CLASSES)
     inside = (r < B)[:, None] & (k < K)[None, :]
     target = tl.load(y + r.to(tl.int64) * y_b, mask=r < B, other=0)
-    at = r.to(tl.int64)[:, None] * z_b + k.to(tl.int64)[None, :] * z_k
-    x = tl.load(z + at, mask=inside, other=-float("inf")).to(tl.float32)
-    x = tl.where((r < B)[:, None], x, 0.0)
+    legal = (target >= 0) & (target < K) & (r < B)
+    to_row = z + r.to(tl.int64) * z_b
+    x = tl.load(to_row[:, None] + k.to(tl.int64)[None, :] * z_k, mask=inside, other=-float("inf"))
+    z_target = tl.load(to_row + target * z_k, mask=legal, other=float("nan")).to(tl.float32)
+    largest = tl.where(r < B, tl.max(x, 1).to(tl.float32), 0.0)
     hit = k[None, :] == target[:, None]
-    legal = (target >= 0) & (target < K)
-    largest = tl.max(x, 1)
-    e = tl.where(inside, exp(x - largest[:, None]), 0.0)
-    others = tl.sum(tl.where(hit, 0.0, e), 1)
-    below = largest - tl.sum(tl.where(hit, x, 0.0), 1)
-    below = tl.where(legal, below, float("nan"))
+    others = tl.sum(tl.where(hit, 0.0, exp(x.to(tl.float32) - largest[:, None])), 1)
+    below = largest - z_target
     total = others + exp(-below)
-    row = softmax_loss(below, others)
+    row, whole = softmax_loss(below, others), total
     if IGNORES:
         counted = target != ignored
-        own = own_weight(w, w_0, target, counted, (r < B) & legal, WEIGHTED)
+        own = own_weight(w, w_0, target, counted, legal, WEIGHTED)
         tl.store(mass + r, own.to(mass.dtype.element_ty), mask=r < B)
         total, row = tl.where(counted, total, float("inf")), tl.where(counted, row, 0.0)
-    d = tl.where(hit, -others[:, None], e) / total[:, None]
+    e, inverse = exp(x.to(tl.float32) - largest[:, None]), (1.0 / total)[:, None]
+    d = tl.where(hit, -others[:, None], e) * inverse
     if WEIGHTED or SMOOTHED:
         own *= tl.cast(keep, tl.float32)
         row *= own
@@ -107,10 +109,11 @@ def softmax_rows_kernel(
             weights, part = tl.where(k < K, 1.0, 0.0), tl.where(counted, tl.cast(share, tl.float32), 0.0)
             if WEIGHTED:
                 weights *= tl.load(w + k.to(tl.int64) * w_0, mask=k < K, other=0.0).to(tl.float32)
-            W, p = tl.sum(weights, 0), e / total[:, None]
-            gaps = tl.sum(tl.where(inside, weights[None, :] * (largest[:, None] - x), 0.0), 1)
-            row += part * (gaps + W * tl.log(tl.sum(e, 1)))
-            d = weighted_delta(d, p, weights[None, :], W, own[:, None], part[:, None])
+            W = tl.sum(weights, 0)
+            away = largest[:, None] - x.to(tl.float32)
+            gaps = tl.sum(tl.where(inside, weights[None, :] * away, 0.0), 1)
+            row += tl.where(counted, part * (gaps + W * tl.log(whole)), 0.0)
+            d = weighted_delta(d, e * inverse, weights[None, :], W, own[:, None], part[:, None])
         else:
             d *= own[:, None]
     tl.store(loss + r, row.to(loss.dtype.element_ty), mask=r < B)
@@ -120,60 +123,66 @@ def softmax_rows_kernel(
 
 @triton.jit
 def softmax_long_kernel(
-    z, y, w, loss, delta, mass, K, z_b, z_k, y_b, w_0, ignored, keep, share, IGNORES: tl.constexpr,
-    WEIGHTED: tl.constexpr, SMOOTHED: tl.constexpr, CLASSES: tl.constexpr,
+    z, y, w, loss, delta, mass, B, K, z_b, z_k, y_b, w_0, ignored, keep, share, IGNORES: tl.constexpr,
+    WEIGHTED: tl.constexpr, SMOOTHED: tl.constexpr, CLASSES: tl.constexpr, PROGRAMS: tl.constexpr,
 ):
-    """Any K, a row a program: each lane keeps (max, sum) as it goes; a second pass, backwards, writes δ."""
-    r = tl.program_id(0).to(tl.int64)
+    """Any K: each lane keeps (max, sum) as it goes; a second pass, backwards, writes δ.
+
+    A program has a row at a time, and there are only so many that the cache holds their rows for the second pass.
+    """
     lane = tl.arange(0, CLASSES)
-    target = tl.load(y + r * y_b)
-    legal = (target >= 0) & (target < K)
-    z_target = tl.load(z + r * z_b + target * z_k, mask=legal, other=float("nan")).to(tl.float32)
-    m = tl.full((CLASSES,), LOWEST, tl.float32)
-    s = tl.zeros((CLASSES,), tl.float32)
-    W = tl.zeros((CLASSES,), tl.float32)
-    for start in range(0, K, CLASSES):
-        k = start + lane
-        x = tl.load(z + r * z_b + k.to(tl.int64) * z_k, mask=k < K, other=-float("inf")).to(tl.float32)
-        x = tl.where(k == target, -float("inf"), x)
-        e = exp(-tl.abs(x - m))
-        s = tl.where(x > m, s * e + 1.0, s + e)
-        m = tl.where(x > m, x, m)
-        if SMOOTHED and WEIGHTED:
-            W += tl.load(w + k.to(tl.int64) * w_0, mask=k < K, other=0.0).to(tl.float32)
-    largest = tl.maximum(tl.max(m, 0), z_target)         # a NaN target is in `below`
-    others = tl.sum(s * exp(m - largest), 0)
-    below = largest - z_target
-    total = others + exp(-below)
-    row, whole = softmax_loss(below, others), total
-    if IGNORES:
-        counted = target != ignored
-        own = own_weight(w, w_0, target, counted, legal, WEIGHTED)
-        tl.store(mass + r, own.to(mass.dtype.element_ty))
-        total, row = tl.where(counted, total, float("inf")), tl.where(counted, row, 0.0)
-        if WEIGHTED or SMOOTHED:
-            own *= tl.cast(keep, tl.float32)
-            row *= own
-        part, sum_w = tl.where(counted, tl.cast(share, tl.float32), 0.0), tl.sum(W, 0) if WEIGHTED else K * 1.0
-    gaps = tl.zeros((CLASSES,), tl.float32)
-    blocks = tl.cdiv(K, CLASSES)
-    for b in range(blocks):
-        k = (blocks - 1 - b) * CLASSES + lane
-        x = tl.load(z + r * z_b + k.to(tl.int64) * z_k, mask=k < K, other=-float("inf")).to(tl.float32)
-        p = exp(x - largest)
-        d = tl.where(k == target, -others, p) / total
+    for i in tl.range(tl.program_id(0), B, PROGRAMS):
+        r = tl.cast(i, tl.int64)
+        target = tl.load(y + r * y_b)
+        legal = (target >= 0) & (target < K)
+        z_target = tl.load(z + r * z_b + target * z_k, mask=legal, other=float("nan")).to(tl.float32)
+        m = tl.full((CLASSES,), LOWEST, tl.float32)
+        s = tl.zeros((CLASSES,), tl.float32)
+        W = tl.zeros((CLASSES,), tl.float32)
+        for start in range(0, K, CLASSES):
+            k = start + lane
+            x = tl.load(z + r * z_b + k.to(tl.int64) * z_k, mask=k < K, other=-float("inf"),
+                        eviction_policy="evict_last").to(tl.float32)
+            x = tl.where(k == target, -float("inf"), x)
+            e = exp(-tl.abs(x - m))
+            s = tl.where(x > m, s * e + 1.0, s + e)
+            m = tl.where(x > m, x, m)
+            if SMOOTHED and WEIGHTED:
+                W += tl.load(w + k.to(tl.int64) * w_0, mask=k < K, other=0.0).to(tl.float32)
+        largest = tl.maximum(tl.max(m, 0), z_target)         # a NaN target is in `below`
+        others = tl.sum(s * exp(m - largest), 0)
+        below = largest - z_target
+        total = others + exp(-below)
+        row, whole = softmax_loss(below, others), total
+        if IGNORES:
+            counted = target != ignored
+            own = own_weight(w, w_0, target, counted, legal, WEIGHTED)
+            tl.store(mass + r, own.to(mass.dtype.element_ty))
+            total, row = tl.where(counted, total, float("inf")), tl.where(counted, row, 0.0)
+            if WEIGHTED or SMOOTHED:
+                own *= tl.cast(keep, tl.float32)
+                row *= own
+            part, sum_w = tl.where(counted, tl.cast(share, tl.float32), 0.0), tl.sum(W, 0) if WEIGHTED else K * 1.0
+        gaps, inverse = tl.zeros((CLASSES,), tl.float32), 1.0 / total
+        blocks = tl.cdiv(K, CLASSES)
+        for b in range(blocks):
+            k = (blocks - 1 - b) * CLASSES + lane
+            x = tl.load(z + r * z_b + k.to(tl.int64) * z_k, mask=k < K, other=-float("inf"),
+                        eviction_policy="evict_first").to(tl.float32)
+            p = exp(x - largest)
+            d = tl.where(k == target, -others, p) * inverse
+            if SMOOTHED:
+                weights = tl.where(k < K, 1.0, 0.0)
+                if WEIGHTED:
+                    weights *= tl.load(w + k.to(tl.int64) * w_0, mask=k < K, other=0.0).to(tl.float32)
+                gaps += tl.where(k < K, weights * (largest - x), 0.0)
+                d = weighted_delta(d, p * inverse, weights, sum_w, own, part)
+            elif WEIGHTED:
+                d *= own
+            tl.store(delta + r * K + k, d.to(delta.dtype.element_ty), mask=k < K, eviction_policy="evict_first")
         if SMOOTHED:
-            weights = tl.where(k < K, 1.0, 0.0)
-            if WEIGHTED:
-                weights *= tl.load(w + k.to(tl.int64) * w_0, mask=k < K, other=0.0).to(tl.float32)
-            gaps += tl.where(k < K, weights * (largest - x), 0.0)
-            d = weighted_delta(d, p / total, weights, sum_w, own, part)
-        elif WEIGHTED:
-            d *= own
-        tl.store(delta + r * K + k, d.to(delta.dtype.element_ty), mask=k < K)
-    if SMOOTHED:
-        row += tl.where(counted, part * (tl.sum(gaps, 0) + sum_w * tl.log(whole)), 0.0)
-    tl.store(loss + r, row.to(loss.dtype.element_ty))
+            row += tl.where(counted, part * (tl.sum(gaps, 0) + sum_w * tl.log(whole)), 0.0)
+        tl.store(loss + r, row.to(loss.dtype.element_ty))
 
 
 def _softmax(
@@ -184,7 +193,8 @@ def _softmax(
     loss, delta = z.new_empty(B), z.new_empty((B, K))
     if not B:
         return loss, delta
-    row = choose("loss.softmax", (B, K), z.dtype, current_arch(z.device))
+    arch = current_arch(z.device)
+    row = choose("loss.softmax", (B, K), z.dtype, arch)
     how = {"IGNORES": mass is not None, "WEIGHTED": w is not None, "SMOOTHED": smoothing != 0}
     tensors = (z, y, z if w is None else w, loss, delta, loss if mass is None else mass)
     numbers = (*z.stride(), y.stride(0), 0 if w is None else w.stride(0), ignored, 1.0 - smoothing, smoothing / K)
@@ -192,9 +202,17 @@ def _softmax(
         launch(softmax_rows_kernel, (triton.cdiv(B, row.BM),), *tensors, B, K, *numbers, row=row, ROWS=row.BM,
                CLASSES=row.BN, **how)
     else:
-        row = choose("loss.softmax.long", (B, K), z.dtype, current_arch(z.device))
-        launch(softmax_long_kernel, (B,), *tensors, K, *numbers, row=row, CLASSES=row.BN, **how)
+        row = choose("loss.softmax.long", (B, K), z.dtype, arch)
+        programs = together(K * z.element_size(), row.warps, arch)
+        launch(softmax_long_kernel, (min(B, programs),), *tensors, B, K, *numbers, row=row, CLASSES=row.BN,
+               PROGRAMS=programs, **how)
     return loss, delta
+
+
+def together(size: int, warps: int, arch: str) -> int:
+    """How many rows of so many bytes the cache holds at once: whole rounds of the processors, as many as run."""
+    most = max(1, 32 // warps)
+    return processors(arch) * max(1, min(most, cache(arch) // (size * processors(arch))))
 
 
 def softmax(z: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
