@@ -63,7 +63,8 @@ def images(batch: int) -> Step:
     """LeNet's step."""
     def ours() -> Count:
         generator = torch.Generator().manual_seed(0)
-        return in_simulator(partial(lenet.by_ops, lenet.network(generator), *lenet.data(batch, generator)))
+        net = started(lenet.network(generator))
+        return in_simulator(partial(lenet.by_ops, net, *lenet.data(batch, generator)))
 
     def eager() -> Count:
         generator = torch.Generator().manual_seed(0)
@@ -75,7 +76,17 @@ def images(batch: int) -> Step:
 
 def simulated(shape: steps.Mlp, run: Callable[[steps.Network, Tensor, Tensor], Tensor] = steps.by_ops) -> Count:
     generator = torch.Generator().manual_seed(0)
-    return in_simulator(partial(run, shape.network("cpu", generator), *shape.data("cpu", generator)))
+    net = shape.network("cpu", generator)
+    if run is steps.by_ops:
+        started(net, steps.MU if shape.rule == "momentum" else 0.0)
+    return in_simulator(partial(run, net, *shape.data("cpu", generator)))
+
+
+def started(net: Any, mu: float = 0.0) -> Any:
+    """The network, its optimizer's first step behind it, as torch's is."""
+    with simulate(check=False):
+        steps.start(net, mu)
+    return net
 
 
 def by_torch(shape: steps.Mlp) -> Count:
@@ -84,9 +95,11 @@ def by_torch(shape: steps.Mlp) -> Count:
 
 
 def in_simulator(step: Callable[[], Tensor]) -> Count:
-    with simulate(check=False) as sim:
+    """Our kernels, and whatever a step leaves to torch."""
+    with simulate(check=False) as sim, Operators() as torchs:
         step()
-    return Count(sim.launches, sim.bytes_read, sim.bytes_written)
+    return Count(sim.launches + torchs.launches, sim.bytes_read + torchs.bytes_read,
+                 sim.bytes_written + torchs.bytes_written)
 
 
 def second(step: Callable[[], Tensor]) -> Count:

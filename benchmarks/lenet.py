@@ -10,23 +10,24 @@ import attrs
 import torch
 from torch import Tensor
 
-from chainrule.triton_kernels import OPS, optim
+from chainrule.triton_kernels import OPS
 
 from . import floors
 from .floors import Floor
-from .steps import ETA, LAM
+from .steps import ETA, LAM, start
 
 SIDE, TAPS, FILTERS = 28, 5, (1, 6, 16)
 NODES = (400, 120, 84, 10)
 PADDING = (2, 0)                # the first layer keeps the image's size
 
 
-@attrs.frozen
+@attrs.define
 class Network:
     filters: list[Tensor]
     filter_biases: list[Tensor]
     weights: list[Tensor]
     biases: list[Tensor]
+    optimizer: Any = None
 
     @property
     def parameters(self) -> list[Tensor]:
@@ -75,7 +76,9 @@ def by_ops(net: Network, x: Tensor, y: Tensor) -> Tensor:
             d=delta, x=inputs[l], M=TAPS, N=TAPS, padding=PADDING[l], w=net.filters[l], lam=LAM, n=n)
         net.filter_biases[l].grad = OPS["conv2d.layer.grad_b"](d=delta, n=n)
         delta = below
-    optim.SGD(net.parameters, lr=ETA).step()
+    if net.optimizer is None:
+        start(net)
+    net.optimizer.step()
     return loss                                                                     # type: ignore[no-any-return]
 
 

@@ -142,10 +142,11 @@ def descent(
         from chainrule.triton_kernels import fused_update
 
         tables = fused_update.tables({"eta": 1.0, "beta1": mu, "share": 1.0}, 1.0, t["w"].device)
-        kept = [t["w"], *([t["v"]] if "v" in t else [])]
+        kept = (t["w"], *([t["v"]] if "v" in t else []))
+        theta = fused_update.Parameter(kept, kept, *tables)
 
         def call() -> Outputs:
-            fused_update.weights(rule, t["delta"], t["a"], kept, kept, LAM, float(B), *tables)
+            fused_update.layer(rule, t["delta"], t["a"], theta, None, LAM, float(B))
             return (t["w"],)
         return call
 
@@ -183,7 +184,7 @@ def softmax(B: int, K: int, dtype: torch.dtype = torch.bfloat16) -> Problem:
 
     return Problem("loss.softmax", inputs, plain(OPS["loss.softmax"]), plain(eager), floors.rows(B, K, dtype.itemsize),
                    ("losses.py", "elementary.py", "configs.py"), 1, text,
-                   "loss.softmax" if K <= 16384 else "loss.softmax.long", dtype)
+                   "loss.softmax" if K <= 32768 else "loss.softmax.long", dtype)
 
 
 def logits(B: int, K: int, dtype: torch.dtype = torch.float32) -> Problem:

@@ -14,7 +14,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from chainrule.triton_kernels import OPS, optim
+from chainrule.triton_kernels import OPS, autograd, optim
 from chainrule.triton_kernels.launch import runs_kernel
 
 ETA, LAM, MU = 0.1, 1e-4, 0.9
@@ -78,10 +78,21 @@ def forward(net: Network, x: Tensor) -> tuple[list[Tensor], Tensor]:
 
 
 @torch.no_grad()
+def start(net: Any, mu: float = 0.0) -> None:
+    """An optimizer that has made its states and tables, by a step along no gradient."""
+    grads, net.optimizer = [t.grad for t in net.parameters], optim.SGD(net.parameters, lr=ETA, momentum=mu)
+    for t in net.parameters:
+        t.grad = torch.zeros_like(t)
+    net.optimizer.step()
+    for t, grad in zip(net.parameters, grads):
+        t.grad = grad
+
+
+@torch.no_grad()
 def by_ops(net: Network, x: Tensor, y: Tensor) -> Tensor:
     """One op an equation, and one optimizer step for all tensors. The per-example losses."""
     if net.optimizer is None:
-        net.optimizer = optim.SGD(net.parameters, lr=ETA, momentum=MU if net.weight_states else 0.0)
+        start(net, MU if net.weight_states else 0.0)
     a, z = forward(net, x)
     loss, delta = OPS["loss.softmax"](z=z, y=y)
     for l in reversed(range(len(net.weights))):
@@ -95,36 +106,33 @@ def by_ops(net: Network, x: Tensor, y: Tensor) -> Tensor:
 
 @torch.no_grad()
 def fused(net: Network, x: Tensor, y: Tensor) -> Tensor:
-    """D and the step on Θ in one op a layer; D is never in memory."""
+    """D and the step on Θ in one op a layer; D is never in memory, and each δ leaves the sums for its intercepts."""
+    linear = autograd.room("linear", "bp.delta.rec", x)
+    prime, sums = linear.derivative("sigmoid", "a"), None
     a, z = forward(net, x)
     loss, delta = OPS["loss.softmax"](z=z, y=y)
     for l in reversed(range(len(net.weights))):
-        below = OPS["bp.delta.rec"](delta=delta, w=net.weights[l], a=a[l])[0] if l else None
-        (update if runs_kernel(x) else updated)(net, l, delta, a[l])
-        delta = below
+        below, sums_below = linear.delta_partial(delta, net.weights[l], a[l], prime, 0.0, "bp.delta.rec") if l else (
+            None, None)
+        (update if runs_kernel(x) else updated)(net, l, delta, a[l], sums)
+        delta, sums = below, sums_below
     return loss                                                                     # type: ignore[no-any-return]
 
 
-def update(net: Network, l: int, delta: Tensor, a: Tensor) -> None:
+def update(net: Network, l: int, delta: Tensor, a: Tensor, sums: Tensor | None) -> None:
     """By the kernels, in place."""
     from chainrule.triton_kernels import fused_update
 
     if net.tables is None:
         numbers = {"eta": ETA, "beta1": MU if net.weight_states else 0.0, "share": 1.0}
         net.tables = fused_update.tables(numbers, 1.0, net.weights[0].device)
-    layer, intercepts = [net.weights[l]], [net.biases[l]]
-    if net.weight_states:
-        layer, intercepts = [*layer, net.weight_states[l]], [*intercepts, net.bias_states[l]]
-    n = float(len(delta))
-    fused_update.weights(net.rule, delta, a, layer, layer, LAM, n, *net.tables)
-    fused_update.intercepts(net.rule, delta, intercepts, intercepts, n, *net.tables)
+    kept = [(one[l], *(state[l] for state in [states] if state))
+            for one, states in ((net.weights, net.weight_states), (net.biases, net.bias_states))]
+    theta, b = (fused_update.Parameter(one, one, *net.tables) for one in kept)
+    fused_update.layer(net.rule, delta, a, theta, b, LAM, float(len(delta)), sums)
 
 
-def x_device(net: Network) -> torch.device:
-    return net.weights[0].device
-
-
-def updated(net: Network, l: int, delta: Tensor, a: Tensor) -> None:
+def updated(net: Network, l: int, delta: Tensor, a: Tensor, sums: Tensor | None) -> None:
     """By the composites of the same ops."""
     given = {"delta": delta, "a": a, "theta": net.weights[l], "b": net.biases[l], "lam": LAM, "n": len(delta)}
     old = [net.weights[l], net.biases[l]]

@@ -109,12 +109,20 @@ def affine(
     return affine_keeping(x, w, b, act, p, False)[0]
 
 
-def delta_through(
+def delta_partial(
     delta: Tensor, w: Tensor, saved: Tensor, G: Scalar, p: float, name: str = "",
     math: str | None = None,
 ) -> tuple[Tensor, Tensor]:
     d = _times(wide(delta) @ wide(w), wide(saved), G, p)
-    return d.to(delta.dtype), d.sum(0).to(delta.dtype)
+    return d.to(delta.dtype), d.sum(0, keepdim=True)
+
+
+def delta_through(
+    delta: Tensor, w: Tensor, saved: Tensor, G: Scalar, p: float, name: str = "",
+    math: str | None = None,
+) -> tuple[Tensor, Tensor]:
+    d, sums = delta_partial(delta, w, saved, G, p)
+    return d, sums[0].to(delta.dtype)
 
 
 def delta_chain(

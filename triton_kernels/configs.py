@@ -80,8 +80,8 @@ _DELTA_BOXES = (
 
 # Average and update in one: Θ and its states pass through the registers that hold the product.
 _UPDATES = (
-    Row(64, 64, 64, 4, 3, HALF), Row(64, 16, 64, 4, 4, HALF), Row(16, 64, 64, 4, 3, HALF),
-    Row(64, 64, 16, 8, 3, FLOAT), Row(64, 16, 32, 4, 3, FLOAT), Row(16, 64, 32, 4, 3, FLOAT),
+    Row(64, 64, 64, 8, 3, HALF), Row(64, 16, 64, 4, 4, HALF), Row(16, 64, 64, 4, 3, HALF),
+    Row(64, 64, 32, 8, 3, FLOAT), Row(64, 16, 32, 4, 3, FLOAT), Row(16, 64, 32, 4, 3, FLOAT),
 )
 _UPDATE_BOXES = (Row(128, 128, 64, 8, 3, HALF, parts=2), Row(64, 128, 64, 4, 3, HALF, parts=2, per=2))
 
@@ -94,6 +94,7 @@ _CHANNELS = (Row(32, 64, warps=4),)                       # BM rows of BN channe
 _PLANES = (Row(1024, 2, warps=4),)                        # BM positions of BN channels that lie one after another
 _ROWS = (                                                 # BM rows of at most BN classes in registers
     Row(4, 256, warps=4), Row(1, 1024, warps=4), Row(1, 4096, warps=8), Row(1, 16384, warps=16),
+    Row(1, 32768, warps=16),
 )
 _LONG_ROWS = (Row(1, 4096, warps=8),)                     # more classes than that: two passes
 _MEAN = (Row(4096, warps=8),)                             # what one program sums of a batch's losses
@@ -139,6 +140,7 @@ _TABLES: dict[str, dict[str, tuple[Row, ...]]] = {
     for arch, products in (("sm_90", _SM90), ("sm_100", _SM90), ("sm_80", _SM80), ("default", _SMALL))
 }
 _PROCESSORS = {"sm_90": 132, "sm_100": 148, "sm_80": 108}
+_CACHE = {"sm_90": 40, "sm_100": 80, "sm_80": 26}        # MB that a kernel may count on finding there again
 OPERATIONS = tuple(_TABLES["default"])
 
 #: Rows that were measured: see `tune`. By operation, shape and dtype's name.
@@ -148,6 +150,11 @@ _pinned: ContextVar[dict[str, Row] | None] = ContextVar("chainrule_pinned_rows",
 
 def processors(arch: str) -> int:
     return _PROCESSORS.get(arch, 80)
+
+
+def cache(arch: str) -> int:
+    """Bytes of the last cache before memory that one kernel may fill."""
+    return _CACHE.get(arch, 20) * 10**6
 
 
 def rows(op: str, arch: str = "default", dtype: torch.dtype | None = None) -> tuple[Row, ...]:

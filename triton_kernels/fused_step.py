@@ -14,8 +14,6 @@ import torch
 from torch import Tensor, nn
 
 from . import autograd, composite, composite_training, composite_updates, functional, saved
-from .launch import runs_kernel
-from .ops import kernels
 
 #: The layers' activations by torch's names: (name here, attribute that holds the parameter).
 ACTIVATIONS: dict[type[nn.Module], tuple[str, str]] = {
@@ -144,29 +142,33 @@ class FusedStep:
             state["step"] = torch.zeros((), dtype=torch.float32, device=p.device)
         return [state[name] for name in names]
 
-    def moved(self, l: int, delta: Tensor, a: Tensor, n: float) -> None:
+    def moved(self, l: int, delta: Tensor, a: Tensor, n: float, sums: Tensor | None) -> None:
         layer = self.layers[l][0]
-        for p in (layer.weight, layer.bias):
-            if p is None:
-                continue
-            group, own = self.groups[id(p)], self.states(p)
-            lam = 0.0 if self.rule == "adamw" or p is layer.bias else float(group["weight_decay"])
-            t = self.optimizer.state[p].get("step")
-            if t is not None:
-                t += 1
-            if runs_kernel(p):
-                room, tensors = kernels("fused_update", f"alg.average.{self.rule}"), [p.detach(), *own]
-                step = self.tables[id(p)] if t is None else t
-                if p is layer.weight:
-                    room.weights(self.rule, delta, a, tensors, tensors, lam, n, self.tables[id(p)], step)
-                else:
-                    room.intercepts(self.rule, delta, tensors, tensors, n, self.tables[id(p)], step)
-            else:
-                wide = composite.wide(delta)
-                D = wide.t() @ composite.wide(a) / n if p is layer.weight else wide.sum(0) / n
-                numbers = {**self.numbers(group), "t": 1 if t is None else int(t)}
-                D = D + lam * composite.wide(p) if lam else D
-                composite_training.step_(self.rule, p, D, own, numbers)
+        room = autograd.room("fused_update", f"alg.average.{self.rule}", layer.weight)
+        lam = 0.0 if self.rule == "adamw" else float(self.groups[id(layer.weight)]["weight_decay"])
+        if room is not composite:
+            weight, bias = (None if p is None else self.parameter(room, p) for p in (layer.weight, layer.bias))
+            room.layer(self.rule, delta, a, weight, bias, lam, n, sums)
+            return
+        wide = composite.wide(delta)
+        D = wide.t() @ composite.wide(a) / n
+        self.stepped(layer.weight, D + lam * composite.wide(layer.weight) if lam else D)
+        if layer.bias is not None:
+            self.stepped(layer.bias, wide.sum(0) / n)
+
+    def counted(self, p: Tensor) -> Tensor | None:
+        """The optimizer's own count of steps, this one included, where it keeps one."""
+        t: Tensor | None = self.optimizer.state[p].get("step")
+        return t if t is None else t.add_(1)
+
+    def parameter(self, room: Any, p: Tensor) -> Any:
+        tensors, t = (p.detach(), *self.states(p)), self.counted(p)
+        return room.Parameter(tensors, tensors, self.tables[id(p)], self.tables[id(p)] if t is None else t)
+
+    def stepped(self, p: Tensor, D: Tensor) -> None:
+        own, t = self.states(p), self.counted(p)
+        numbers = {**self.numbers(self.groups[id(p)]), "t": 1 if t is None else int(t)}
+        composite_training.step_(self.rule, p, D, own, numbers)
 
     @torch.no_grad()
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
@@ -181,15 +183,17 @@ class FusedStep:
         n = float(len(delta) if self.identity == "loss.softmax" else delta.numel())
         _, act, p = self.layers[-1]
         delta = autograd.through(delta, kept[-1], act, saved.form(act, x.dtype, p), p)
+        sums = None
         for l in reversed(range(len(self.layers))):
-            below = None
+            below = sums_below = None
             if l:                       # from the old Θ, so before it moves
                 _, act, p = self.layers[l - 1]
                 g_prime = linear.derivative(act, saved.form(act, x.dtype, p))
                 weight = self.layers[l][0].weight
-                below, _ = linear.delta_through(delta, weight, kept[l - 1], g_prime, p, "bp.delta.chain", None)
-            self.moved(l, delta, activations[l], n)
-            delta = below
+                below, sums_below = linear.delta_partial(
+                    delta, weight, kept[l - 1], g_prime, p, "bp.delta.chain", None)
+            self.moved(l, delta, activations[l], n, sums)
+            delta, sums = below, sums_below
         return torch.mean(losses)
 
 

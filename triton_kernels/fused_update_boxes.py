@@ -3,21 +3,26 @@
 alg.average.sgd, alg.average.momentum, alg.average.adamw   as in `fused_update`
 
 Parameters come and go in boxes too: read through pointers they would take the registers that hold the product, and
-spill.
+spill. Intercepts are few, and take pointers. A batch is split as there; its parts have whole tiles of room, because a
+box is cut off where its matrix ends, not where a part does.
 """
 # mypy: disable-error-code="no-untyped-def, untyped-decorator"
 
 from collections.abc import Sequence
+from typing import Any
 
 import triton
 import triton.language as tl
 from torch import Tensor
 
 from .configs import is_pinned, processors, rows
+from .fused_update import EXAMPLES, Parameter, join, rooms, split, sum_part
+from .fused_update import finish as finish_intercepts
 from .launch import current_arch, launch
 from .linear import divided, regularised, tile_of
 from .linear_boxes import box, fits, halves, plan, product, turned
-from .optimizers import RULES, numbers_of
+from .optimizers import numbers_of
+from .reduce import sum_rows
 
 TABLE = "alg.average.update"
 
@@ -50,16 +55,16 @@ def finish(
 
 @triton.jit
 def update_boxes_kernel(
-    delta, a, theta, m, v, to_theta, to_m, to_v, shadow, numbers, t, M, N, K, n, lam,
+    delta, a, theta, m, v, to_theta, to_m, to_v, shadow, numbers, t, b, sums, M, N, K, rows, s_r, s_c, n, lam,
     RULE: tl.constexpr, STATES: tl.constexpr, REGULARISED: tl.constexpr, SHADOW: tl.constexpr,
-    A_T: tl.constexpr, B_T: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr,
-    PARTS: tl.constexpr, BLOCKS: tl.constexpr,
+    INTERCEPTS: tl.constexpr, A_T: tl.constexpr, B_T: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr,
+    BK: tl.constexpr, PARTS: tl.constexpr, BLOCKS: tl.constexpr,
 ):
     count, lam = tl.cast(n, tl.float32), tl.cast(lam, tl.float32)
     for tile in tl.range(tl.program_id(0), tl.cdiv(M, BM) * tl.cdiv(N, BN), BLOCKS):
         tm, tn = tile_of(tl.cast(tile, tl.int32), M, N, BM, BN)
         row, column = tm * BM, tn * BN
-        total = product(delta, a, row, column, K, A_T, B_T, BM, BN, BK)
+        total = product(delta, a, row, column, 0, K, A_T, B_T, BM, BN, BK)
         if PARTS == 2:
             left, right = halves(total, BM, BN)
             finish(left, theta, m, v, to_theta, to_m, to_v, shadow, row, column, count, lam, numbers, t,
@@ -69,37 +74,77 @@ def update_boxes_kernel(
         else:
             finish(total, theta, m, v, to_theta, to_m, to_v, shadow, row, column, count, lam, numbers, t,
                    RULE, STATES, REGULARISED, SHADOW)
+        if INTERCEPTS and tn == 0:
+            rm = row + tl.arange(0, BM)
+            summed = sum_rows(sums, 0, rows, rm, M, s_r, s_c, EXAMPLES, BM)
+            finish_intercepts(summed, rm, rm < M, b, count, 0.0, RULE, False)
 
 
-def serves(delta: Tensor, a: Tensor, *parameters: Tensor) -> bool:
-    """Boxes for every tensor, and enough tiles that the batch need not be split."""
-    theta = parameters[0]
-    found = rows(f"{TABLE}.boxes", current_arch(delta.device), delta.dtype)
-    if not found or is_pinned(TABLE) or not fits(delta, a):
+@triton.jit
+def parts_boxes_kernel(
+    delta, a, parts, parts_b, sums, M, N, K, rows, s_r, s_c, INTERCEPTS: tl.constexpr, SPLIT: tl.constexpr,
+    A_T: tl.constexpr, B_T: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr,
+    PARTS: tl.constexpr, BLOCKS: tl.constexpr,
+):
+    """Σ δ a and Σ δ over parts of the batch: job number i is part i // tiles, for tile i % tiles."""
+    down = tl.cdiv(M, BM)
+    tiles = down * tl.cdiv(N, BN)
+    share = tl.cdiv(tl.cdiv(K, SPLIT), BK) * BK
+    for job in tl.range(tl.program_id(0), tiles * SPLIT, BLOCKS):
+        s = tl.cast(job, tl.int32) // tiles
+        tm, tn = tile_of(tl.cast(job, tl.int32) % tiles, M, N, BM, BN)
+        row, column = tm * BM, tn * BN
+        total = product(delta, a, row, column, s * share, tl.minimum((s + 1) * share, K), A_T, B_T, BM, BN, BK)
+        top = s * down * BM + row
+        if PARTS == 2:
+            left, right = halves(total, BM, BN)
+            parts.store([top, column], left)
+            parts.store([top, column + BN // 2], right)
+        else:
+            parts.store([top, column], total)
+        if INTERCEPTS and tn == 0:
+            rm = row + tl.arange(0, BM)
+            summed = sum_part(sums, rows, s_r, s_c, rm, M, s, SPLIT, BM)
+            tl.store(parts_b + s.to(tl.int64) * M + rm, summed, mask=rm < M)
+
+
+def serves(delta: Tensor, a: Tensor, theta: Parameter) -> bool:
+    """Boxes for every tensor, and no row of the other kernel pinned."""
+    if not rows(f"{TABLE}.boxes", current_arch(delta.device), delta.dtype) or is_pinned(TABLE) or not fits(delta, a):
         return False
-    if theta.shape[1] * min(one.element_size() for one in parameters) % 16:
+    parameters = [*theta.old, *theta.new, *([] if theta.shadow is None else [theta.shadow])]
+    if theta.new[0].shape[1] * min(one.element_size() for one in parameters) % 16:
         return False
-    if any(one.data_ptr() % 16 or not one.is_contiguous() for one in parameters):
-        return False
-    tiles = triton.cdiv(theta.shape[0], found[-1].BM) * triton.cdiv(theta.shape[1], found[-1].BN)
-    return is_pinned(f"{TABLE}.boxes") or tiles >= processors(current_arch(delta.device)) or delta.shape[0] < 1024
+    return not any(one.data_ptr() % 16 or not one.is_contiguous() for one in parameters)
 
 
-def weights(
-    rule: str, delta: Tensor, a: Tensor, old: Sequence[Tensor], new: Sequence[Tensor], lam: float, n: float,
-    numbers: Tensor, t: Tensor, shadow: Tensor | None,
+def layer(
+    delta: Tensor, a: Tensor, theta: Parameter, b: Parameter, sums: Tensor, lam: float, n: float, how: dict[str, Any]
 ) -> None:
-    """As `fused_update.weights`."""
-    row, grid, tile = plan(TABLE, new[0], delta.shape[0], delta.dtype)
-    part = row.BN // row.parts
+    """As `fused_update.layer`."""
+    (M, N), K, arch = theta.new[0].shape, delta.shape[0], current_arch(delta.device)
+    row, _, tile = plan(TABLE, theta.new[0], K, delta.dtype)
+    down, part = triton.cdiv(M, row.BM), row.BN // row.parts
+    tiles = down * triton.cdiv(N, row.BN)
+    splits = split(tiles, K, processors(arch))
+    blocks = min(tiles * splits, row.per * processors(arch))
+    operands = box(delta, row.BK, row.BM), box(a, row.BK, row.BN)
+    sizes = M, N, K, len(sums), *sums.stride()
+    tile |= {"BLOCKS": blocks, "A_T": not turned(delta), "B_T": turned(a), "INTERCEPTS": how["INTERCEPTS"]}
+    if splits > 1:
+        parts, parts_b = rooms(splits, down * row.BM, N, M, delta.device)
+        launch(parts_boxes_kernel, (blocks,), *operands, box(parts.flatten(0, 1), row.BM, part), parts_b, sums, *sizes,
+               row=row, **tile, SPLIT=splits)
+        join(parts, parts_b, theta, b, n, lam, how)
+        return
 
     def three(tensors: Sequence[Tensor]) -> list[object]:
         boxes = [box(one, row.BM, part) for one in tensors]
         return [*boxes, *[boxes[0]] * (3 - len(boxes))]         # what a rule does not keep is not touched
 
+    new = three(theta.new)
     launch(
-        update_boxes_kernel, grid, box(delta, row.BK, row.BM), box(a, row.BK, row.BN), *three(old), *three(new),
-        box(new[0] if shadow is None else shadow, row.BM, part), numbers, t, *new[0].shape, delta.shape[0], n, lam,
-        row=row, **tile, RULE=RULES[rule][0], STATES=len(old) - 1, REGULARISED=lam != 0, SHADOW=shadow is not None,
-        A_T=not turned(delta), B_T=turned(a),
+        update_boxes_kernel, (blocks,), *operands, *three(theta.old), *new,
+        new[0] if theta.shadow is None else box(theta.shadow, row.BM, part), theta.numbers, theta.t, b, sums, *sizes,
+        n, lam, row=row, **{**tile, **how}, STATES=len(theta.old) - 1, SHADOW=theta.shadow is not None,
     )

@@ -23,7 +23,7 @@ from . import checks
 from .act import derivative
 from .configs import Row, choose
 from .launch import current_arch, launch, math_mode, traced
-from .reduce import column_sums
+from .reduce import column_sums, sum_rows
 
 GROUP = tl.constexpr(8)
 
@@ -121,12 +121,7 @@ def average_kernel(
         value = regularised(value, lam, tl.load(w + at_w, mask=inside, other=0.0).to(tl.float32))
     tl.store(D + rm.to(tl.int64)[:, None] * N + rn[None, :], value.to(D.dtype.element_ty), mask=inside)
     if INTERCEPTS and tn == 0:
-        summed = tl.zeros((BM,), tl.float32)
-        for start in range(0, K, BK):
-            k = start + tl.arange(0, BK)
-            at = k.to(tl.int64)[:, None] * d_k + rm.to(tl.int64)[None, :] * d_m
-            block = tl.load(delta + at, mask=(k < K)[:, None] & (rm < M)[None, :], other=0.0)
-            summed += tl.sum(block.to(tl.float32), 0)
+        summed = sum_rows(delta, 0, K, rm, M, d_k, d_m, BK, BM)
         tl.store(Db + rm, divided(summed, n).to(Db.dtype.element_ty), mask=rm < M)
 
 
@@ -175,10 +170,10 @@ def affine(
     return affine_keeping(x, w, b, act, p, False, precision)[0]
 
 
-def delta_through(
+def delta_partial(
     delta: Tensor, w: Tensor, saved: Tensor, G: Any, p: float, name: str, math: str | None = None
 ) -> tuple[Tensor, Tensor]:
-    """((δ w) ⊙ G(saved), its sum over the batch)."""
+    """((δ w) ⊙ G(saved), its sums over parts of the batch), one row a part, in float32."""
     out = torch.empty(saved.shape, dtype=delta.dtype, device=delta.device)
     boxes = _boxes("bp.delta", out, delta, w, saved) if saved.stride(-1) == 1 else None
     if boxes:
@@ -191,6 +186,14 @@ def delta_through(
             delta_kernel, grid, delta, w, saved, out, partial, *out.shape, delta.shape[1],
             *delta.stride(), *w.stride(), *saved.stride(), p, row=row, **tile, G=G, PRECISION=math_mode(math),
         )
+    return out, partial
+
+
+def delta_through(
+    delta: Tensor, w: Tensor, saved: Tensor, G: Any, p: float, name: str, math: str | None = None
+) -> tuple[Tensor, Tensor]:
+    """((δ w) ⊙ G(saved), its sum over the batch)."""
+    out, partial = delta_partial(delta, w, saved, G, p, name, math)
     return out, column_sums(partial, delta.dtype)
 
 
@@ -238,7 +241,7 @@ def averaged(
     return D, Db if intercepts else None
 
 
-__all__ = ["OPS", "affine_keeping", "averaged", "delta_through", "derivative"]
+__all__ = ["OPS", "affine_keeping", "averaged", "delta_partial", "delta_through", "derivative"]
 
 OPS = {
     "net.layer.affine": affine,

@@ -25,17 +25,23 @@ from triton.tools.tensor_descriptor import TensorDescriptor
 from .configs import Row, choose, is_pinned, processors, rows
 from .launch import current_arch, launch
 from .linear import divided, regularised, tile_of
-from .reduce import column_sums
+from .reduce import sum_rows
+
+EXAMPLES = tl.constexpr(16)             # at a time, where δ is summed: more would take registers
 
 
 @triton.jit
 def product(
-    a, b, m, n, K, A_T: tl.constexpr, B_T: tl.constexpr,
+    a, b, m, n, first, last, A_T: tl.constexpr, B_T: tl.constexpr,
     BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr,
 ):
-    """Σ_k a[m, k] b[k, n] for the tile that starts at (m, n). A_T: a is stored [k, m]; B_T: b is stored [n, k]."""
+    """Σ_k a[m, k] b[k, n] over k in [first, last) for the tile that starts at (m, n).
+
+    A_T: a is stored [k, m]; B_T: b is stored [n, k]. Beyond the matrices all is 0.
+    A `last` within them is first + BK·i.
+    """
     total = tl.zeros((BM, BN), tl.float32)
-    for k in range(0, K, BK):
+    for k in range(first, last, BK):
         tile_a = a.load([k, m]).T if A_T else a.load([m, k])
         tile_b = b.load([n, k]).T if B_T else b.load([k, n])
         total = tl.dot(tile_a, tile_b, total)
@@ -69,7 +75,7 @@ def affine_boxes_kernel(
     for t in tl.range(tl.program_id(0), tl.cdiv(M, BM) * tl.cdiv(N, BN), BLOCKS):
         tm, tn = tile_of(tl.cast(t, tl.int32), M, N, BM, BN)
         m, n = tm * BM, tn * BN
-        z = product(x, w, m, n, K, A_T, B_T, BM, BN, BK)
+        z = product(x, w, m, n, 0, K, A_T, B_T, BM, BN, BK)
         if PARTS == 2:
             left, right = halves(z, BM, BN)
             finish_affine(left, out, kept, bias, m, n, N, b_n, p, G, HAS_BIAS, KEEP_Z, BN // 2)
@@ -96,26 +102,13 @@ def delta_boxes_kernel(
     for t in tl.range(tl.program_id(0), tl.cdiv(M, BM) * tl.cdiv(N, BN), BLOCKS):
         tm, tn = tile_of(tl.cast(t, tl.int32), M, N, BM, BN)
         m, n = tm * BM, tn * BN
-        chained = product(delta, w, m, n, K, A_T, B_T, BM, BN, BK)
+        chained = product(delta, w, m, n, 0, K, A_T, B_T, BM, BN, BK)
         if PARTS == 2:
             left, right = halves(chained, BM, BN)
             finish_delta(left, saved, out, partial, m, n, tm, M, N, p, G, BM, BN // 2)
             finish_delta(right, saved, out, partial, m, n + BN // 2, tm, M, N, p, G, BM, BN // 2)
         else:
             finish_delta(chained, saved, out, partial, m, n, tm, M, N, p, G, BM, BN)
-
-
-@triton.jit
-def intercepts(delta, Db, m, M, K, d_k, d_m, n, BM: tl.constexpr):
-    """Db = Σ_batch δ / n, 16 examples at a time."""
-    rm = m + tl.arange(0, BM)
-    summed = tl.zeros((BM,), tl.float32)
-    for start in tl.range(0, K, 16, num_stages=1):
-        k = start + tl.arange(0, 16)
-        at = k.to(tl.int64)[:, None] * d_k + rm.to(tl.int64)[None, :] * d_m
-        block = tl.load(delta + at, mask=(k < K)[:, None] & (rm < M)[None, :], other=0.0)
-        summed += tl.sum(block.to(tl.float32), 0)
-    tl.store(Db + rm, divided(summed, n).to(Db.dtype.element_ty), mask=rm < M)
 
 
 @triton.jit
@@ -137,7 +130,7 @@ def average_boxes_kernel(
     for t in tl.range(tl.program_id(0), tl.cdiv(M, BM) * tl.cdiv(N, BN), BLOCKS):
         tm, tn = tile_of(tl.cast(t, tl.int32), M, N, BM, BN)
         m, n0 = tm * BM, tn * BN
-        total = product(delta, a, m, n0, K, A_T, B_T, BM, BN, BK)
+        total = product(delta, a, m, n0, 0, K, A_T, B_T, BM, BN, BK)
         if PARTS == 2:
             left, right = halves(total, BM, BN)
             finish_average(left, w, D, m, n0, count, lam, REGULARISED)
@@ -145,7 +138,9 @@ def average_boxes_kernel(
         else:
             finish_average(total, w, D, m, n0, count, lam, REGULARISED)
         if INTERCEPTS and tn == 0:
-            intercepts(to_delta, Db, m, M, K, d_k, d_m, count, BM)
+            rm = m + tl.arange(0, BM)
+            summed = sum_rows(to_delta, 0, K, rm, M, d_k, d_m, EXAMPLES, BM)
+            tl.store(Db + rm, divided(summed, count).to(Db.dtype.element_ty), mask=rm < M)
 
 
 def fits(*matrices: Tensor) -> bool:
@@ -203,7 +198,7 @@ def affine(
 
 
 def delta(delta: Tensor, w: Tensor, saved: Tensor, G: Any, p: float, out: Tensor) -> Tensor:
-    """out = (δ w) ⊙ G(saved); returns its sum over the batch."""
+    """out = (δ w) ⊙ G(saved); returns its sums over parts of the batch."""
     row, grid, tile = plan("bp.delta", out, delta.shape[1])
     part = row.BN // row.parts
     partial = torch.empty((triton.cdiv(out.shape[0], row.BM), out.shape[1]), dtype=torch.float32, device=out.device)
@@ -212,7 +207,7 @@ def delta(delta: Tensor, w: Tensor, saved: Tensor, G: Any, p: float, out: Tensor
         box(out, row.BM, part), partial, *out.shape, delta.shape[1], p,
         row=row, **tile, G=G, A_T=turned(delta), B_T=turned(w),
     )
-    return column_sums(partial, out.dtype)
+    return partial
 
 
 def average(

@@ -16,14 +16,21 @@ from .launch import current_arch, launch
 
 
 @triton.jit
+def sum_rows(x, first, last, c, columns, x_r, x_c, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
+    """Σ over the rows first … last − 1 in each of the columns c, in float32, ROWS at a time."""
+    total = tl.zeros((COLUMNS,), tl.float32)
+    for start in tl.range(first, last, ROWS, num_stages=1):
+        r = start + tl.arange(0, ROWS)
+        inside = (r < last)[:, None] & (c < columns)[None, :]
+        at = r.to(tl.int64)[:, None] * x_r + c.to(tl.int64)[None, :] * x_c
+        total += tl.sum(tl.load(x + at, mask=inside, other=0.0).to(tl.float32), 0)
+    return total
+
+
+@triton.jit
 def column_sums_kernel(x, out, rows, columns, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
     c = tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS)
-    total = tl.zeros((COLUMNS,), tl.float32)
-    for start in range(0, rows, ROWS):
-        r = start + tl.arange(0, ROWS)
-        inside = (r < rows)[:, None] & (c < columns)[None, :]
-        at = r.to(tl.int64)[:, None] * columns + c[None, :]
-        total += tl.sum(tl.load(x + at, mask=inside, other=0.0), 0)
+    total = sum_rows(x, 0, rows, c, columns, columns, 1, ROWS, COLUMNS)
     tl.store(out + c, total.to(out.dtype.element_ty), mask=c < columns)
 
 

@@ -66,6 +66,12 @@ def test_the_floor_by_hand(of):
     assert more == 4 * 2 * sum(o * i + o for i, o in ((6, 5), (5, 4), (4, 3)))
 
 
+def test_what_a_step_leaves_to_torch_counts_too(of):
+    x = torch.randn(4, 3)
+    count = of("counts").in_simulator(lambda: x.mul_(2))
+    assert (count.launches, count.bytes_read, count.bytes_written) == (1, 48, 48)
+
+
 @pytest.mark.parametrize("how", ["by_ops", "fused"])
 @pytest.mark.parametrize("rule", ["sgd", "momentum"])
 def test_our_step_is_torchs_step(of, rule, how):
@@ -128,5 +134,8 @@ def test_committed_counts_are_todays(of):
         assert floor["launches"] <= ours["launches"] < eager["launches"], entry["step"]
         moved, theirs = (one["bytes_read"] + one["bytes_written"] for one in (ours, eager))
         assert floor["bytes"] <= moved < theirs, entry["step"]
-        if "fused" in entry["step"]:
-            assert entry["bytes_over_floor"] <= 1.15, entry["step"]
+    fused = [entry for entry in today if "fused" in entry["step"]]
+    assert len(fused) == 2                          # sgd and momentum
+    for entry in fused:
+        assert entry["launches_over_floor"] <= 1.15, entry["step"]
+        assert entry["bytes_over_floor"] <= 1.15, entry["step"]

@@ -30,6 +30,7 @@ ROWS: tuple[tuple[str, str, Callable[[configs.Row], tuple[int, ...]]], ...] = (
     *((f"alg.average.{rule}", "alg.average.update.boxes", lambda r: (2 * r.BK + 7, r.BM + 8, r.BN + 8))
       for rule in ("sgd", "momentum", "adamw")),
     ("alg.average.sgd", "alg.average.update.join", lambda r: (1100, 31, 35)),
+    ("alg.average.momentum", "alg.average.update.boxes", lambda r: (1100, r.BM + 8, 24)),       # the batch is split
     ("loss.softmax", "loss.softmax", lambda r: (r.BM + 1, r.BN - 3)),
     ("loss.softmax", "loss.softmax", lambda r: (1, 2 * r.BN + 7)),         # more classes than registers: two passes
     ("loss.softmax.weighted", "loss.softmax", lambda r: (r.BM + 1, r.BN - 3)),

@@ -126,7 +126,8 @@ def test_short_sums_take_two_blocks_a_processor():
 
 
 EDITS = [
-    ("net.layer.affine", "last K block dropped", "for k in range(0, K, BK):", "for k in range(0, K // BK * BK, BK):"),
+    ("net.layer.affine", "last K block dropped", "for k in range(first, last, BK):",
+     "for k in range(first, last // BK * BK, BK):"),
     ("net.layer.affine", "accumulator overwritten", "tl.dot(tile_a, tile_b, total)", "tl.dot(tile_a, tile_b)"),
     ("net.layer.affine", "halves exchanged", "left, right = halves(z, BM, BN)", "right, left = halves(z, BM, BN)"),
     ("net.layer.affine", "columns interleaved",
@@ -138,8 +139,7 @@ EDITS = [
     ("alg.average", "right half unwritten",
      "            finish_average(right, w, D, m, n0 + BN // 2, count, lam, REGULARISED)\n", ""),
     ("alg.average", "Θ of the tile's first row", "w.load([m, n])", "w.load([0, n])"),
-    ("alg.average", "intercepts by 16 examples only", "tl.range(0, K, 16, num_stages=1)",
-     "tl.range(0, 16, 16, num_stages=1)"),
+    ("alg.average", "intercepts by 16 examples only", "sum_rows(to_delta, 0, K,", "sum_rows(to_delta, 0, 16,"),
 ]
 
 

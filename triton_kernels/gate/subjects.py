@@ -70,21 +70,25 @@ def _kept(d: torch.dtype, row: Row) -> Any:
     return linear.affine_keeping(empty(N, N, dtype=d), empty(N, N, dtype=d), empty(N, dtype=d), "elu", 1.0, True)
 
 
+def _parameter(states: int, *shape: int, shadow: torch.dtype | None = None) -> fused_update.Parameter:
+    tensors = (empty(*shape, dtype=FP32),) * (states + 1)
+    return fused_update.Parameter(tensors, tensors, empty(7, dtype=torch.float64), empty(1, dtype=FP32),
+                                  None if shadow is None else empty(*shape, dtype=shadow))
+
+
 def _update(rule: str, states: int, batch: int = N) -> Callable[[torch.dtype, Row], Any]:
     """float32 parameters, and their shadow where the operands are narrower."""
     def call(d: torch.dtype, row: Row) -> Any:
-        delta, a, theta = empty(batch, N, dtype=d), empty(batch, N, dtype=d), [empty(N, N, dtype=FP32)] * (states + 1)
-        shadow = empty(N, N, dtype=d) if d != FP32 else None
-        numbers, t = empty(7, dtype=torch.float64), empty(1, dtype=FP32)
-        return fused_update.weights(rule, delta, a, theta, theta, 0.1, N, numbers, t, shadow)
+        delta, a = empty(batch, N, dtype=d), empty(batch, N, dtype=d)
+        theta, b = _parameter(states, N, N, shadow=None if d == FP32 else d), _parameter(states, N)
+        return fused_update.layer(rule, delta, a, theta, b, 0.1, N)
     return call
 
 
 def _joined_update(d: torch.dtype, row: Row) -> Any:
-    small = [empty(64, 64, dtype=FP32)] * 3
-    numbers, t = empty(7, dtype=torch.float64), empty(1, dtype=FP32)
-    with configs.pinned("alg.average.update", configs.rows("alg.average.update", dtype=d)[0]):
-        fused_update.weights("adamw", empty(N, 64, dtype=d), empty(N, 64, dtype=d), small, small, 0.1, N, numbers, t)
+    """Few outputs, so that the batch is split."""
+    theta, b = _parameter(2, 64, 64), _parameter(2, 64)
+    return fused_update.layer("adamw", empty(N, 64, dtype=d), empty(N, 64, dtype=d), theta, b, 0.1, N)
 
 
 _UPDATES = (("sgd", 0), ("momentum", 1), ("adamw", 2))
@@ -201,6 +205,8 @@ SUBJECTS = (
               dtypes=(BF16,)) for rule, states in _UPDATES),
     *(Subject(f"average and {rule}", "alg.average.update", _update(rule, states), matrix=True)
       for rule, states in _UPDATES),
+    Subject("average and adamw, split", "alg.average.update", _joined_update, matrix=True),
+    Subject("average and adamw, boxes, split", "alg.average.update.boxes", _joined_update, matrix=True, dtypes=(BF16,)),
     Subject("average and adamw, joined", "alg.average.update.join", _joined_update, dtypes=(FP32,), launch=1),
     Subject("tanh", "pointwise", lambda d, row: OPS["act.tanh"](empty(N, N, dtype=d))),
     Subject("tanh, strided", "strided", lambda d, row: OPS["act.tanh"](empty(9, N, N, dtype=d)[::2, ::2, ::2]), False),
@@ -209,12 +215,12 @@ SUBJECTS = (
     Subject("softmax", "loss.softmax",
             lambda d, row: OPS["loss.softmax"](empty(N, row.BN, dtype=d), empty(N, dtype=torch.int64))),
     Subject("softmax, two passes", "loss.softmax.long",
-            lambda d, row: OPS["loss.softmax"](empty(N, 32768, dtype=d), empty(N, dtype=torch.int64))),
+            lambda d, row: OPS["loss.softmax"](empty(N, 65536, dtype=d), empty(N, dtype=torch.int64))),
     Subject("softmax, weighted", "loss.softmax", lambda d, row: OPS["loss.softmax.weighted"](
         empty(N, row.BN, dtype=d), empty(N, dtype=torch.int64), empty(row.BN, dtype=d), smoothing=0.1)),
     Subject("softmax, weighted, two passes", "loss.softmax.long",
             lambda d, row: OPS["loss.softmax.weighted"](
-                empty(N, 32768, dtype=d), empty(N, dtype=torch.int64), empty(32768, dtype=d), smoothing=0.1)),
+                empty(N, 65536, dtype=d), empty(N, dtype=torch.int64), empty(65536, dtype=d), smoothing=0.1)),
     Subject("mean loss", "loss.mean", lambda d, row: OPS["loss.mean"](empty(row.BM, dtype=d), empty(row.BM, dtype=d)),
             False),
     Subject("conv1d", "conv1d",
