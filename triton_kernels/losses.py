@@ -26,6 +26,7 @@ from .elementary import exp, log1p
 from .launch import current_arch, launch, number
 from .reduce import averaged as averaged
 
+WEIGHTED_ROW = 16384                                # classes that registers hold beside their weights
 LOWEST = tl.constexpr(-3.4028234663852886e38)       # unlike −∞, subtracted from itself it is 0
 
 
@@ -198,7 +199,7 @@ def _softmax(
     how = {"IGNORES": mass is not None, "WEIGHTED": w is not None, "SMOOTHED": smoothing != 0}
     tensors = (z, y, z if w is None else w, loss, delta, loss if mass is None else mass)
     numbers = (*z.stride(), y.stride(0), 0 if w is None else w.stride(0), ignored, 1.0 - smoothing, smoothing / K)
-    if row.BN >= K:
+    if row.BN >= K and (row.BN <= WEIGHTED_ROW or not (how["WEIGHTED"] or how["SMOOTHED"])):
         launch(softmax_rows_kernel, (triton.cdiv(B, row.BM),), *tensors, B, K, *numbers, row=row, ROWS=row.BM,
                CLASSES=row.BN, **how)
     else:
