@@ -7,8 +7,8 @@ stays float64. Needs no Triton.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
-from typing import Any, TypeAlias
+from functools import partial, wraps
+from typing import Any, TypeAlias, TypeVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +22,22 @@ Scalar: TypeAlias = Callable[[Tensor, float], Tensor]
 
 def wide(t: Tensor) -> Tensor:
     return t.float() if t.dtype in (torch.float16, torch.bfloat16) else t
+
+
+Op = TypeVar("Op", bound=Callable[..., Any])
+
+
+def as_given(product: Op) -> Op:
+    """A product in the dtypes it is given, where autocast would round it once more: `precision` has asked it before."""
+    @wraps(product)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        device = args[0].device.type
+        if not torch.is_autocast_enabled(device):
+            return product(*args, **kwargs)
+        with torch.autocast(device, enabled=False):
+            return product(*args, **kwargs)
+
+    return cast(Op, run)
 
 
 def _sigmoid_prime(z: Tensor, p: float) -> Tensor:
@@ -91,6 +107,7 @@ def backward(grad: Tensor, saved: Tensor, act: str, form: str, p: float) -> Tens
     return _times(wide(grad), wide(saved), derivative(act, form), p).to(grad.dtype)
 
 
+@as_given
 def affine_keeping(
     x: Tensor, w: Tensor, b: Tensor | None, act: str, p: float, keep_z: bool, math: str | None = None
 ) -> tuple[Tensor, Tensor]:
@@ -109,6 +126,7 @@ def affine(
     return affine_keeping(x, w, b, act, p, False)[0]
 
 
+@as_given
 def delta_partial(
     delta: Tensor, w: Tensor, saved: Tensor, G: Scalar, p: float, name: str = "",
     math: str | None = None,
@@ -149,6 +167,7 @@ def average(
     return D, Db
 
 
+@as_given
 def averaged(
     delta: Tensor, a: Tensor, w: Tensor, lam: float, n: float, intercepts: bool, math: str | None = None
 ) -> tuple[Tensor, Tensor | None]:
@@ -213,6 +232,7 @@ def scaled(delta: Tensor, grad: Tensor, n: int) -> Tensor:
     return (wide(delta) * (wide(grad) / n)).to(delta.dtype)
 
 
+@as_given
 def _correlate1d(signal: Tensor, theta: Tensor, padding: int = 0) -> Tensor:
     return F.conv1d(wide(signal)[None, None], wide(theta)[None, None], padding=padding)[0, 0].to(signal.dtype)
 
@@ -253,6 +273,7 @@ def conv1d_centred_grad_theta(d: Tensor, a: Tensor, m: int) -> Tensor:
     return _correlate1d(a, d, h) if len(d) else d.new_zeros(m)
 
 
+@as_given
 def _correlate2d(image: Tensor, K: Tensor, padding: tuple[int, int] = (0, 0)) -> Tensor:
     return F.conv2d(wide(image)[None, None], wide(K)[None, None], padding=padding)[0, 0].to(image.dtype)
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from . import checks, image_checks
-from .composite import PRIME, VALUE, Scalar, derivative, wide
+from .composite import PRIME, VALUE, Scalar, as_given, derivative, wide
 from .image_checks import Layer, Pool, Sides
 from .layout import is_channels_last
 
@@ -26,6 +26,7 @@ def _plain(t: Tensor, sizes: Layer) -> Tensor:
     return wide(t).contiguous() if sizes.groups > 1 else wide(t)
 
 
+@as_given
 def keeping(
     x: Tensor, w: Tensor, b: Tensor | None, sizes: Layer, act: str, p: float, keep_z: bool, math: str | None = None
 ) -> tuple[Tensor, Tensor]:
@@ -112,7 +113,7 @@ def in_image(index: Tensor, sizes: Pool) -> Tensor:
 def _corners(index: Tensor, sizes: Pool) -> tuple[Tensor, Tensor]:
     """Row and column of every window's first entry."""
     i, j = (torch.arange(n, device=index.device) * s - p for n, s, p in zip(sizes.output, sizes.stride, sizes.padding))
-    return i[:, None], j
+    return i.unsqueeze(1), j
 
 
 def pooled(x: Tensor, sizes: Pool) -> tuple[Tensor, Tensor]:

@@ -83,6 +83,14 @@ def layer(
                  groups)
 
 
+def halved(name: str, sizes: Layer) -> tuple[int, int, int, int]:
+    """The shape after a 2 × 2 pooling."""
+    rows, columns = sizes.output
+    if min(rows, columns) < 2:
+        raise ValueError(f"{name}: an output of {rows} × {columns} has no 2 × 2 window to pool")
+    return sizes.batch, sizes.filters, rows // 2, columns // 2
+
+
 def _outputs(name: str, direction: str, n: int, m: int, stride: int, padding: int, dilation: int) -> int:
     reach = dilation * (m - 1) + 1
     if reach > n + 2 * padding:

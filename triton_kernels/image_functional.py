@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal, overload
 
-import torch
 from torch import Tensor
+from torch._C import _are_functorch_transforms_active as transforms_active
+from torch.compiler import is_compiling
 
 from . import checks, image_autograd, image_checks, image_library
 from . import precision as casting
@@ -21,7 +22,7 @@ def conv2d(
     """conv2d.layer   b + x ∗ w, the filter not flipped: input (B, C·groups, H, W), weight (F, C, M, N), bias (F,)."""
     input, weight, bias = casting.products(input, weight, bias)
     padding = image_checks.in_numbers("conv2d", padding, weight.shape[2:], dilation)
-    if torch.compiler.is_compiling():
+    if is_compiling() or transforms_active():
         how = (stride, padding, dilation, groups, "identity", 0.0, asked(precision))
         return image_library.traced_convolution(input, weight, bias, *how)
     sizes = image_checks.forward(input, weight, bias, stride, padding, dilation, groups, "conv2d")
@@ -40,12 +41,12 @@ def conv2d_act(
     p = checks.activation("conv2d_act", act, **parameter)
     input, weight, bias = casting.products(input, weight, bias)
     padding = image_checks.in_numbers("conv2d_act", padding, weight.shape[2:], dilation)
-    if torch.compiler.is_compiling():
+    if is_compiling() or transforms_active():
         how = (stride, padding, dilation, groups, act, p, asked(precision))
         return image_library.traced_convolution(input, weight, bias, *how, pool)
     sizes = image_checks.forward(input, weight, bias, stride, padding, dilation, groups, "conv2d_act")
-    if pool and min(sizes.output) < 2:
-        raise ValueError(f"conv2d_act: an output of {sizes.output[0]} × {sizes.output[1]} has no 2 × 2 window to pool")
+    if pool:
+        image_checks.halved("conv2d_act", sizes)
     return image_autograd.convolution(input, weight, bias, sizes, act, p, asked(precision), pool)
 
 
@@ -83,8 +84,8 @@ def max_pool2d(
     """pool.max   the largest of each window; with `return_indices` also its row-major place in the image, int64."""
     if dilation not in (1, (1, 1), [1, 1]):
         raise ValueError(f"max_pool2d: dilation = {dilation} has no kernel; use torch.nn.functional.max_pool2d")
-    if torch.compiler.is_compiling() and not (ceil_mode or return_indices):
-        return image_library.traced_max_pool(input, kernel_size, stride, padding)[0]
+    if not ceil_mode and (is_compiling() or transforms_active()):
+        return image_library.traced_max_pool(input, kernel_size, stride, padding, return_indices)
     sizes = image_checks.pooling("max_pool2d", input, kernel_size, stride, padding, ceil_mode)
     y, index = image_autograd.max_pool(input, sizes)
     return (y, in_image(index, sizes)) if return_indices else y

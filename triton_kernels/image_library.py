@@ -1,29 +1,39 @@
-"""Convolution layers and pooling as torch.library ops, for traced code: forward, backward, and the rule between them.
+"""Convolution layers and pooling as torch.library ops, for traced code and for transforms of torch.func: forward,
+backward, and the rule between them.
 
 They open up like the ops of `library`; sizes travel as whole numbers, which are those of the arguments of `functional`.
 """
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from types import SimpleNamespace
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import Function
+from torch.compiler import is_compiling
 from torch.library import triton_op
 
 from . import image_autograd, image_checks, saved
+from .autograd import once
+from .composite_images import in_image
 from .image_checks import Sides
 from .layout import like
-from .library import act_backward, keep_caches_apart
+from .library import act_backward, keep_caches_apart, one_by_one
 
 _NAMES = ("stride", "padding", "dilation", "groups", "act", "p", "pool", "math")
 
 
 def _sizes(x: Tensor, w: Tensor, stride: Any, padding: Any, dilation: Any, groups: int) -> image_checks.Layer:
-    return image_checks.layer(
-        "conv2d", tuple(x.shape), tuple(w.shape), tuple(stride), tuple(padding), tuple(dilation), groups)
+    s, r, e = _closed(stride, padding, dilation)
+    return image_checks.layer("conv2d", tuple(x.shape), tuple(w.shape), s, r, e, int(groups))
+
+
+def _closed(*sides: Any) -> list[image_checks.Pair]:
+    """(vertical, horizontal) of each as plain numbers; told to leave sizes open, a tracer leaves these open too."""
+    return [(int(vertical), int(horizontal)) for vertical, horizontal in sides]
 
 
 def convolution(
@@ -42,8 +52,8 @@ def _convolution_shapes(
     x: Tensor, w: Tensor, b: Any, stride: Any, padding: Any, dilation: Any, groups: int, act: str, p: float,
     pool: bool, math: str | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    batch, filters, rows, columns = _sizes(x, w, stride, padding, dilation, groups).y_shape
-    y = like((batch, filters, rows // 2, columns // 2) if pool else (batch, filters, rows, columns), x)
+    sizes = _sizes(x, w, stride, padding, dilation, groups)
+    y = like(image_checks.halved("conv2d_act", sizes) if pool else sizes.y_shape, x)
     index = torch.empty_like(y, dtype=torch.uint8) if pool else x.new_empty(0, dtype=torch.uint8)
     return y, index, torch.empty_like(y) if saved.form(act, x.dtype, p) == "z" else x.new_empty(0)
 
@@ -103,7 +113,13 @@ def max_pool(
 
 
 def _pool(x: Tensor, k: Any, stride: Any, padding: Any) -> image_checks.Pool:
-    return image_checks.pooling("max_pool2d", x, tuple(k), tuple(stride), tuple(padding))
+    window, s, r = _closed(k, stride, padding)
+    return image_checks.pooling("max_pool2d", x, window, s, r)
+
+
+def _pool_of(x_shape: list[int], k: Any, stride: Any, padding: Any) -> image_checks.Pool:
+    window, s, r = _closed(k, stride, padding)
+    return image_checks.pool("pool.max", tuple(x_shape), window, s, r)
 
 
 def _pool_shapes(x: Tensor, k: Any, stride: Any, padding: Any) -> tuple[Tensor, Tensor]:
@@ -115,8 +131,7 @@ def max_pool_backward(
     grad: Tensor, index: Tensor, x_shape: list[int], k: list[int], stride: list[int], padding: list[int]
 ) -> Tensor:
     back = image_autograd.room("pool", "pool.max.grad_x", grad)
-    (k0, k1), (s0, s1), (r0, r1) = k, stride, padding
-    sizes = image_checks.pool("pool.max.grad_x", tuple(x_shape), (k0, k1), (s0, s1), (r0, r1))
+    sizes = _pool_of(x_shape, k, stride, padding)
     result: Tensor = back.pooled_backward(grad, index, sizes, None, None, 0.0)
     return result
 
@@ -133,12 +148,42 @@ def _pool_backward(ctx: Any, grad: Tensor, _: Any) -> tuple[Any, ...]:
     return torch.ops.chainrule.max_pool_backward(grad, index, ctx.shape, *ctx.how), None, None, None
 
 
+def max_pool_places(
+    index: Tensor, x_shape: list[int], k: list[int], stride: list[int], padding: list[int]
+) -> Tensor:
+    """Places in windows as places in the image, as torch counts them."""
+    return in_image(index, _pool_of(x_shape, k, stride, padding))
+
+
+class _Convolution(Function):
+    """The op inside a transform of torch.func, which sees no rule that an op has been given."""
+
+    generate_vmap_rule = True
+    setup_context = staticmethod(_setup)
+    backward = staticmethod(once(_backward))
+
+    @staticmethod
+    def forward(*args: Any) -> Any:
+        return torch.ops.chainrule.convolution(*args)
+
+
+class _MaxPool(Function):
+    generate_vmap_rule = True
+    setup_context = staticmethod(_pool_setup)
+    backward = staticmethod(once(_pool_backward))
+
+    @staticmethod
+    def forward(*args: Any) -> Any:
+        return torch.ops.chainrule.max_pool(*args)
+
+
 #: name: (what runs, its shapes)
 OPS: dict[str, tuple[Any, Any]] = {
     "convolution": (convolution, _convolution_shapes),
     "convolution_backward": (convolution_backward, _backward_shapes),
     "max_pool": (max_pool, _pool_shapes),
     "max_pool_backward": (max_pool_backward, lambda grad, index, shape, *how: like(tuple(shape), index, grad.dtype)),
+    "max_pool_places": (max_pool_places, lambda index, *how: torch.empty_like(index, dtype=torch.int64)),
 }
 
 
@@ -149,6 +194,7 @@ def registered() -> SimpleNamespace:
         name: triton_op(f"chainrule::{name}", function, mutates_args=()) for name, (function, _) in OPS.items()}
     for name, (_, shapes) in OPS.items():
         found[name].register_fake(shapes)
+        found[name].register_vmap(partial(one_by_one, found[name]))
     found["convolution"].register_autograd(_backward, setup_context=_setup)
     found["max_pool"].register_autograd(_pool_backward, setup_context=_pool_setup)
     keep_caches_apart()
@@ -170,16 +216,19 @@ def traced_convolution(
 ) -> Tensor:
     """Sizes are checked by the op itself: a tracer cannot follow how they are kept."""
     ready()
-    y: Tensor = torch.ops.chainrule.convolution(
-        x, w, b, _both(stride), _both(padding), _both(dilation), groups, act, p, pool, math)[0]
+    call: Any = torch.ops.chainrule.convolution if is_compiling() else _Convolution.apply
+    y: Tensor = call(x, w, b, _both(stride), _both(padding), _both(dilation), groups, act, p, pool, math)[0]
     return y
 
 
-def traced_max_pool(x: Tensor, k: Sides, stride: Sides | None, padding: Sides) -> tuple[Tensor, Tensor]:
+def traced_max_pool(
+    x: Tensor, k: Sides, stride: Sides | None, padding: Sides, indices: bool
+) -> Tensor | tuple[Tensor, Tensor]:
     ready()
-    step = k if stride is None else stride
-    found: tuple[Tensor, Tensor] = torch.ops.chainrule.max_pool(x, _both(k), _both(step), _both(padding))
-    return found
+    how = _both(k), _both(k if stride is None else stride), _both(padding)
+    call: Any = torch.ops.chainrule.max_pool if is_compiling() else _MaxPool.apply
+    y, index = call(x, *how)
+    return (y, torch.ops.chainrule.max_pool_places(index, list(x.shape), *how)) if indices else y
 
 
 def _both(sides: Sides) -> list[int]:

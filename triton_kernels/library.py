@@ -24,6 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.library import custom_op, triton_op
+from torch.types import Number
 
 from . import band_library, composite, composite_losses, composite_norm
 from .configs import is_pinned, rows
@@ -144,26 +145,33 @@ def scaled(delta: Tensor, grad: Tensor, n: int) -> Tensor:
     return result
 
 
-def sgd(theta: Tensor, D: Tensor, eta: float) -> Tensor:
+def sgd(theta: Tensor, D: Tensor, eta: Number) -> Tensor:
     result: Tensor = _eager("update", "opt.sgd", theta).sgd(theta, D, eta)
     return result
 
 
-def sgd_(theta: Tensor, D: Tensor, eta: float) -> None:
+def sgd_(theta: Tensor, D: Tensor, eta: Number) -> None:
     _eager("update", "opt.sgd", theta).sgd_(theta, D, eta)
 
 
-def norm_statistics(
-    x: Tensor, eps: float, mu: Tensor | None, var: Tensor | None, rho: float
-) -> tuple[Tensor, Tensor]:
+def norm_statistics(x: Tensor, eps: float) -> tuple[Tensor, Tensor]:
     norm = _eager("norm", "norm.batch", x)
-    own = None if mu is None or var is None else (mu, var)
-    found: tuple[Tensor, Tensor] = norm.statistics(norm.walked(x), eps, own, rho, own)
+    found: tuple[Tensor, Tensor] = norm.statistics(norm.walked(x), eps)
+    return found
+
+
+def norm_running(x: Tensor, eps: float, mu: Tensor, var: Tensor, rho: Number) -> tuple[Tensor, Tensor]:
+    norm = _eager("norm", "norm.batch.running", x)
+    found: tuple[Tensor, Tensor] = norm.statistics(norm.walked(x), eps, (mu, var), rho, (mu, var))
     return found
 
 
 def _wide(x: Tensor, *shape: Any) -> Tensor:
     return x.new_empty(shape, dtype=torch.float64 if x.dtype == torch.float64 else torch.float32)
+
+
+def _statistics_fake(x: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
+    return _wide(x, x.shape[1]), _wide(x, x.shape[1])
 
 
 def norm_root(var: Tensor, eps: float) -> Tensor:
@@ -222,8 +230,8 @@ OPS: dict[str, tuple[Any, Any, tuple[str, ...]]] = {
     "loss_averaged": (loss_averaged, lambda loss, mass: (loss.new_empty(()), _wide(loss)), ()),
     "loss_shared": (loss_shared, lambda delta, *rest: torch.empty_like(delta), ()),
     "scaled": (scaled, lambda delta, *rest: torch.empty_like(delta), ()),
-    "norm_statistics": (
-        norm_statistics, lambda x, *rest: (_wide(x, x.shape[1]), _wide(x, x.shape[1])), ("mu", "var")),
+    "norm_statistics": (norm_statistics, _statistics_fake, ()),
+    "norm_running": (norm_running, _statistics_fake, ("mu", "var")),
     "norm_root": (norm_root, lambda var, eps: _wide(var, *var.shape), ()),
     "norm_applied": (norm_applied, lambda x, *rest: torch.empty_like(x), ()),
     "norm_sums": (norm_sums, _sums_fake, ()),
@@ -236,9 +244,10 @@ OPS: dict[str, tuple[Any, Any, tuple[str, ...]]] = {
 BOXED = ("affine_keeping", "averaged", "delta_through")
 
 
-def _one_by_one(op: Any, info: Any, in_dims: tuple[Any, ...], *args: Any) -> tuple[Any, Any]:
+def one_by_one(op: Any, info: Any, in_dims: tuple[Any, ...], *args: Any) -> tuple[Any, Any]:
     """vmap: the op on each example, stacked."""
-    results = [op(*(a if d is None else a.select(d, i) for a, d in zip(args, in_dims))) for i in range(info.batch_size)]
+    pairs = list(zip(args, in_dims))
+    results = [op(*(a.select(d, i) if isinstance(d, int) else a for a, d in pairs)) for i in range(info.batch_size)]
     if isinstance(results[0], Tensor):
         return torch.stack(results), 0
     return tuple(torch.stack(one) for one in zip(*results)), (0,) * len(results[0])
@@ -262,7 +271,7 @@ def registered() -> SimpleNamespace:
         found[name] = triton_op(f"{NAMESPACE}::{name}", function, mutates_args=mutates)
         found[name].register_fake(shapes)
         if not mutates:
-            found[name].register_vmap(partial(_one_by_one, found[name]))
+            found[name].register_vmap(partial(one_by_one, found[name]))
     for name in BOXED:
         whole = custom_op(f"{NAMESPACE}::{name}_boxes", OPS[name][0], mutates_args=())
         whole.register_fake(OPS[name][1])

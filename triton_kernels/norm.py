@@ -27,7 +27,7 @@ from torch import Tensor
 
 from . import checks, pointwise
 from .configs import Row, choose
-from .launch import current_arch, launch
+from .launch import current_arch, launch, number
 
 PROGRAMS = 512               # shares of the rows: enough to keep every processor busy, few enough to merge at once
 MERGED = tl.constexpr(8)     # channels a merging program takes
@@ -250,6 +250,14 @@ class Walk:
         return per * self.row.BM, triton.cdiv(tiles, per)
 
 
+def _power_of_2(shares: int) -> int:
+    """The least that is not below, found by comparing, so that a size which a tracer leaves open stays open."""
+    power = 1
+    while power < shares:
+        power *= 2
+    return power
+
+
 def steps(t: Tensor) -> tuple[int, int, int] | None:
     """(per example, per position, per channel), if one stride can walk all positions."""
     inner = [(size, stride) for size, stride in zip(t.shape[2:], t.stride()[2:]) if size != 1]
@@ -293,8 +301,8 @@ def statistics(
     mu_out, var_out = out or (mean, rstd)
     launch(
         merge_kernel, (triton.cdiv(how.channels, 8),), partial, mean, rstd, mu, var, mu_out, var_out, how.rows,
-        how.channels, per, shares, float(eps), float(rho), row=Row(8), RUNNING=running is not None,
-        SHARES=triton.next_power_of_2(shares),
+        how.channels, per, shares, float(eps), number(rho), row=Row(8), RUNNING=running is not None,
+        SHARES=_power_of_2(shares),
     )
     return mean, rstd
 
@@ -333,7 +341,7 @@ def sums(
     both = torch.empty((2, how.channels), dtype=torch.float32, device=x.device)
     dgamma, dbeta = (torch.empty(how.channels, dtype=dtype, device=x.device) for _ in range(2))
     launch(join_kernel, (triton.cdiv(how.channels, 8),), partial, both, dgamma, dbeta, how.channels, shares,
-           row=Row(8), SHARES=triton.next_power_of_2(shares))
+           row=Row(8), SHARES=_power_of_2(shares))
     return both, dgamma, dbeta
 
 

@@ -89,8 +89,8 @@ def _walked(t: Tensor) -> Tensor:
 def _statistics(
     x: Tensor, eps: float, running: tuple[Tensor, Tensor] | None = None, rho: float = 0.0, out: Any = None
 ) -> tuple[Tensor, Tensor]:
-    mu, var = (None, None) if running is None else running
-    found: tuple[Tensor, Tensor] = ops.norm_statistics(x, eps, mu, var, rho)
+    found: tuple[Tensor, Tensor] = (
+        ops.norm_statistics(x, eps) if running is None else ops.norm_running(x, eps, *running, rho))
     return found
 
 
