@@ -211,7 +211,7 @@ def softmax_parts(zw: Tensor, y: Tensor, legal: Tensor) -> tuple[Tensor, Tensor,
     """([k = y], e^(z − max), the sum of the others', max − z_y, max): what loss and δ are made of."""
     hit = torch.zeros_like(zw, dtype=torch.bool)
     hit.scatter_(1, torch.where(legal, y, 0)[:, None], legal[:, None])
-    largest = zw.amax(1) if len(zw) else zw.new_empty(0)
+    largest = zw.amax(1) if zw.shape[0] else zw.new_empty(0)
     e = torch.exp(zw - largest[:, None])
     below = torch.where(legal, largest - zw.masked_fill(~hit, 0.0).sum(1), torch.nan)
     return hit, e, e.masked_fill(hit, 0.0).sum(1), below, largest

@@ -130,6 +130,10 @@ def class_loss(
     return found
 
 
+def _class_loss_fake(z: Tensor, *rest: Any) -> tuple[Tensor, Tensor, Tensor]:
+    return z.new_empty(z.shape[0]), torch.empty_like(z), z.new_empty(z.shape[0])
+
+
 def loss_averaged(loss: Tensor, mass: Tensor) -> tuple[Tensor, Tensor]:
     found: tuple[Tensor, Tensor] = _eager("losses", CLASSES, loss).averaged(loss, mass)
     return found
@@ -226,7 +230,7 @@ OPS: dict[str, tuple[Any, Any, tuple[str, ...]]] = {
     "loss": (loss, _loss_fake, ()),
     "sgd": (sgd, lambda theta, *rest: torch.empty_like(theta), ()),
     "sgd_": (sgd_, lambda *rest: None, ("theta",)),
-    "class_loss": (class_loss, lambda z, *rest: (z.new_empty(len(z)), torch.empty_like(z), z.new_empty(len(z))), ()),
+    "class_loss": (class_loss, _class_loss_fake, ()),
     "loss_averaged": (loss_averaged, lambda loss, mass: (loss.new_empty(()), _wide(loss)), ()),
     "loss_shared": (loss_shared, lambda delta, *rest: torch.empty_like(delta), ()),
     "scaled": (scaled, lambda delta, *rest: torch.empty_like(delta), ()),

@@ -310,8 +310,8 @@ def statistics(
 def reciprocal_root(var: Tensor, eps: float) -> Tensor:
     """1/√(σ² + ε), float32."""
     rstd = torch.empty(var.shape, dtype=torch.float32, device=var.device)
-    launch(roots_kernel, (triton.cdiv(len(var), 256),), dense(var), rstd, len(var), float(eps), row=Row(256),
-           CHANNELS=256)
+    (C,) = var.shape
+    launch(roots_kernel, (triton.cdiv(C, 256),), dense(var), rstd, C, float(eps), row=Row(256), CHANNELS=256)
     return rstd
 
 

@@ -33,8 +33,9 @@ def stop(*_: Any) -> Any:
     raise Recorded
 
 
-def compiled(function: Callable[..., Any], *calls: list[Tensor], arch: str = "sm_90", dynamic: bool = False) -> Any:
-    """The graphs of a function that is called on stand-ins for CUDA tensors like these; they are not run."""
+def compiled(function: Callable[..., Any], *calls: list[Tensor], arch: str = "sm_90", dynamic: bool = False,
+             device: str = "cuda") -> Any:
+    """The graphs of a function that is called on stand-ins for tensors like these; they are not run."""
     graphs: list[fx.GraphModule] = []
 
     def keep(graph: fx.GraphModule, _: Any) -> Any:
@@ -45,7 +46,7 @@ def compiled(function: Callable[..., Any], *calls: list[Tensor], arch: str = "sm
     call = torch.compile(function, fullgraph=True, backend=aot_autograd(fw_compiler=keep), dynamic=dynamic)
     for tensors in calls:
         with absent_gpu(arch), FakeTensorMode(), suppress(Recorded):
-            call(*(torch.empty_strided(t.shape, t.stride(), dtype=t.dtype, device="cuda") for t in tensors))
+            call(*(torch.empty_strided(t.shape, t.stride(), dtype=t.dtype, device=device) for t in tensors))
     return graphs
 
 
@@ -63,9 +64,12 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], list[Tensor], list[str]]] = {
     "linear": (F.linear, [empty(*X), empty(*W)], AFFINE),
     "linear_act": (lambda x, w, b: F.linear_act(x, w, b, "elu"), [empty(2, *X), empty(*W), empty(*B)], AFFINE),
     "mlp": (lambda x, w, v: F.mlp(x, [w, v], [None, None], "tanh"), [empty(*X), empty(*W), empty(2, 3)], 2 * AFFINE),
-    "cross_entropy": (F.cross_entropy, [empty(*X), empty(4, dtype=torch.int64)], ["softmax_rows_kernel"]),
+    "cross_entropy": (F.cross_entropy, [empty(*X), empty(4, dtype=torch.int64)],
+                      ["softmax_rows_kernel", "mean_kernel"]),
     "mse_loss": (F.mse_loss, [empty(*X), empty(*X)], PAIR),
     "binary_cross_entropy_with_logits": (F.binary_cross_entropy_with_logits, [empty(*X), empty(*X)], PAIR),
+    "locally_connected1d": (F.locally_connected1d, [empty(*X), empty(6, 3)], ["band_kernel"]),
+    "shared_linear": (F.shared_linear, [empty(*X), empty(3)], ["band_kernel"]),
     "sgd": (lambda theta, D: F.sgd(theta, D, 0.5), [empty(*X), empty(*X)], ["binary_kernel"]),
     "sgd_": (lambda theta, D: F.sgd_(theta, D, 0.5), [empty(*X), empty(*X)], ["binary_kernel"]),
     "conv1d": (F.conv1d, [empty(2, 3, 9), empty(4, 3, 3)], ["correlate_kernel"]),
@@ -108,11 +112,12 @@ ROWS = {
 }
 
 
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
 @pytest.mark.parametrize("name", ROWS)
-def test_other_batches_use_the_same_graph(name):
+def test_other_batches_use_the_same_graph(name, device):
     """Rows are chosen by classes of sizes, which a graph is guarded by, and not by the sizes themselves."""
     function, make = ROWS[name]
-    assert len(compiled(function, *(make(n) for n in (5, 8, 11, 14)), dynamic=True)) == 1
+    assert len(compiled(function, *(make(n) for n in (5, 8, 11, 14)), dynamic=True, device=device)) == 1
 
 
 def test_16_bit_products_stay_whole_where_a_gpu_moves_boxes():
