@@ -78,7 +78,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], list[Tensor], list[str]]] = {
                    ["correlate_kernel"]),
     "conv2d_act, pooled": (lambda x, w: F.conv2d_act(x, w, pool=True), [empty(*IMAGE), empty(*FILTERS)],
                            ["conv_pool_kernel"]),
-    "max_pool2d": (F.max_pool2d, [empty(*IMAGE)], ["pool_kernel"]),
+    "max_pool2d": (lambda x: F.max_pool2d(x, 2), [empty(*IMAGE)], ["pool_kernel"]),
     "max_pool2d, indices": (lambda x: F.max_pool2d(x, 2, return_indices=True), [empty(*IMAGE)], ["pool_kernel"]),
     "batch_norm": (lambda x, m, v, g, b: F.batch_norm(x, m, v, g, b, True), [empty(*X), *(empty(*C) for _ in range(4))],
                    NORM),
@@ -107,7 +107,7 @@ ROWS = {
     "relu": (F.relu, lambda n: [empty(n, 6)]),
     "cross_entropy": (F.cross_entropy, lambda n: [empty(n, 6), empty(n, dtype=torch.int64)]),
     "conv2d": (F.conv2d, lambda n: [empty(n, *IMAGE[1:]), empty(*FILTERS)]),
-    "max_pool2d": (F.max_pool2d, lambda n: [empty(n, *IMAGE[1:])]),
+    "max_pool2d": (lambda x: F.max_pool2d(x, 2), lambda n: [empty(n, *IMAGE[1:])]),
     "batch_norm": (lambda x: F.batch_norm(x, None, None, training=True), lambda n: [empty(n, *IMAGE[1:])]),
 }
 

@@ -87,7 +87,7 @@ MORE = {
                  [False, True, True], *HOW, True, "ieee"),
         ["pool_gradient_kernel", "average_kernel"]),
     "loss, square": (lambda: ("loss.square", data(*X), data(*X, seed=1)), ["pair_kernel"]),
-    "loss, many classes": (lambda: ("loss.softmax", data(1, 20000), torch.tensor([7])), ["softmax_long_kernel"]),
+    "loss, many classes": (lambda: ("loss.softmax", data(1, 33000), torch.tensor([7])), ["softmax_long_kernel"]),
     "affine_keeping, nothing kept": (
         lambda: (data(*X), data(6, 3).t(), None, "leaky", 0.1, False, "ieee"), ["affine_kernel"]),
 }
