@@ -7,7 +7,7 @@ the ops before it computed; the chain holds if every link does.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -57,8 +57,7 @@ class Judged:
 
     def _call(self, id: str, **given: Any) -> Any:
         self.calls[id] += 1
-        case = Case(f"{id}/chain/call {self.calls[id]}", id, "T1", _dtype(id, given), dict)
-        arguments = {name: _array(value) for name, value in given.items()}
+        case, arguments = self._case(id, given)
         try:
             outputs = run(case, self.backend, self.mode, arguments)
         except HygieneFault as fault:
@@ -66,18 +65,32 @@ class Judged:
         self._judge(case, arguments, outputs)
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
-    def _judge(self, case: Case, arguments: dict[str, Any], outputs: list[Any]) -> None:
+    def _case(self, id: str, given: dict[str, Any]) -> tuple[Case, dict[str, Any]]:
+        case = Case(f"{id}/chain/call {self.calls[id]}", id, "T1", _dtype(id, given), dict)
+        return case, {name: as_array(value) for name, value in given.items()}
+
+    def seen(self, id: str, given: dict[str, Any], outputs: Sequence[Any]) -> None:
+        """Judge what something else computed; an output that is None was not asked for."""
+        self.calls[id] += 1
+        self._judge(*self._case(id, given), outputs)
+
+    def _judge(self, case: Case, arguments: dict[str, Any], outputs: Sequence[Any]) -> None:
         bounds, truths = expected(case, arguments, self.backend)
         for name, output in zip(OPERATIONS[case.op].outputs, outputs):
+            if output is None:
+                continue
             dtype = torch.uint8 if name in OPERATIONS[case.op].integers else TORCH[case.dtype]
             want = truths[name].value.shape, dtype
             if (tuple(output.shape), output.dtype) != want:
                 raise ChainFault(f"{case.id}: {name} is {output.dtype} {tuple(output.shape)}, not {want[1]} {want[0]}")
-            worst = compare(name, _array(output), truths[name], bounds[name], case)
-            if case.op not in self.worst or not worst.fraction <= self.worst[case.op].fraction:
-                self.worst[case.op] = worst
-            if not worst.fraction <= 1:
-                self._fault(f"{case.id}: {_sentence(worst)}")
+            self.note(case, compare(name, as_array(output), truths[name], bounds[name], case))
+
+    def note(self, case: Case, worst: Worst) -> None:
+        """Keep the worst of each op; a fault if it left its bound."""
+        if case.op not in self.worst or not worst.fraction <= self.worst[case.op].fraction:
+            self.worst[case.op] = worst
+        if not worst.fraction <= 1:
+            self._fault(f"{case.id}: {_sentence(worst)}")
 
     def _fault(self, text: str) -> None:
         if not self.keep_going:
@@ -99,7 +112,7 @@ def _dtype(id: str, given: dict[str, Any]) -> str:
     raise ChainFault(f"{id}: no floating tensor among the arguments {', '.join(given)}; pass tensors by keyword")
 
 
-def _array(value: Any) -> Array | Any:
+def as_array(value: Any) -> Array | Any:
     """A tensor as the judge takes it: float64 for numbers, integers as they are."""
     if not isinstance(value, torch.Tensor):
         return value

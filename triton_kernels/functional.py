@@ -2,7 +2,7 @@
 
 Losses are means here unless told otherwise, as in torch, and leaky ReLU's slope is torch's 0.01; the ops underneath
 (`OPS`) are per example and have the deck's 0.1. Inputs are never changed. A CUDA tensor runs the Triton kernels, a CPU
-tensor ATen composites of the same equations.
+tensor ATen composites of the same equations. Names that are not here are torch's (`torch_names`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from . import autograd, checks, composite
+from . import autograd, checks, composite, torch_names
 from . import precision as casting
 from .band_functional import locally_connected1d as locally_connected1d
 from .band_functional import shared_linear as shared_linear
@@ -164,3 +164,6 @@ def sgd_(theta: Tensor, D: Tensor, eta: float) -> Tensor:
     if room is not composite and not torch.compiler.is_compiling():
         torch.autograd.graph.increment_version(theta)       # a kernel's write is invisible to autograd
     return theta
+
+
+__getattr__ = torch_names.torchs("functional", torch.nn.functional)

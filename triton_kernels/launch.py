@@ -101,13 +101,13 @@ def math_mode(precision: str | None = None) -> str:
     return asked(precision) or ("ieee" if torch.get_float32_matmul_precision() == "highest" else "tf32")
 
 
-def fall_back(reason: str) -> None:
-    """Say once per reason that a composite stands in for a kernel; with CHAINRULE_STRICT=1 refuse instead."""
+def fall_back(reason: str, instead: str = "the ATen composite runs") -> None:
+    """Say once per reason what stands in for a kernel; with CHAINRULE_STRICT=1 refuse instead."""
     if os.environ.get("CHAINRULE_STRICT") == "1":
         raise RuntimeError(f"{reason} (CHAINRULE_STRICT=1 allows no fallback)")
-    _say_once(reason)
+    _say_once(reason, instead)
 
 
 @functools.cache
-def _say_once(reason: str) -> None:
-    log.warning("%s; the ATen composite runs instead", reason)
+def _say_once(reason: str, instead: str) -> None:
+    log.warning("%s; %s instead", reason, instead)

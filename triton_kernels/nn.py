@@ -2,6 +2,7 @@
 subclass; the deck's networks; and layers that torch has as several modules, fused.
 
 A module adds no state of its own in `__init__`, so that a torch module becomes one by changing its class (`patch`).
+Names that are not here are torch.nn's (`torch_names`).
 """
 
 from __future__ import annotations
@@ -12,9 +13,17 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import Flatten as Flatten
+from torch.nn import Identity as Identity
+from torch.nn import Module as Module
+from torch.nn import ModuleDict as ModuleDict
+from torch.nn import ModuleList as ModuleList
+from torch.nn import Parameter as Parameter
+from torch.nn import Sequential as Sequential
 
-from . import checks
+from . import checks, torch_names
 from . import functional as F
+from . import functional as functional
 from .band_nn import LocallyConnected1d as LocallyConnected1d
 from .band_nn import SharedLinear as SharedLinear
 
@@ -254,3 +263,6 @@ def _zeros_around(conv: Any) -> None:
     if conv.padding_mode != "zeros":
         name = type(conv).__name__
         raise ValueError(f"{name}: padding_mode={conv.padding_mode!r} has no kernel; use torch.nn.{name}")
+
+
+__getattr__ = torch_names.torchs("nn", nn)

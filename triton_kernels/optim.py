@@ -5,7 +5,8 @@ into the other and torch's schedulers work unchanged. The states are float32, wh
 the step live on the device: nothing is compiled anew when they change, and a CUDA graph can capture `step` after
 one ordinary step.
 
-`param_groups(model, lam)` regularises as the deck does: weights, neither intercepts nor norm parameters.
+`param_groups(model, lam)` regularises as the deck does: weights, neither intercepts nor norm parameters. Names that are
+not here are torch.optim's (`torch_names`).
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from typing import Any
 import torch
 from attrs import frozen
 from torch import Tensor, nn
+from torch.optim import Optimizer as Optimizer
+from torch.optim import lr_scheduler as lr_scheduler
 
-from . import composite, composite_training
+from . import composite, composite_training, torch_names
 from .autograd import room
 from .launch import fall_back
 
@@ -317,3 +320,6 @@ def _plain(optimizer: torch.optim.Optimizer) -> None:
     optimizer._step_supports_amp_scaling = False        # type: ignore[attr-defined]
     for group in optimizer.param_groups:
         _supported(type(optimizer).__name__, group)
+
+
+__getattr__ = torch_names.torchs("optim", torch.optim)
