@@ -148,9 +148,11 @@ def cases(ops: tuple[str, ...] | None = None, dtypes: tuple[str, ...] = DTYPES, 
 
 
 def pinned(op: str, label: str, dtype: str, size: tuple[int, ...],
-           pin: Callable[[], AbstractContextManager[Any]]) -> Iterator[Case]:
-    """An op on one of its backend's own configurations, at a size with ragged edges: exact and real data."""
+           pin: Callable[[], AbstractContextManager[Any]], layout: str = "contiguous",
+           exact: int = 0) -> Iterator[Case]:
+    """An op on one of its backend's own configurations, at a size with ragged edges: exact data of the kind with this
+    number, and real ones."""
     family = FAMILIES[op]
-    for tier, kinds in (("T0", family.exact), ("T1", family.real)):
+    for tier, kinds in (("T0", family.exact[exact:]), ("T1", family.real)):
         for kind in kinds[:1]:
-            yield _case(op, tier, f"row-{label}", dtype, family.recipe, size, kind, pin=pin)
+            yield _case(op, tier, f"row-{label}", dtype, family.recipe, size, kind, pin=pin, layout=layout)

@@ -84,6 +84,10 @@ class Input:
         raise HygieneFault(f"memory beside the input {self.name} was overwritten ({int(changed.sum())} elements)")
 
 
+#: Layouts of images whose channels run fastest, and how many channels more the memory has: whole 16 bytes, or not.
+MORE = {"channels-last": 3, "channels-last-16": 8}
+
+
 def placed(name: str, value: Tensor, layout: str) -> Input:
     """The tensor in memory as the layout says, between bands of NaN (of the largest integer, for integers)."""
     fill = float("nan") if value.is_floating_point() else torch.iinfo(value.dtype).max
@@ -92,11 +96,11 @@ def placed(name: str, value: Tensor, layout: str) -> Input:
     stored = value[:1] if expanded else value
     shape = list(stored.shape)
     order = list(reversed(range(len(shape)))) if layout != "transposed" else list(range(len(shape)))
-    images = layout == "channels-last" and len(shape) == 4        # some channels of images that have three more
+    images = layout in MORE and len(shape) == 4
     stride, run = [0] * len(shape), 2 if layout == "strided" else 1
     for axis in (1, 3, 2, 0) if images else order:
         stride[axis] = run
-        run *= shape[axis] + (3 if images and axis == 1 else 0)
+        run *= shape[axis] + (MORE[layout] if images and axis == 1 else 0)
     buffer = torch.full((2 * BAND + max(run, 2) + 1,), fill, dtype=value.dtype, device=value.device)
     view = buffer.as_strided(shape, stride, offset)
     view.copy_(stored)

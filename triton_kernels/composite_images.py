@@ -26,16 +26,18 @@ def _plain(t: Tensor, sizes: Layer) -> Tensor:
     return wide(t).contiguous() if sizes.groups > 1 else wide(t)
 
 
+def _z(x: Tensor, w: Tensor, b: Tensor | None, sizes: Layer) -> Tensor:
+    if not sizes.batch:
+        return wide(x).new_empty(sizes.y_shape)
+    bias = None if b is None else wide(b)
+    return F.conv2d(_plain(x, sizes), _plain(w, sizes), bias, sizes.stride, sizes.padding, sizes.dilation, sizes.groups)
+
+
 @as_given
 def keeping(
     x: Tensor, w: Tensor, b: Tensor | None, sizes: Layer, act: str, p: float, keep_z: bool, math: str | None = None
 ) -> tuple[Tensor, Tensor]:
-    bias = None if b is None else wide(b)
-    if sizes.batch:
-        how = sizes.stride, sizes.padding, sizes.dilation, sizes.groups
-        z = F.conv2d(_plain(x, sizes), _plain(w, sizes), bias, *how)
-    else:
-        z = wide(x).new_empty(sizes.y_shape)
+    z = _z(x, w, b, sizes)
     a = stored(z if act == "identity" else VALUE[act](z, p), x, x.dtype)
     return a, stored(z, x, x.dtype) if keep_z else a
 
@@ -127,17 +129,15 @@ def pooled(x: Tensor, sizes: Pool) -> tuple[Tensor, Tensor]:
     return stored(y, x, x.dtype), stored(local, x, torch.uint8)
 
 
+@as_given
 def pooled_keeping(
     x: Tensor, w: Tensor, b: Tensor | None, sizes: Layer, act: str, p: float, keep_z: bool, math: str | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """(y, index, z at the maxima) of a layer and its 2 × 2 pooling."""
-    a, z = keeping(x, w, b, sizes, act, p, keep_z)
-    window = image_checks.pool("pool.max", tuple(a.shape), 2, 2, 0)
-    y, index = pooled(a, window)
-    if not keep_z:
-        return y, index, y
-    at = in_image(index, window).flatten(2)
-    return y, index, stored(z.flatten(2).gather(2, at).view(y.shape), x, x.dtype)
+    """(y, index, z at the maxima) of a layer and its 2 × 2 pooling; no g falls, so z is pooled."""
+    z = _z(x, w, b, sizes)
+    best, index = pooled(z, image_checks.pool("pool.max", tuple(z.shape), 2, 2, 0))
+    y = stored(best if act == "identity" else VALUE[act](best, p), x, x.dtype)
+    return y, stored(index, x, torch.uint8), stored(best, x, x.dtype) if keep_z else y
 
 
 def pooled_backward(d: Tensor, index: Tensor, sizes: Pool, saved: Tensor | None, G: Scalar, p: float) -> Tensor:

@@ -110,8 +110,18 @@ _FILTERS = (
     Row(64, 64, 16, 8, 2, FLOAT), Row(16, 32, 32, 4, 2, FLOAT),
 )
 _POOLED = (                                               # four positions a window: four sums a thread block
-    Row(32, 64, 32, 8, 3, HALF), Row(16, 32, 32, 4, 3, HALF), Row(32, 16, 32, 4, 3, HALF),
+    Row(32, 64, 32, 8, 3, HALF), Row(32, 16, 32, 4, 3, HALF),
     Row(32, 32, 16, 4, 2, FLOAT), Row(32, 16, 16, 4, 2, FLOAT),
+)
+# The same by boxes: BM filters, BN positions; for their D, BM filters, BN channels of one tap and BK positions.
+_IMAGE_BOXES = (
+    Row(128, 256, 64, 8, 3, HALF, parts=2), Row(128, 128, 64, 8, 4, HALF), Row(64, 128, 64, 4, 4, HALF),
+    Row(64, 128, 32, 4, 4, HALF), Row(64, 64, 16, 4, 4, HALF),
+)
+_POOLED_BOXES = (Row(128, 128, 64, 8, 4, HALF), Row(64, 128, 32, 4, 4, HALF), Row(64, 64, 64, 4, 4, HALF))
+_FILTER_BOXES = (
+    Row(128, 128, 64, 8, 4, HALF), Row(64, 64, 64, 4, 4, HALF), Row(64, 32, 64, 4, 4, HALF),
+    Row(128, 128, 32, 8, 4, HALF), Row(64, 64, 32, 4, 4, HALF),
 )
 _JOINED = (Row(1, 256, warps=4),)
 
@@ -119,6 +129,7 @@ _JOINED = (Row(1, 256, warps=4),)
 _NEIGHBOURS = (Row(8, 128, warps=4), Row(1, 512, warps=4))
 _WEIGHTS = (Row(4, 128, 4, warps=4), Row(4, 64, 8, warps=4), Row(4, 32, 16, warps=4))
 _GATHERS = ("conv2d.layer", "conv2d.layer.pool", "conv2d.layer.grad_w")
+IMAGE_BOXES = ("conv2d.layer.boxes", "conv2d.layer.pool.boxes", "conv2d.layer.grad_w.boxes")
 
 PRODUCTS = ("net.layer.affine", "bp.delta", "alg.average", "alg.average.update")
 BOXES = ("net.layer.affine.boxes", "bp.delta.boxes", "alg.average.boxes", "alg.average.update.boxes")
@@ -131,8 +142,9 @@ _TABLES: dict[str, dict[str, tuple[Row, ...]]] = {
         "loss.softmax": _ROWS, "loss.softmax.long": _LONG_ROWS, "loss.mean": _MEAN,
         "conv1d": _WINDOWS, "conv2d": _WINDOWS,
         **({"net.layer.affine.boxes": _BOXES, "bp.delta.boxes": _DELTA_BOXES, "alg.average.boxes": _BOXES,
-            "alg.average.update.boxes": _UPDATE_BOXES}
-           if arch in ("sm_90", "sm_100") else dict.fromkeys(BOXES, ())),
+            "alg.average.update.boxes": _UPDATE_BOXES, "conv2d.layer.boxes": _IMAGE_BOXES,
+            "conv2d.layer.pool.boxes": _POOLED_BOXES, "conv2d.layer.grad_w.boxes": _FILTER_BOXES}
+           if arch in ("sm_90", "sm_100") else dict.fromkeys((*BOXES, *IMAGE_BOXES), ())),
         "conv2d.layer": _GATHERED, "conv2d.layer.pool": _POOLED, "conv2d.layer.grad_w": _FILTERS,
         "conv2d.layer.join": _JOINED, "pool": _STRIDED,
         "arch.band": _NEIGHBOURS, "arch.band.grad": _WEIGHTS, "arch.band.join": _COLUMNS,
@@ -182,6 +194,9 @@ def choose(op: str, shape: tuple[int, ...], dtype: torch.dtype, arch: str = "def
         m, n, k = shape
         short = [row for row in candidates if (row.per > 1) == (k <= 1024)]
         return _product((*short, *(row for row in candidates if row not in short)), m, n, processors(arch))
+    if op in IMAGE_BOXES:
+        m, n, k = shape             # D is split over the pixels as well, so few tiles are enough
+        return _boxed(candidates, m, n, k, 1 if op == "conv2d.layer.grad_w.boxes" else processors(arch))
     if op == "loss.softmax":
         return next((row for row in candidates if shape[1] <= row.BN), candidates[-1])
     if op in ("conv1d", "conv2d"):
@@ -201,6 +216,12 @@ def _product(candidates: tuple[Row, ...], m: int, n: int, processors: int) -> Ro
         if -(-m // row.BM) * -(-n // row.BN) >= processors:
             return row
     return fitting[-1]
+
+
+def _boxed(candidates: tuple[Row, ...], m: int, n: int, k: int, processors: int) -> Row:
+    """Of the rows whose blocks of terms leave the least of themselves empty; eight terms are the price of a block."""
+    price = {row.BK: -(-k // row.BK) * (row.BK + 8) for row in candidates}
+    return _product(tuple(row for row in candidates if price[row.BK] == min(price.values())), m, n, processors)
 
 
 def is_pinned(op: str) -> bool:

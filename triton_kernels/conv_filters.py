@@ -9,6 +9,8 @@ more of the same sums.
 """
 # mypy: disable-error-code="no-untyped-def, untyped-decorator"
 
+from typing import Any
+
 import torch
 import triton
 import triton.language as tl
@@ -117,11 +119,18 @@ def join_kernel(
         tl.store(at, divided(total, n).to(Db.dtype.element_ty), mask=exists & last)
 
 
-def _parts(tiles: int, pixels: int, block: int, arch: str) -> tuple[int, int]:
+def parts_of(tiles: int, pixels: int, block: int, arch: str) -> tuple[int, int]:
     """(parts, pixels of a part): two programs a processor, and no part of fewer than four blocks."""
     wanted = max(1, 2 * processors(arch) // tiles)
     chunk = block * max(4, -(-pixels // (block * wanted)))
     return max(1, -(-pixels // chunk)), chunk
+
+
+def _boxes(sizes: Layer, d: Tensor, x: Tensor) -> Any:
+    """The kernel that moves boxes, where GPU and tensors allow it, else None."""
+    from . import conv_filters_boxes  # it builds on this module
+
+    return conv_filters_boxes if conv_filters_boxes.serves(sizes, d, x) else None
 
 
 def averaged(
@@ -134,13 +143,17 @@ def averaged(
     checks.kernel_dtype("conv2d.layer.grad_w", d)
     D = like(sizes.w_shape if columns else (0, 0, 0, 0), model)
     Db = torch.empty(sizes.filters if intercepts else 0, dtype=d.dtype, device=d.device)
+    boxes = _boxes(sizes, d, x) if columns else None
+    if boxes:
+        boxes.averaged(d, x, D if w is None else w, D, Db, sizes, lam, n, intercepts, w is not None and lam != 0)
+        return D, Db
     filters, every = sizes.filters // sizes.groups, sizes.channels * sizes.taps[0] * sizes.taps[1]
     row = choose("conv2d.layer.grad_w", (filters, every), d.dtype, arch)
     tapwise = -(-sizes.channels // row.BN) * row.BN <= 1.34 * sizes.channels
     taps = sizes.taps[0] * sizes.taps[1]
     blocks = taps * triton.cdiv(sizes.channels, row.BN) if tapwise else triton.cdiv(every, row.BN)
     grid = (blocks if columns else 1, sizes.groups * triton.cdiv(filters, row.BM))
-    parts, chunk = _parts(grid[0] * grid[1], sizes.batch * sizes.output[0] * sizes.output[1], row.BK, arch)
+    parts, chunk = parts_of(grid[0] * grid[1], sizes.batch * sizes.output[0] * sizes.output[1], row.BK, arch)
     width = 16 * triton.cdiv(every + 1, 16)             # so that rows stay aligned
     partial = torch.empty((parts if parts > 1 else 0, sizes.filters, width), dtype=torch.float32, device=d.device)
     what = {"COLUMNS": columns, "INTERCEPTS": intercepts, "REGULARISED": w is not None and lam != 0}

@@ -6,6 +6,7 @@ conv2d.layer.grad_w   D_fcmn = Σ_batch Σ_{i,j} d_fij x_{c, iS − P + mD, …}
 conv2d.layer.grad_b   Db_f = Σ_batch Σ_{i,j} d_fij / n, the intercepts unregularised
 
 x, d and y may lie in memory in any order; NHWC (channels_last) is read along its channels and nothing is copied.
+What `conv_boxes` can do it does instead.
 
 ∂x by classes: rows p ≡ r (mod S) meet only the taps m with mD ≡ r + P (mod S). These are m₀, m₀ + S/g, m₀ + 2S/g …
 with g = gcd(D, S), and the row of d falls by D/g from one to the next. So a class is a correlation of its own over
@@ -25,7 +26,7 @@ import triton.language as tl
 from torch import Tensor
 
 from . import act as activations
-from . import checks, image_checks
+from . import checks, conv_boxes, image_checks
 from .configs import Row, choose
 from .image_checks import Layer, Sides
 from .launch import current_arch, launch, math_mode
@@ -139,6 +140,9 @@ def keeping(
     """(a, z), where z is stored only if it is to be kept; otherwise it is a itself."""
     out = like(sizes.y_shape, x)
     z = torch.empty_like(out) if keep_z else out
+    if conv_boxes.serves(sizes, x, w, out):
+        conv_boxes.layer(x, w, b, sizes, activations.VALUE[act], p, keep_z, out, z)
+        return out, z
     filters, positions = sizes.filters // sizes.groups, sizes.batch * sizes.output[0] * sizes.output[1]
     row, tile = _tile("conv2d.layer", x, positions, filters, sizes.channels)
     if out.numel():
@@ -170,9 +174,12 @@ def delta_through(
     filters, stride = sizes.filters // sizes.groups, sizes.stride
     positions = sizes.batch * triton.cdiv(sizes.input[0], stride[0]) * triton.cdiv(sizes.input[1], stride[1])
     row, tile = _tile("conv2d.layer.grad_x", d, positions * stride[0] * stride[1], sizes.channels, filters)
+    kept = out if saved is None else saved
+    if conv_boxes.gradient_serves(sizes, d, w, out, kept):
+        conv_boxes.gradient(d, w, sizes, saved, G, p, out)
+        return out
     divisor = tuple(gcd(e, s) for e, s in zip(sizes.dilation, stride))
     inverse = tuple(pow(e // g, -1, s // g) for e, s, g in zip(sizes.dilation, stride, divisor))
-    kept = out if saved is None else saved
     if out.numel():
         tiles = sizes.groups * triton.cdiv(sizes.channels, row.BN)
         launch(

@@ -1,12 +1,16 @@
 """A convolution layer and the 2 × 2 max pooling after it in one pass: pool.max(conv2d.layer(x)).
 
-y_fij = max_{m,n ∈ {0,1}} a_{f, 2i+m, 2j+n},   a = g(b + x ∗ w), and (m, n) of that maximum as 8 bits
+y_fij = max_{m,n ∈ {0,1}} a_{f, 2i+m, 2j+n} = g(b_f + max_{m,n} (x ∗ w)_{f, 2i+m, 2j+n}), and (m, n) as 8 bits
 
 The four positions of a window are four sums over the same filters, so a block of filters is read once for all of them
-and the unpooled image is never written. What is compared is a rounded to its dtype, as the two ops in turn would.
-Kept for backward, where g′ needs it: z at the maximum.
+and the unpooled image is never written. No g of the deck falls, so the largest sum has the largest a: one activation a
+window, not four, and y is to the bit what the two ops in turn give. Where several a are equal, made so by rounding or
+by a ReLU, the place is that of the largest sum, at which a is a maximum too. Kept for backward, where g′ needs it: z at
+that place.
 """
 # mypy: disable-error-code="no-untyped-def, untyped-decorator"
+
+from typing import Any
 
 import torch
 import triton
@@ -36,12 +40,15 @@ def window_sum(
 
 
 @triton.jit
-def better_of(best, best_z, at, total, bias, p, number, G: tl.constexpr, KIND: tl.constexpr):
-    """The window's best so far against its entry `number`."""
-    z = total + bias
-    a = G(z, tl.cast(p, tl.float32)).to(KIND).to(tl.float32)
-    wins = takes(a, best, at)
-    return tl.where(wins, a, best), tl.where(wins, z, best_z), tl.where(wins, number, at)
+def best_of_four(v0, v1, v2, v3):
+    """The largest, by the rule of `pool.max`, and its number."""
+    best, at = v0, tl.zeros(v0.shape, tl.int32)
+    wins = takes(v1, best, at)
+    best, at = tl.where(wins, v1, best), tl.where(wins, 1, at)
+    wins = takes(v2, best, at)
+    best, at = tl.where(wins, v2, best), tl.where(wins, 2, at)
+    wins = takes(v3, best, at)
+    return tl.where(wins, v3, best), tl.where(wins, 3, at)
 
 
 @triton.jit
@@ -75,21 +82,23 @@ def conv_pool_kernel(
         t10 = window_sum(t10, at_image, here, y1, u, a, b, c, inside, taken, source, x_s, dilation, PRECISION)
         t11 = window_sum(t11, at_image, here, y1, u1, a, b, c, inside, taken, source, x_s, dilation, PRECISION)
     o = group * filters + o
-    add = tl.zeros((BN,), tl.float32)
+    z, at = best_of_four(t00, t01, t10, t11)
     if HAS_BIAS:
-        add = tl.load(bias + o.to(tl.int64) * b_0, mask=exists, other=0.0).to(tl.float32)
-    best, best_z, at = t00, t00, tl.full((BM, BN), -1, tl.int32)
-    best, best_z, at = better_of(best, best_z, at, t00, add[None, :], p, 0, G, out.dtype.element_ty)
-    best, best_z, at = better_of(best, best_z, at, t01, add[None, :], p, 1, G, out.dtype.element_ty)
-    best, best_z, at = better_of(best, best_z, at, t10, add[None, :], p, 2, G, out.dtype.element_ty)
-    best, best_z, at = better_of(best, best_z, at, t11, add[None, :], p, 3, G, out.dtype.element_ty)
+        z += tl.load(bias + o.to(tl.int64) * b_0, mask=exists, other=0.0).to(tl.float32)[None, :]
     place = image.to(tl.int64) * out_s[0] + i.to(tl.int64) * out_s[2] + j.to(tl.int64) * out_s[3]
     place = place[:, None] + o.to(tl.int64)[None, :] * out_s[1]
     mask = here[:, None] & exists[None, :]
-    tl.store(out + place, best.to(out.dtype.element_ty), mask=mask)
+    tl.store(out + place, G(z, tl.cast(p, tl.float32)).to(out.dtype.element_ty), mask=mask)
     tl.store(index + place, at.to(tl.uint8), mask=mask)
     if KEPT:
-        tl.store(kept + place, best_z.to(kept.dtype.element_ty), mask=mask)
+        tl.store(kept + place, z.to(kept.dtype.element_ty), mask=mask)
+
+
+def _boxes(sizes: Layer, *tensors: Tensor) -> Any:
+    """The kernel that moves boxes, where GPU and tensors allow it, else None."""
+    from . import conv_pool_boxes  # it builds on this module
+
+    return conv_pool_boxes if conv_pool_boxes.serves(sizes, *tensors) else None
 
 
 def pooled_keeping(
@@ -101,7 +110,10 @@ def pooled_keeping(
     out = like((sizes.batch, sizes.filters, rows, columns), x)
     index, z = torch.empty_like(out, dtype=torch.uint8), torch.empty_like(out) if keep_z else out
     filters, positions = sizes.filters // sizes.groups, sizes.batch * rows * columns
-    if out.numel():
+    boxes = _boxes(sizes, x, w, out, index)
+    if boxes:
+        boxes.layer(x, w, b, sizes, activations.VALUE[act], p, keep_z, out, index, z)
+    elif out.numel():
         row = choose("conv2d.layer.pool", (positions, filters), x.dtype, current_arch(x.device))
         tapwise = -(-sizes.channels // row.BK) * row.BK <= 1.34 * sizes.channels
         launch(

@@ -39,6 +39,9 @@ def conv2d_act(
     act is sigmoid, tanh, relu, leaky (slope=0.1), elu (alpha=1) or identity.
     """
     p = checks.activation("conv2d_act", act, **parameter)
+    if pool and act == "elu" and p < 0:
+        raise ValueError(f"conv2d_act: elu with alpha = {p} falls where z < 0, so its maxima are not those of z; "
+                         "pool it by max_pool2d")
     input, weight, bias = casting.products(input, weight, bias)
     padding = image_checks.in_numbers("conv2d_act", padding, weight.shape[2:], dilation)
     if is_compiling() or transforms_active():

@@ -47,6 +47,15 @@ ROWS: tuple[tuple[str, str, Callable[[configs.Row], tuple[int, ...]]], ...] = (
     *((op, "arch.band.grad", lambda r: (5 * r.BM + 1, r.BN + 5, 2 * r.BK + 3))
       for op in ("arch.local.layer.grad_w", "arch.shared.layer.grad_theta")),
     ("arch.shared.layer.grad_theta", "arch.band.join", lambda r: (16 * r.BM + 13, 9, 3)),
+    *((f"conv2d.layer{way}", "conv2d.layer.boxes",
+       lambda r: (3, r.BK + 8, r.BM + 8, 1, 9, r.BN // 16 + 1, 2, 1, 1, 1, 1, 0, 1, 1)) for way in ("", ".grad_x")),
+    ("conv2d.layer", "conv2d.layer.boxes",                                      # four views of x
+     lambda r: (2, 8, 24, 1, 11, r.BN // 8 + 3, 3, 2, 2, 2, 1, 2, 1, 3)),
+    ("conv2d.layer.grad_x", "conv2d.layer.boxes",                               # a class without a tap
+     lambda r: (2, 8, 24, 1, 11, r.BN // 8 + 3, 3, 2, 2, 2, 1, 2, 1, 2)),
+    ("conv2d.layer.grad_w", "conv2d.layer.grad_w.boxes",                        # several parts, and one
+     lambda r: (13, r.BN // 4 + 8, r.BM + 8, 1, 6, 4, 2, 1, 1, 1, 1, 0, 1, 1)),
+    ("conv2d.layer.grad_w", "conv2d.layer.grad_w.boxes", lambda r: (3, 24, 8, 1, 4, 6, 3, 2, 2, 2, 1, 2, 1, 3)),
     ("act.elu", "pointwise", lambda r: (r.BM + 5,)),
     ("norm.batch", "norm.channels", lambda r: (2 * r.BM + 4, r.BN + 5)),
     ("norm.batch.grad_x", "norm.planes", lambda r: (4, r.BN + 1, r.BM // 4 + 4)),
@@ -63,7 +72,8 @@ def configurations() -> Iterator[Case]:
         for dtype, kind in DTYPES.items():
             for row in configs.rows(table, arch, kind):
                 label = f"{row}-{'x'.join(map(str, size(row)))}"
-                yield from pinned(op, label, dtype, size(row), partial(configs.pinned, table, row))
+                how = ("channels-last-16", -1) if table in configs.IMAGE_BOXES else ("contiguous", 0)
+                yield from pinned(op, label, dtype, size(row), partial(configs.pinned, table, row), *how)
 
 
 backend = Backend("triton", device="cuda", kernels=True, extra=configurations)

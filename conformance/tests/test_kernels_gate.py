@@ -8,11 +8,13 @@ import torch
 import triton
 import triton.language as tl
 
-from chainrule.triton_kernels import OPS, act, configs, launch
+from chainrule import triton_kernels
+from chainrule.conformance.mutate.kernels import Edit, edited
+from chainrule.triton_kernels import OPS, act, configs, conv_layer, launch
 from chainrule.triton_kernels.gate import __main__ as gate
-from chainrule.triton_kernels.gate.machine_code import Facts, assembled
+from chainrule.triton_kernels.gate.machine_code import Facts, assembled, loop
 from chainrule.triton_kernels.gate.offline import SHARED, compiled
-from chainrule.triton_kernels.gate.subjects import REPORTED, SUBJECTS, complaints, empty, every
+from chainrule.triton_kernels.gate.subjects import REPORTED, SUBJECTS, complaints, detours, empty, every
 
 SUBJECT = {subject.name: subject for subject in SUBJECTS}
 
@@ -81,6 +83,49 @@ def test_lost_boxes_fail():
         empty(64, 4100, dtype=d), empty(64, 4100, dtype=d), None, "relu"), matrix=True)
     wrong = gate.measure(skewed, torch.bfloat16, row, "sm_90")["wrong"]
     assert {"no load of a box", "no store of a box"} <= set(wrong)
+
+
+def test_boxes_that_take_a_detour_to_the_tensor_cores_fail(monkeypatch):
+    """Filters that pass through registers come there by shared memory, in every step of the main loop."""
+    row = configs.rows("conv2d.layer.boxes", "sm_90")[-1]
+    clean = measured("∂x, boxes, elu", row)
+    assert clean["wrong"] == []
+    assert clean["loop"] == {"all": clean["loop"]["all"]}
+    straight = "total = tl.dot(taken, tile.T, total)"
+    wrong = Edit("conv_boxes", "conv2d.layer", "scaled", straight, straight.replace("taken", "taken * taken"))
+    monkeypatch.setattr(conv_layer, "conv_boxes", edited(wrong))
+    found = measured("∂x, boxes, elu", row)["wrong"]
+    assert any(said.endswith("in the main loop") for said in found), found
+    assert detours(facts(clean, loop={})) == ["no main loop found"]
+
+
+def test_a_pooled_layer_that_does_more_than_its_maxima_fails(monkeypatch):
+    """Four activations a window in place of one are too many."""
+    row = configs.rows("conv2d.layer.pool.boxes", "sm_90")[-1]
+    assert measured("convolution, pooled, boxes", row)["wrong"] == []
+    four = "best_of_four(z00, z01, z10, z11)"
+    each = four.replace("z00, z01, z10, z11", ", ".join(f"G(z{k}, p * 1.0)" for k in ("00", "01", "10", "11")))
+    wrong = edited(Edit("conv_pool_boxes", "conv2d.layer", "activated first", four, each))
+    monkeypatch.setattr(triton_kernels, "conv_pool_boxes", wrong)
+    (said,) = measured("convolution, pooled, boxes", row)["wrong"]
+    assert "instructions; the layer without pooling has" in said
+
+
+def test_the_loop_that_multiplies_is_found():
+    """The shortest way round a tensor-core instruction; a wait that stands at the end is not part of it."""
+    text = """
+.L_x_0:
+  /*0010*/  LDSM.16.M88.4 R0, [R2] ;
+.L_x_3:
+  /*0020*/  @!P0 HGMMA.64x64x16.F32.BF16 R24, gdesc[UR28], R24 ;
+  /*0030*/  @P0 BRA `(.L_x_0) ;
+  /*0040*/  STS [R0], R1 ;
+.L_x_2:
+  /*0050*/  @!P0 BRA `(.L_x_2) ;
+  /*0060*/  BRA `(.L_x_3) ;
+"""
+    assert loop(text) == {"all": 3, "LDSM": 1}
+    assert loop(text.replace("HGMMA", "FFMA")) == {}
 
 
 def test_a_lost_128_bit_transfer_fails():

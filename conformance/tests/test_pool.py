@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from chainrule.conformance.simulator import simulate
-from chainrule.triton_kernels import OPS, image_autograd, image_checks
+from chainrule.triton_kernels import OPS, composite_images, image_autograd, image_checks
 from chainrule.triton_kernels import functional as F
 
 DTYPES = [torch.float32, torch.float16, torch.bfloat16]
@@ -57,7 +57,7 @@ def test_gradient_goes_to_the_maximum_alone(window, dtype):
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("act", ["identity", "relu", "leaky", "elu", "tanh"])
 def test_fused_pooling_is_the_two_ops_in_turn(act, dtype):
-    """Value, place and the z that backward needs: bit for bit, with ties that rounding and relu make."""
+    """The value, bit for bit; a place where a is largest, of these that of the largest z; and z there."""
     x, w, b = operands(dtype, last=True)
     sizes = image_checks.forward(x, w, b, **HOW)
     p = {"leaky": 0.1, "elu": 1.0}.get(act, 0.0)
@@ -67,11 +67,14 @@ def test_fused_pooling_is_the_two_ops_in_turn(act, dtype):
         assert all(bool(sim.stored(one).all()) for one in fused)
         a = OPS["conv2d.layer"](x, w, b, **HOW, act=act)
         z = OPS["conv2d.layer"](x, w, b, **HOW)
-        y, index = OPS["pool.max"](a)
+        y, index = OPS["pool.max"](a)[0], OPS["pool.max"](z)[1]
     assert torch.equal(fused[0], y)
     assert torch.equal(fused[1], index)
-    at = F.max_pool2d(a, return_indices=True)[1].flatten(2)
+    at = F.max_pool2d(z, return_indices=True)[1].flatten(2)
+    assert torch.equal(a.flatten(2).gather(2, at).view(y.shape), y)
     assert torch.equal(fused[2], z.flatten(2).gather(2, at).view(y.shape))
+    composite = composite_images.pooled_keeping(x, w, b, sizes, act, p, True)
+    assert all(map(torch.equal, composite[1:], fused[1:]))
 
 
 def trained(function, tensors):
@@ -138,6 +141,11 @@ def test_a_second_derivative_is_refused():
     (grad,) = torch.autograd.grad(F.conv2d(x, w, b, **HOW).square().sum(), w, create_graph=True)
     with pytest.raises(RuntimeError, match="cannot be differentiated again"):
         grad.sum().backward()
+
+
+def test_an_activation_that_falls_is_not_pooled_by_its_z():
+    with pytest.raises(ValueError, match=r"conv2d_act: elu with alpha = -1.0 falls where z < 0"):
+        F.conv2d_act(torch.ones(1, 1, 4, 4), torch.ones(1, 1, 1, 1), act="elu", alpha=-1.0, pool=True)
 
 
 def test_an_output_without_a_window_is_refused():

@@ -19,7 +19,7 @@ from .. import configs
 from . import machine_code
 from .machine_code import Facts, facts
 from .offline import SHARED, compiled
-from .subjects import NAMES, PRODUCTS_ONLY, REPORTED, WHOLE, Subject, complaints, every, unsound
+from .subjects import NAMES, PRODUCTS_ONLY, REPORTED, WHOLE, Subject, complaints, every, over, unsound
 
 CACHE = Path("build") / "gate"
 READER = f"{zlib.crc32(Path(str(machine_code.__file__)).read_bytes()):08x}"        # facts are as good as what read them
@@ -36,8 +36,16 @@ def measure(subject: Subject, dtype: torch.dtype, row: configs.Row, arch: str) -
         return entry | {"wrong": [f"does not compile: {said[-1][:200]}"]}
     name, found = kernels.pop(subject.launch)
     wrong = complaints(subject, dtype, row, found, SHARED[arch])
+    if subject.unpooled is not None:
+        wrong += _against(subject.unpooled, subject.as_many(row), dtype, found, arch)
     wrong += [f"{other}: {one}" for other, facts in kernels for one in unsound(facts, SHARED[arch])]
     return entry | {"kernel": name, **attrs.asdict(found), "wrong": wrong}
+
+
+def _against(plain: Subject, row: configs.Row, dtype: torch.dtype, found: Facts, arch: str) -> list[str]:
+    with configs.pinned(plain.table, row):
+        ((_, kernel),) = compiled(lambda: plain.call(dtype, row), arch)
+    return over(found, _remembered(kernel), row.BM * row.BN)
 
 
 def _remembered(kernel: Any) -> Facts:

@@ -19,6 +19,9 @@ OPCODE = re.compile(r"^\s*(?:/\*[0-9a-f]+\*/)?\s*(?:@!?U?P\w+\s+)?([A-Z][\w.]+)"
 MATRIX = re.compile(r"(HGMMA|HMMA|QGMMA|DMMA|UTC\w*MMA)\b|v_mfma_")
 WIDE = re.compile(r"HGMMA\.(\d+)x(\d+)x(\d+)")          # by four warps together
 AMD = re.compile(r"v_mfma_\w+?_(\d+)x(\d+)x(\d+)")
+LABEL = re.compile(r"^\s*(\.L_x_\d+):", re.MULTILINE)
+BRANCH = re.compile(r"^.*\bBRA\b.*`\((\.L_x_\d+)\).*$", re.MULTILINE)
+SHARED_MEMORY = ("LDSM", "LDS", "STSM", "STS")
 NARROW = {"HMMA.16816": 16 * 8 * 16, "HMMA.1688": 16 * 8 * 8, "HMMA.1684": 16 * 8 * 4}
 
 
@@ -28,12 +31,13 @@ class Facts:
     spills: int                         # instructions that move registers to local memory or back
     shared: int
     threads: int
-    instructions: int
+    instructions: int                   # without the NOPs that fill it up
     matrix: dict[str, int]              # tensor-core instructions by name
     loads: dict[str, int]               # by width in bits: 128, 64, 32 or less
     stores: dict[str, int]
     copies: dict[str, int]              # asynchronous, global to shared memory
     boxes: dict[str, int]               # by tensor descriptor: loads, stores
+    loop: dict[str, int]                # of the loops that multiply: all instructions, those that use shared memory
     warnings: tuple[str, ...]
 
     @property
@@ -62,20 +66,34 @@ def facts(kernel: Any) -> Facts:
         cubin = Path(folder) / "kernel.cubin"
         cubin.write_bytes(kernel.asm["cubin"])
         usage = _run("cuobjdump", "--dump-resource-usage", str(cubin))
-        operations = Counter(OPCODE.findall(_run("nvdisasm", "-c", str(cubin))))
+        text = _run("nvdisasm", "-c", str(cubin))
+    operations = Counter(OPCODE.findall(text))
     registers = re.search(r"REG:(\d+)", usage)
     if registers is None:
         raise RuntimeError(f"cuobjdump reports no registers: {usage[:200]!r}")
     return Facts(
         registers=int(registers[1]), shared=kernel.metadata.shared, threads=32 * kernel.metadata.num_warps,
         spills=sum(n for name, n in operations.items() if name.split(".")[0] in ("LDL", "STL")),
-        instructions=operations.total(),
+        instructions=operations.total() - operations["NOP"],
         matrix={name: n for name, n in sorted(operations.items()) if MATRIX.match(name)},
         loads=_widths(operations, "LDG"), stores=_widths(operations, "STG"), copies=_widths(operations, "LDGSTS"),
         boxes={what: n for what, opcode in (("load", "UTMALDG"), ("store", "UTMASTG"))
                if (n := sum(k for name, k in operations.items() if name.startswith(opcode)))},
-        warnings=assembled(kernel.asm["ptx"]),
+        loop=loop(text), warnings=assembled(kernel.asm["ptx"]),
     )
+
+
+def loop(text: str) -> dict[str, int]:
+    """What the loops that multiply are made of: of each tensor-core instruction the shortest way from a label past it
+    to a branch back to that label. (Waiting for a box stands out of the way, at the end, and is not counted.)"""
+    labels = {found[1]: found.end() for found in LABEL.finditer(text)}
+    bodies = [(labels[found[1]], found.end()) for found in BRANCH.finditer(text)
+              if found[1] in labels and labels[found[1]] < found.start()]
+    around = [[(start, end) for start, end in bodies if start < at.start() < end]
+              for at in OPCODE.finditer(text) if MATRIX.match(at[1])]
+    shortest = {min(those, key=lambda body: body[1] - body[0]) for those in around if those}
+    inside = Counter(name.split(".")[0] for start, end in shortest for name in OPCODE.findall(text[start:end]))
+    return {"all": inside.total(), **{name: n for name in SHARED_MEMORY if (n := inside[name])}} if inside else {}
 
 
 def assembled(ptx: str) -> tuple[str, ...]:
@@ -115,7 +133,7 @@ def amd(kernel: Any) -> Facts:
         registers=number("vgpr_count"), spills=number("vgpr_spill_count") + number("sgpr_spill_count"),
         shared=kernel.metadata.shared, threads=64 * kernel.metadata.num_warps, instructions=operations.total(),
         matrix={name: n for name, n in sorted(operations.items()) if MATRIX.match(name)},
-        loads=widths("load"), stores=widths("store"), copies={}, boxes={}, warnings=())
+        loads=widths("load"), stores=widths("store"), copies={}, boxes={}, loop={}, warnings=())
 
 
 def _widths(operations: Counter[str], opcode: str) -> dict[str, int]:

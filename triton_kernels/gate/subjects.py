@@ -33,6 +33,9 @@ class Subject:
     """`call(dtype, row)` makes the launches; `wide` if its transfers must be 128 bits, `matrix` if it multiplies.
 
     `launch`: which of the launches has the row of `table`; that one must be wide and multiply, others only be sound.
+    `direct`: what it multiplies goes from where a box lands to the tensor cores, by no other way through shared memory.
+    `boxes`: what it does by boxes, if its table is one of them. `unpooled`: the same layer without its pooling, the
+    table and the row that do as many positions at a time.
     """
 
     name: str
@@ -42,6 +45,10 @@ class Subject:
     matrix: bool = False
     dtypes: tuple[torch.dtype, ...] = (BF16, FP32)
     launch: int = 0
+    direct: bool = False
+    boxes: tuple[str, ...] = ("load", "store")
+    unpooled: Subject | None = None
+    as_many: Callable[[Row], Row] = lambda row: row
 
 
 def _layer(act: str, precision: str | None = None) -> Callable[[torch.dtype, Row], Any]:
@@ -110,17 +117,21 @@ def _convolution(channels: int, filters: int, act: str = "relu", **how: Any) -> 
     return call
 
 
-def _input_gradient(channels: int, filters: int, stride: int = 1) -> Callable[[torch.dtype, Row], Any]:
+def _input_gradient(
+    channels: int, filters: int, stride: int = 1, act: str = "relu"
+) -> Callable[[torch.dtype, Row], Any]:
     def call(d: torch.dtype, row: Row) -> Any:
         delta, w, z = image(64, filters, 56 // stride, d), image(filters, channels, 3, d), image(64, channels, 56, d)
-        return OPS["conv2d.layer.grad_x"](delta, w, 56, 56, stride, 1, z=z, act="relu")
+        return OPS["conv2d.layer.grad_x"](delta, w, 56, 56, stride, 1, z=z, act=act)
     return call
 
 
-def _filter_gradient(channels: int, filters: int, **how: Any) -> Callable[[torch.dtype, Row], Any]:
+def _filter_gradient(channels: int, filters: int) -> Callable[[torch.dtype, Row], Any]:
+    """D and Db, as backward wants both."""
     def call(d: torch.dtype, row: Row) -> Any:
         delta, x, w = image(64, filters, 56, d), image(64, channels, 56, d), image(filters, channels, 3, d)
-        return OPS["conv2d.layer.grad_w"](delta, x, 3, 3, padding=1, w=w, lam=0.1, n=64, **how)
+        sizes = image_checks.grad_w(delta, x, 3, 3, 1, 1, 1, 1, w, 0.1, 64)
+        return conv_filters.averaged(delta, x, w, sizes, 0.1, 64.0, True, True)
     return call
 
 
@@ -183,6 +194,8 @@ def _neighbours_weights(shared: bool) -> Callable[[torch.dtype, Row], Any]:
     return call
 
 
+_UNPOOLED = Subject("convolution", "conv2d.layer", _convolution(64, 64), matrix=True)
+
 SUBJECTS = (
     Subject("adam", "optimizers", _adaptive("opt.adam")),
     Subject("lamb", "optimizers", _adaptive("opt.lamb")),
@@ -226,12 +239,23 @@ SUBJECTS = (
     Subject("conv1d", "conv1d",
             lambda d, row: OPS["conv1d.valid"](empty(5, dtype=d), empty(N * N, dtype=d)), False),
     Subject("conv2d", "conv2d", lambda d, row: OPS["conv2d.valid"](empty(N, N, dtype=d), empty(5, 5, dtype=d)), False),
-    Subject("convolution", "conv2d.layer", _convolution(64, 64), matrix=True),
+    _UNPOOLED,
     Subject("convolution, tf32", "conv2d.layer", _convolution(64, 64, precision="tf32"), False, True, dtypes=(FP32,)),
     Subject("convolution, few channels", "conv2d.layer", _convolution(3, 16), False, True),
     Subject("convolution, tanh", "conv2d.layer", _convolution(64, 64, "tanh"), matrix=True),
-    Subject("convolution, pooled", "conv2d.layer.pool", _pooled(64, 64), False, True),
+    Subject("convolution, pooled", "conv2d.layer.pool", _pooled(64, 64), False, True, unpooled=_UNPOOLED,
+            as_many=lambda row: attrs.evolve(row, BM=4 * row.BM)),
     Subject("convolution, pooled, few channels", "conv2d.layer.pool", _pooled(1, 6), False, True),
+    Subject("convolution, boxes, tanh", "conv2d.layer.boxes", _convolution(256, 256, "tanh"), matrix=True,
+            dtypes=(BF16,), direct=True),
+    Subject("convolution, boxes, stride 2", "conv2d.layer.boxes", _convolution(256, 256, stride=2), matrix=True,
+            dtypes=(BF16,), direct=True),
+    Subject("∂x, boxes, elu", "conv2d.layer.boxes", _input_gradient(256, 256, act="elu"), matrix=True,
+            dtypes=(BF16,), direct=True),
+    Subject("convolution, pooled, boxes", "conv2d.layer.pool.boxes", _pooled(256, 256), matrix=True,
+            dtypes=(BF16,), direct=True, unpooled=attrs.evolve(_UNPOOLED, table="conv2d.layer.boxes")),
+    Subject("D of filters, boxes", "conv2d.layer.grad_w.boxes", _filter_gradient(256, 256), matrix=True,
+            dtypes=(BF16,), boxes=("load",)),
     Subject("∂x of a convolution", "conv2d.layer", _input_gradient(64, 64), matrix=True),
     Subject("∂x, stride 2", "conv2d.layer", _input_gradient(64, 64, 2), matrix=True),
     Subject("∂x, few channels", "conv2d.layer", _input_gradient(6, 16), False, True),
@@ -275,6 +299,28 @@ def unsound(found: Facts, shared: int) -> list[str]:
     return wrong
 
 
+def detours(found: Facts) -> list[str]:
+    """Shared memory used by the main loop of a kernel whose boxes Hopper multiplies from where they land."""
+    if not found.loop:
+        return ["no main loop found"]
+    return [f"{n} {name} in the main loop" for name, n in found.loop.items() if name != "all"]
+
+
+#: A maximum of four is three comparisons: is it larger, is it NaN, which value, which place.
+MAXIMUM = 3 * 4
+
+
+def over(pooled: Facts, plain: Facts, positions: int) -> list[str]:
+    """A pooled layer may have the instructions of the same layer without pooling, and those of its maxima: what it
+    saves in activations and stores pays for everything else, its second store included."""
+    windows = positions // 4 // pooled.threads
+    most = plain.instructions + windows * MAXIMUM
+    if pooled.instructions <= most:
+        return []
+    return [f"{pooled.instructions} instructions; the layer without pooling has {plain.instructions}, and the maxima "
+            f"of {windows} windows a thread may take {windows * MAXIMUM}"]
+
+
 def complaints(subject: Subject, dtype: torch.dtype, row: Row, found: Facts, shared: int) -> list[str]:
     """What a compiled kernel must not be; empty if all is well."""
     wrong = unsound(found, shared)
@@ -284,8 +330,10 @@ def complaints(subject: Subject, dtype: torch.dtype, row: Row, found: Facts, sha
             wrong.append("no tensor-core instruction")
         elif found.products is not None and found.products < step:
             wrong.append(f"tensor cores do {found.products} of a step's {step} products: {found.matrix}")
+    if subject.direct and any(name.startswith("HGMMA") for name in found.matrix):
+        wrong += detours(found)
     if subject.table.endswith(".boxes"):
-        wrong += [f"no {what} of a box" for what in ("load", "store") if not found.boxes.get(what)]
+        wrong += [f"no {what} of a box" for what in subject.boxes if not found.boxes.get(what)]
     elif subject.wide:
         reads = found.copies or found.loads
         if not reads.get("128"):
