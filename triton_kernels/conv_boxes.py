@@ -29,7 +29,7 @@ from . import conv_tiles
 from .configs import choose, is_pinned, rows
 from .conv_tiles import Taps, Tile, pixels_first, view
 from .image_checks import Layer, Pair
-from .launch import current_arch, launch
+from .launch import current_arch, launch, traced
 from .linear_boxes import halves
 
 VIEWS = 4               # of x, that one launch can walk over
@@ -147,9 +147,12 @@ def described(t: Tensor, block: list[int]) -> TensorDescriptor:
 
 
 def served(table: str, sizes: Layer, x: Tensor) -> bool:
-    """Whether a table has rows here and none of the pointer kernel's is pinned, and each view of x has something."""
-    here = bool(rows(f"{table}.boxes", current_arch(x.device), x.dtype)) and not is_pinned(table)
-    return here and sizes.groups == 1 and all(s <= n for s, n in zip(sizes.stride, sizes.input))
+    """Whether a table has rows here and none of the pointer kernel's is pinned; each view of x has something; and x has
+    an address, as it has not while it is traced."""
+    return (
+        sizes.groups == 1 and not traced(x) and not is_pinned(table)
+        and bool(rows(f"{table}.boxes", current_arch(x.device), x.dtype))
+        and all(s <= n for s, n in zip(sizes.stride, sizes.input)))
 
 
 def serves(sizes: Layer, x: Tensor, w: Tensor, *images: Tensor) -> bool:

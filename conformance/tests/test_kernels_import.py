@@ -60,7 +60,7 @@ def test_what_is_saved_elsewhere():
 def test_configurations():
     for arch in ("sm_90", "sm_80", "default"):
         for op in configs.OPERATIONS:
-            if op in configs.BOXES:
+            if op in (*configs.BOXES, *configs.IMAGE_BOXES):
                 assert bool(configs.rows(op, arch, torch.bfloat16)) == (arch == "sm_90")
                 assert not configs.rows(op, arch, torch.float32)
                 continue

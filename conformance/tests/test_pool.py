@@ -70,7 +70,7 @@ def test_fused_pooling_is_the_two_ops_in_turn(act, dtype):
         y, index = OPS["pool.max"](a)[0], OPS["pool.max"](z)[1]
     assert torch.equal(fused[0], y)
     assert torch.equal(fused[1], index)
-    at = F.max_pool2d(z, return_indices=True)[1].flatten(2)
+    at = F.max_pool2d(z, 2, return_indices=True)[1].flatten(2)
     assert torch.equal(a.flatten(2).gather(2, at).view(y.shape), y)
     assert torch.equal(fused[2], z.flatten(2).gather(2, at).view(y.shape))
     composite = composite_images.pooled_keeping(x, w, b, sizes, act, p, True)
