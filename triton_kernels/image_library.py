@@ -1,7 +1,8 @@
 """Convolution layers and pooling as torch.library ops, for traced code and for transforms of torch.func: forward,
 backward, and the rule between them.
 
-They open up like the ops of `library`; sizes travel as whole numbers, which are those of the arguments of `functional`.
+They open up like the ops of `library`, and as there stay closed (`…_boxes`) where kernels that move boxes may take
+them; sizes travel as whole numbers, which are those of the arguments of `functional`.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 from torch.compiler import is_compiling
-from torch.library import triton_op
+from torch.library import custom_op, triton_op
 
 from . import image_autograd, image_checks, saved
 from .autograd import once
 from .composite_images import in_image
 from .image_checks import Sides
 from .layout import like
-from .library import act_backward, keep_caches_apart, one_by_one
+from .library import act_backward, in_boxes, keep_caches_apart, one_by_one
 
 _NAMES = ("stride", "padding", "dilation", "groups", "act", "p", "pool", "math")
 
@@ -36,12 +37,22 @@ def _closed(*sides: Any) -> list[image_checks.Pair]:
     return [(int(vertical), int(horizontal)) for vertical, horizontal in sides]
 
 
+def _in_boxes(table: str, x: Tensor, sizes: image_checks.Layer) -> bool:
+    """Would kernels that move boxes take this layer, once there are addresses?"""
+    aligned = sizes.groups == 1 and sizes.channels % 8 == 0 and sizes.filters % 8 == 0
+    return in_boxes(table, x) and aligned and x.stride(1) == 1
+
+
 def convolution(
     x: Tensor, w: Tensor, b: Tensor | None, stride: list[int], padding: list[int], dilation: list[int], groups: int,
     act: str, p: float, pool: bool, math: str | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """(y, places of the maxima, z); what there is not comes back empty."""
     sizes = _sizes(x, w, stride, padding, dilation, groups)
+    if _in_boxes("conv2d.layer.pool" if pool else "conv2d.layer", x, sizes):
+        how = (stride, padding, dilation, groups, act, p, pool, math)
+        whole: tuple[Tensor, Tensor, Tensor] = torch.ops.chainrule.convolution_boxes(x, w, b, *how)
+        return whole
     if pool:
         return image_autograd.ConvolutionPooled.forward(x, w, b, sizes, act, p, math, True)
     y, z = image_autograd.Convolution.forward(x, w, b, sizes, act, p, math, True)
@@ -65,6 +76,11 @@ def convolution_backward(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """(∂x, ∂w, ∂b); what nobody wants comes back empty."""
     sizes, form = _sizes(x, w, stride, padding, dilation, groups), saved.form(act, x.dtype, p)
+    if _in_boxes("conv2d.layer", x, sizes):
+        how = (stride, padding, dilation, groups, act, p, pool, math)
+        closed: tuple[Tensor, Tensor, Tensor] = torch.ops.chainrule.convolution_backward_boxes(
+            grad, x, w, index, kept, biased, wants, *how)
+        return closed
     if pool:
         back = image_autograd.room("pool", "pool.max.grad_x", grad)
         whole = image_checks.pool("pool.max.grad_x", sizes.y_shape, 2, 2, 0)
@@ -195,6 +211,9 @@ def registered() -> SimpleNamespace:
     for name, (_, shapes) in OPS.items():
         found[name].register_fake(shapes)
         found[name].register_vmap(partial(one_by_one, found[name]))
+    for name in ("convolution", "convolution_backward"):
+        found[f"{name}_boxes"] = custom_op(f"chainrule::{name}_boxes", OPS[name][0], mutates_args=())
+        found[f"{name}_boxes"].register_fake(OPS[name][1])
     found["convolution"].register_autograd(_backward, setup_context=_setup)
     found["max_pool"].register_autograd(_pool_backward, setup_context=_pool_setup)
     keep_caches_apart()

@@ -43,7 +43,7 @@ def _eager(module: str, name: str, t: Tensor) -> Any:
     return composite_norm if module == "norm" else composite_losses if name == CLASSES else composite
 
 
-def _in_boxes(table: str, t: Tensor) -> bool:
+def in_boxes(table: str, t: Tensor) -> bool:
     """Would kernels that move boxes take this product, once there are addresses?"""
     return (
         traced(t) and t.is_cuda and t.element_size() == 2 and not is_pinned(table)
@@ -67,7 +67,7 @@ def act_backward(grad: Tensor, saved: Tensor, act: str, form: str, p: float) -> 
 def affine_keeping(
     x: Tensor, w: Tensor, b: Tensor | None, act: str, p: float, keep_z: bool, math: str | None
 ) -> tuple[Tensor, Tensor]:
-    if _in_boxes("net.layer.affine", x):
+    if in_boxes("net.layer.affine", x):
         whole: tuple[Tensor, Tensor] = torch.ops.chainrule.affine_keeping_boxes(x, w, b, act, p, keep_z, math)
         return whole
     a, z = _eager("linear", "net.layer.affine", x).affine_keeping(x, w, b, act, p, keep_z, math)
@@ -82,7 +82,7 @@ def _affine_fake(x: Tensor, w: Tensor, b: Any, act: str, p: float, keep_z: bool,
 def averaged(
     delta: Tensor, a: Tensor, w: Tensor, lam: float, n: float, intercepts: bool, math: str | None
 ) -> tuple[Tensor, Tensor]:
-    if _in_boxes("alg.average", delta):
+    if in_boxes("alg.average", delta):
         whole: tuple[Tensor, Tensor] = torch.ops.chainrule.averaged_boxes(delta, a, w, lam, n, intercepts, math)
         return whole
     D, Db = _eager("linear", "alg.average", delta).averaged(delta, a, w, lam, n, intercepts, math)
@@ -97,7 +97,7 @@ def delta_through(
     delta: Tensor, w: Tensor, saved: Tensor, act: str, form: str, p: float, name: str, math: str | None
 ) -> tuple[Tensor, Tensor]:
     found: tuple[Tensor, Tensor]
-    if _in_boxes("bp.delta", delta):
+    if in_boxes("bp.delta", delta):
         found = torch.ops.chainrule.delta_through_boxes(delta, w, saved, act, form, p, name, math)
         return found
     linear = _eager("linear", name, delta)
@@ -244,7 +244,7 @@ OPS: dict[str, tuple[Any, Any, tuple[str, ...]]] = {
 }
 
 
-#: What `_in_boxes` may keep whole.
+#: What `in_boxes` may keep whole.
 BOXED = ("affine_keeping", "averaged", "delta_through")
 
 
