@@ -25,7 +25,7 @@ from chainrule.triton_kernels import nn, optim
 NAME, BATCH = "train_residual", 64
 ETA, LAM = 0.1, 5e-4
 CHANNELS = (16, 16, 32, 64)
-LABELS = {True: "batch norm", False: "none"}
+LABELS = {True: "batch norm", False: "no batch norm"}
 
 
 class ResNet(torch.nn.Module):
@@ -61,7 +61,7 @@ def main(
     """Train a small residual network on Fashion-MNIST, with batch norm and without."""
     torch.set_num_threads(1)        # sums keep one order everywhere
     found = images(NAME, data)
-    runs = {("residual", name): watched(f"norm: {name:10}", steps(found, BATCH, epochs),
+    runs = {("residual", name): watched(f"{name:13}", steps(found, BATCH, epochs),
                                         lambda tick, norm=norm: train(norm, found, epochs, seed, tick))
             for norm, name in LABELS.items()}
     report(runs, {"batch-norm": ("residual", LABELS[True])}, found, out, "network", "norm")

@@ -10,6 +10,7 @@ from torch import Tensor
 PARAMETER = {"sigmoid": 0.0, "tanh": 0.0, "relu": 0.0, "leaky": 0.1, "elu": 1.0, "identity": 0.0}
 _KEYWORD = {"leaky": "slope", "elu": "alpha"}
 _FLOATING = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
+_PLAIN = (torch.Tensor, torch.nn.Parameter)
 
 
 def activation(name: str, act: str, **parameter: float) -> float:
@@ -29,11 +30,11 @@ def activation(name: str, act: str, **parameter: float) -> float:
 
 def alike(first: Tensor | None, *others: Tensor | None) -> bool:
     """Is all well, as `floating` asks it? Most calls are right, and need no words for what is not."""
-    if not isinstance(first, torch.Tensor) or first.dtype not in _FLOATING:
+    if first is None or type(first) not in _PLAIN or first.dtype not in _FLOATING:
         return False
     dtype, device = first.dtype, first.device
     for t in others:
-        if t is not None and not (isinstance(t, torch.Tensor) and t.dtype == dtype and t.device == device):
+        if t is not None and not (type(t) in _PLAIN and t.dtype == dtype and t.device == device):
             return False
     return True
 
@@ -50,6 +51,7 @@ def floating(name: str, **tensors: Tensor | None) -> None:
             raise TypeError(f"{name}: {label} is a {type(t).__name__}; expected a tensor")
         if t.dtype not in _FLOATING:
             raise TypeError(f"{name}: {label} is {_short(t)}; expected float16, bfloat16, float32 or float64")
+        whole(name, label, t)
         if first is None:
             first = label, t
         elif t.dtype != first[1].dtype:
@@ -58,6 +60,12 @@ def floating(name: str, **tensors: Tensor | None) -> None:
         elif t.device != first[1].device:
             raise ValueError(
                 f"{name}: {label} is on {t.device}, {first[0]} is on {first[1].device}; expected one device")
+
+
+def whole(name: str, label: str, t: Tensor) -> None:
+    if hasattr(t, "to_local"):
+        raise TypeError(f"{name}: {label} is sharded (a DTensor); fully_shard the module whose forward uses it, not "
+                        "the layers in it, or give to_local()")
 
 
 def kernel_dtype(name: str, t: Tensor) -> None:
@@ -200,6 +208,7 @@ def batch_norm(name: str, x: Tensor, **channels: Tensor | None) -> None:
     for label, t in channels.items():
         if t is None:
             continue
+        whole(name, label, t)
         if t.dtype not in (x.dtype, torch.float32):
             raise TypeError(f"{name}: {label} is {_short(t)}, x is {_short(x)}; expected that, or float32")
         if t.device != x.device:

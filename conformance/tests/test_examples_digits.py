@@ -203,3 +203,11 @@ def test_a_missing_gpu_is_said(cli, monkeypatch):
     result = cli("--device", "cuda")
     assert result.exit_code == 2
     assert "--device cuda: torch sees no GPU on this machine" in result.output
+
+
+def test_ddp_asks_for_torchrun(typed, monkeypatch):
+    monkeypatch.delenv("RANK", raising=False)
+    result = typed("train_ddp")
+    assert result.exit_code == 2
+    assert result.output == ("train_ddp: torchrun starts the processes: "
+                             "torchrun --nproc-per-node 2 examples/train_ddp.py\n")
