@@ -45,10 +45,10 @@ def floating(name: str, **tensors: Tensor | None) -> None:
         return
     first: tuple[str, Tensor] | None = None
     for label, t in tensors.items():
-        if t is None:
+        if t is None and first is not None:
             continue
         if not isinstance(t, torch.Tensor):
-            raise TypeError(f"{name}: {label} is a {type(t).__name__}; expected a tensor")
+            raise TypeError(f"{name}: {label} is {'None' if t is None else _a(t)}; expected a tensor")
         if t.dtype not in _FLOATING:
             raise TypeError(f"{name}: {label} is {_short(t)}; expected float16, bfloat16, float32 or float64")
         whole(name, label, t)
@@ -68,6 +68,10 @@ def whole(name: str, label: str, t: Tensor) -> None:
                         "the layers in it, or give to_local()")
 
 
+def _a(value: object) -> str:
+    return f"a {type(value).__name__}"
+
+
 def kernel_dtype(name: str, t: Tensor) -> None:
     if t.dtype == torch.float64:
         raise TypeError(f"{name}: the kernel computes in float32, {_short(t)} would lose half its digits; "
@@ -76,6 +80,8 @@ def kernel_dtype(name: str, t: Tensor) -> None:
 
 def rank(name: str, expected: int, **tensors: Tensor) -> None:
     for label, t in tensors.items():
+        if not isinstance(t, torch.Tensor):
+            raise TypeError(f"{name}: {label} is {'None' if t is None else _a(t)}; expected a tensor")
         if t.dim() != expected:
             raise ValueError(f"{name}: {label} has shape {tuple(t.shape)}; expected {expected} dimension"
                              f"{'s' if expected != 1 else ''}")
@@ -98,7 +104,8 @@ def same_shape(name: str, **tensors: Tensor) -> None:
 def layer(input: Tensor, weight: Tensor, bias: Tensor | None, name: str) -> None:
     """input (…, I), weight (O, I), bias (O,) or None."""
     if (
-        alike(input, weight, bias) and input.dim() and weight.dim() == 2 and input.shape[-1] == weight.shape[1]
+        alike(weight, input, bias) and isinstance(input, torch.Tensor) and input.dim() and weight.dim() == 2
+        and input.shape[-1] == weight.shape[1]
         and (bias is None or (bias.dim() == 1 and bias.shape[0] == weight.shape[0]))
     ):
         return
@@ -146,7 +153,7 @@ def classes(z: Tensor, y: Tensor, name: str = "loss.softmax") -> None:
     floating(name, z=z)
     rank(name, 2, z=z)
     if not isinstance(y, torch.Tensor) or y.dtype != torch.int64:
-        raise TypeError(f"{name}: y is {_short(y)}; expected int64 class indices")
+        raise TypeError(f"{name}: y is {_short(y)}; expected int64 class indices (shares of classes have no kernel)")
     rank(name, 1, y=y)
     sizes(name, "z (B, K), y (B,)", **{"rows of z and entries of y": (z.shape[0], y.shape[0])})
     if y.device != z.device:

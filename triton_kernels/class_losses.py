@@ -65,13 +65,28 @@ def cross_entropy(
 ) -> Tensor:
     """loss.softmax.weighted, and loss.mean of it: input (B, K), target (B,) int64, weight (K,) or None.
 
-    A target equal to ignore_index counts for nothing; any other outside 0 … K − 1 gives NaN. `mean` divides by the
-    weights of the targets that count, NaN where none does; `sum` adds up; `none` gives (B,).
+    As in torch, input may be one example (K,) with target (), or (B, K, …) with target (B, …), whose positions are
+    examples: of these only channels_last is read as it lies, anything else is copied. A target equal to ignore_index
+    counts for nothing; any other outside 0 … K − 1 gives NaN. `mean` divides by the weights of the targets that count,
+    NaN where none does; `sum` adds up; `none` gives one loss a target.
     """
     checks.reduction("cross_entropy", reduction, size_average, reduce)
+    shape = target.shape
+    if input.dim() != 2 and input.dim() == target.dim() + 1:
+        input, target = _examples(input, target)
     input, target, weight = casting.losses(input, target, weight)
     checks.weighted_classes("cross_entropy", input, target, weight, label_smoothing)
     if weight is not None and weight.requires_grad and torch.is_grad_enabled():
         raise ValueError("cross_entropy: weight requires a gradient, and no kernel has it; detach it")
     loss: Tensor = applied(ClassLoss, input, target, weight, int(ignore_index), float(label_smoothing), reduction)[0]
-    return loss
+    return loss if reduction != "none" else loss.view(shape)
+
+
+def _examples(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """One example, or the positions of many, as the rows of a matrix."""
+    if input.dim() == 1:
+        return input[None], target[None]
+    if input.shape[:1] + input.shape[2:] != target.shape:
+        raise ValueError(f"cross_entropy: input has shape {tuple(input.shape)}, target has {tuple(target.shape)}; "
+                         "expected (B, K, …) and (B, …)")
+    return input.movedim(1, -1).reshape(-1, input.shape[1]), target.reshape(-1)

@@ -50,12 +50,13 @@ def pair(name: str, label: str, sides: Sides, least: int) -> Pair:
     return both[0], both[1]
 
 
-def in_numbers(name: str, padding: Sides | str, kernel: tuple[int, ...], dilation: Sides) -> Sides:
+def in_numbers(name: str, padding: Sides | str, w: Tensor, dilation: Sides) -> Sides:
     """torch's words for paddings: `valid` is none, `same` what keeps the image's size at stride 1."""
     if not isinstance(padding, str):
         return padding
     if padding == "valid":
         return 0
+    kernel = tuple(w.shape[2:])
     around = [e * (m - 1) for m, e in zip(kernel, pair(name, "dilation", dilation, 1))]
     if padding != "same" or any(both % 2 for both in around):
         raise ValueError(f"{name}: padding = {padding!r} with a filter of {' × '.join(map(str, kernel))} is not the "

@@ -21,7 +21,7 @@ def conv2d(
 ) -> Tensor:
     """conv2d.layer   b + x ∗ w, the filter not flipped: input (B, C·groups, H, W), weight (F, C, M, N), bias (F,)."""
     input, weight, bias = casting.products(input, weight, bias)
-    padding = image_checks.in_numbers("conv2d", padding, weight.shape[2:], dilation)
+    padding = image_checks.in_numbers("conv2d", padding, weight, dilation)
     if is_compiling() or transforms_active():
         how = (stride, padding, dilation, groups, "identity", 0.0, asked(precision))
         return image_library.traced_convolution(input, weight, bias, *how)
@@ -43,7 +43,7 @@ def conv2d_act(
         raise ValueError(f"conv2d_act: elu with alpha = {p} falls where z < 0, so its maxima are not those of z; "
                          "pool it by max_pool2d")
     input, weight, bias = casting.products(input, weight, bias)
-    padding = image_checks.in_numbers("conv2d_act", padding, weight.shape[2:], dilation)
+    padding = image_checks.in_numbers("conv2d_act", padding, weight, dilation)
     if is_compiling() or transforms_active():
         how = (stride, padding, dilation, groups, act, p, asked(precision))
         return image_library.traced_convolution(input, weight, bias, *how, pool)
@@ -59,6 +59,7 @@ def conv1d(
     precision: str | None = None,
 ) -> Tensor:
     """conv2d.layer with one row: input (B, C·groups, L), weight (F, C, m), bias (F,) or None."""
+    checks.floating("conv1d", input=input, weight=weight, bias=bias)
     checks.rank("conv1d", 3, input=input, weight=weight)
     s, e = _single(stride), _single(dilation)
     p: Sides | str = padding if isinstance(padding, str) else (0, _single(padding))

@@ -174,6 +174,8 @@ def patch(model: nn.Module, *, only: Iterable[str] | None = None, fuse: bool = T
     Only exact torch classes change: a subclass may compute something else. Raises ValueError for a model that is
     patched already and for unknown names.
     """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"patch: the model is a {type(model).__name__}; expected a torch.nn.Module")
     wanted = {twin.__name__ for twin in TWINS} if only is None else set(only)
     unknown = wanted - {twin.__name__ for twin in TWINS}
     if unknown:

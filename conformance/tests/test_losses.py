@@ -151,6 +151,19 @@ def test_the_options_cost_nothing_where_they_are_not_used():
         assert image <= forward[1] <= image + small
 
 
+@pytest.mark.parametrize("where", ["composite", "rows"])
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("shape", [(5,), (2, 5, 3), (2, 5, 3, 2)])
+def test_one_example_and_images_of_them_as_torch(shape, reduction, where):
+    z = 3 * data(*shape)
+    y = torch.arange(z.numel() // 5).reshape(shape[:1] + shape[2:] if len(shape) > 1 else ()) % 5
+    z = z if z.dim() < 4 else z.contiguous(memory_format=torch.channels_last)
+    how = {"reduction": reduction, "label_smoothing": 0.25, "ignore_index": 4}
+    with WHERE[where]():
+        ours = run(F.cross_entropy, z, y, **how)
+    no_further(ours, run(T.cross_entropy, z, y, **how), run(T.cross_entropy, z.double(), y, **how))
+
+
 @pytest.mark.parametrize("name", ["cross_entropy", "mse_loss", "binary_cross_entropy_with_logits"])
 def test_arguments_are_torchs_in_torchs_order(name):
     ours, theirs = (inspect.signature(getattr(module, name)).parameters for module in (F, T))
