@@ -89,6 +89,47 @@ def test_a_twin_in_all_else(name):
             assert torch.equal(value, b.state_dict()[key])
 
 
+#: ours: (what makes it, its torch twin)
+CARRIERS = {
+    **{name: tuple(lambda module=module, name=name: getattr(module, name)(*TWINS[name][0]) for module in (ours, nn))
+       for name in TWINS},
+    "BatchNorm2d, bare": (lambda: ours.BatchNorm2d(3, affine=False), lambda: nn.BatchNorm2d(3, affine=False)),
+    "CrossEntropyLoss": (lambda: ours.CrossEntropyLoss(torch.rand(3)), lambda: nn.CrossEntropyLoss(torch.rand(3))),
+    "MSELoss": (ours.MSELoss, nn.MSELoss),
+    "BCEWithLogitsLoss": (ours.BCEWithLogitsLoss, nn.BCEWithLogitsLoss),
+    "LinearAct": (lambda: ours.LinearAct(5, 4, "tanh"), lambda: nn.Linear(5, 4)),
+    "ConvActPool": (lambda: ours.ConvActPool(3, 4, 3), lambda: nn.Conv2d(3, 4, 3)),
+    "Net": (ours.Net, lambda: PlainNet()), "LeNet": (ours.LeNet, lambda: PlainNet(5, 5)),
+    "ResidualBlock": (lambda: ours.ResidualBlock(3, 5, 2), lambda: PlainBlock(ours.ResidualBlock(3, 5, 2))),
+    "MLP": (lambda: ours.MLP([5, 4, 3]), lambda: nn.ModuleDict({"layers": nn.ModuleList(
+        [nn.Linear(5, 4), nn.Linear(4, 3)])})),
+}
+
+
+@pytest.mark.parametrize("name", CARRIERS)
+def test_a_checkpoint_of_either_loads_into_the_other(name):
+    """Through a file, both ways: the same keys, shapes, dtypes and bits; and what is loaded computes as its source."""
+    for first, second in (CARRIERS[name], CARRIERS[name][::-1]):
+        torch.manual_seed(1)
+        source, target = first(), second()
+        for buffer in source.buffers():
+            buffer.add_(1)
+        file = io.BytesIO()
+        torch.save(source.state_dict(), file)
+        file.seek(0)
+        target.load_state_dict(torch.load(file), strict=True)
+        for (key, a), (other, b) in zip(source.state_dict().items(), target.state_dict().items(), strict=True):
+            assert key == other
+            assert (a.dtype, a.shape) == (b.dtype, b.shape)
+            assert torch.equal(a, b)
+
+
+def test_every_module_is_carried():
+    made = {name for name, kind in vars(ours).items() if isinstance(kind, type) and issubclass(kind, nn.Module)
+            and kind.__module__ == ours.__name__ and not name.startswith("_")}
+    assert made <= {name.partition(",")[0] for name in CARRIERS}
+
+
 @pytest.mark.parametrize("momentum", [0.1, None])
 def test_batch_norm_counts_as_torch(momentum):
     own, twin = ours.BatchNorm2d(3, momentum=momentum), nn.BatchNorm2d(3, momentum=momentum)

@@ -103,33 +103,42 @@ def jsonable(state):
             for k, s in state["state"].items()}, state["param_groups"]
 
 
-@pytest.mark.parametrize("name", ["momentum", "adagrad", "adam", "adamw"])
+#: rule: (ours, the torch optimizer whose checkpoint it resumes from, options, states by letter, numbers)
+MOMENTS = {"m": "exp_avg", "v": "exp_avg_sq"}
+ADAM = {"t": 3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
+RESUMED = {
+    "sgd": (optim.SGD, torch.optim.SGD, {}, {}, {}),
+    "momentum": (optim.SGD, torch.optim.SGD, {"momentum": 0.9}, {"v": "momentum_buffer"}, {"mu": 0.9}),
+    "nesterov": (
+        optim.SGD, torch.optim.SGD, {"momentum": 0.9, "nesterov": True}, {"v": "momentum_buffer"}, {"mu": 0.9}),
+    "adagrad": (optim.Adagrad, torch.optim.Adagrad, {}, {"G": "sum"}, {"eps": 1e-10}),
+    "adam": (optim.Adam, torch.optim.Adam, {}, MOMENTS, ADAM),
+    "adamw": (optim.AdamW, torch.optim.AdamW, {"weight_decay": 0.25}, MOMENTS, ADAM | {"lam": 0.25}),
+    "lamb": (optim.LAMB, torch.optim.AdamW, {"weight_decay": 0.25}, MOMENTS, ADAM | {"lam": 0.25}),
+}
+
+
+@pytest.mark.parametrize("name", RESUMED)
 def test_a_resumed_step_is_within_the_derived_bound(name):
     """torch's state after two steps, loaded; our third step judged by the bound of one step from that state."""
-    ours, twin, options = PAIRS[name]
-    options = {k: v for k, v in options.items() if k in ("lr", "momentum")} | ({"weight_decay": 0.25}
-                                                                             if name == "adamw" else {})
+    ours, twin, options, states, numbers = RESUMED[name]
     theta = parameters()
-    before = twin(theta, **options)
+    before = twin(theta, lr=0.1, **options)
     run(before, theta, (1, 2))
-    after = ours(theta, **options)
+    after = ours(theta, lr=0.1, **options)
     after.load_state_dict(before.state_dict())
     start = [p.detach().double().numpy().copy() for p in theta]
-    states = {"momentum": ("momentum_buffer",), "adagrad": ("sum",)}.get(name, ("exp_avg", "exp_avg_sq"))
-    kept = [[np.array(before.state[p][key].tolist()) for key in states] for p in theta]
+    kept = [{letter: np.array(before.state[p][key].tolist()) for letter, key in states.items()} for p in theta]
     run(after, theta, (3,), "kernel")
-    letters = {"momentum": ("v",), "adagrad": ("G",)}.get(name, ("m", "v"))
-    numbers = {"momentum": {"mu": 0.9}, "adagrad": {"eps": 1e-10}}.get(
-        name, {"t": 3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8})
-    numbers |= {"lam": 0.25} if name == "adamw" else {}
     for p, old, state in zip(theta, start, kept, strict=True):
-        arguments = {"theta": old, "D": p.grad.double().numpy(), **dict(zip(letters, state, strict=True)), "eta": 0.1,
-                     **numbers}
+        arguments = {"theta": old, "D": p.grad.double().numpy(), **state, "eta": 0.1, **numbers}
         limit = bound(f"opt.{name}", arguments, "fp32", FLOAT32)
         wanted = truth(f"opt.{name}", arguments, {k: b.total for k, b in limit.items()})
-        for key, actual in zip(wanted, (p, *(after.state[p][k] for k in states)), strict=True):
+        moved = p, *(after.state[p][key] for key in states.values())
+        for key, actual in zip(wanted, moved, strict=True):
             error = np.abs(np.array(actual.tolist()) - wanted[key].value) - wanted[key].radius
             assert (error <= limit[key].total).all()
+        assert not np.array_equal(old, np.array(p.tolist()))
 
 
 @pytest.mark.parametrize(("make", "launches"), [
