@@ -155,8 +155,8 @@ def scalar(value: Any, kind: Any) -> Any:
 def _descriptor(value: Any, memory: Memory) -> Any:
     for axis, (n, s) in enumerate(zip(value.shape, value.strides)):
         if n > 1 and s < 1:
-            raise KernelFault(f"a descriptor of shape {list(value.shape)} has stride {s} along axis {axis}; an expanded "
-                              "tensor has no boxes", check="descriptor")
+            raise KernelFault(f"a descriptor of shape {list(value.shape)} has stride {s} along axis {axis}; an "
+                              "expanded tensor has no boxes", check="descriptor")
     strides = [internals.implicit(s) for s in value.strides[:-1]]
     assert value.strides[-1] == 1, "a descriptor's last stride must be 1"
     return internals.semantic.make_tensor_descriptor(
