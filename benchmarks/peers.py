@@ -97,13 +97,16 @@ def lamb(problem: Problem) -> Prepare | None:
     return prepare
 
 
-def channels_last(problem: Problem) -> Prepare | None:
-    """torch's own convolution in the memory format it is fastest in."""
-    if not problem.op.startswith("conv2d.layer"):
-        return None
-    from .problems_more import last
+def channels_last(make: Callable[[Problem], Prepare | None]) -> Callable[[Problem], Prepare | None]:
+    """torch's own convolution in the memory format it is fastest in, as this peer has it."""
+    def peer(problem: Problem) -> Prepare | None:
+        if not problem.op.startswith("conv2d.layer"):
+            return None
+        from .problems_images import last
 
-    return lambda tensors: problem.eager(last(tensors))
+        prepare = make(problem)
+        return None if prepare is None else lambda tensors: prepare(last(tensors))
+    return peer
 
 
 def dense(problem: Problem) -> Prepare | None:
@@ -115,7 +118,8 @@ def dense(problem: Problem) -> Prepare | None:
 
 PEERS = {peer.name: peer for peer in (
     Peer("eager", eager),
-    Peer("channels_last", channels_last),
+    Peer("channels_last", channels_last(eager)),
+    Peer("compile channels_last", channels_last(compiled("default")), seconds=3.0),
     Peer("dense", dense),
     Peer("compile", compiled("default"), seconds=8.0),
     Peer("max-autotune", compiled("max-autotune-no-cudagraphs"), seconds=30.0),

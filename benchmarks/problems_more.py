@@ -1,4 +1,4 @@
-"""Convolution layers and optimizers, as problems."""
+"""Optimizers, as problems."""
 
 from __future__ import annotations
 
@@ -8,40 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from chainrule.triton_kernels import OPS, optim
+from chainrule.triton_kernels import optim
 
-from .floors import Floor, elementwise
-from .problems import TORCH_ACT, UNITS, Call, Input, Problem, Tensors, plain
+from .floors import elementwise
+from .problems import Call, Input, Problem, Tensors, plain
 
 ETA, DECAY, BETAS, EPS = 1e-3, 1e-2, (0.9, 0.999), 1e-6
-_CONVOLUTION = ("conv_layer.py", "act.py", "configs.py")
-
-
-def last(tensors: Tensors) -> Tensors:
-    """Images and filters as NHWC, in which convolutions are fastest, ours and torch's."""
-    order = torch.channels_last
-    return {name: t.contiguous(memory_format=order) if t.dim() == 4 else t for name, t in tensors.items()}
-
-
-def convolution(
-    B: int, C: int, side: int, filters: int, act: str = "relu", taps: int = 3, dtype: torch.dtype = torch.bfloat16
-) -> Problem:
-    """conv2d.layer, padded so that the image keeps its size."""
-    inputs = {"x": Input((B, C, side, side), dtype), "w": Input((filters, C, taps, taps), dtype, (C * taps**2) ** -0.5),
-              "b": Input((filters,), dtype)}
-    padding, terms = taps // 2, C * taps**2
-
-    def eager(x: Tensor, w: Tensor, b: Tensor) -> Tensor:
-        return TORCH_ACT[act](torch.nn.functional.conv2d(x, w, b, padding=padding))
-
-    def ours(t: Tensors) -> Call:
-        images = last(t)
-        return lambda: (OPS["conv2d.layer"](**images, padding=padding, act=act),)
-
-    pixels = B * side**2
-    moved = dtype.itemsize * (pixels * C + filters * (terms + 1) + pixels * filters)
-    return Problem("conv2d.layer", inputs, ours, plain(eager), Floor(2 * pixels * filters * terms, moved, UNITS[dtype]),
-                   _CONVOLUTION, terms, rounded=dtype)
 
 
 OPTIMIZERS: dict[str, tuple[Callable[..., Any], Callable[..., Any] | None]] = {

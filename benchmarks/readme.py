@@ -25,7 +25,8 @@ from .subjects import SUBJECTS
 README = record.ROOT / "README.md"
 BEGIN, END = "<!-- performance: written by `python -m benchmarks.readme` -->", "<!-- end of performance -->"
 COUNTS, GATE = "counts.json", "gate.json"
-PEERS = ("eager", "compile", "max-autotune", "liger", "flag_gems", "timm", "channels_last")
+PEERS = ("eager", "compile", "max-autotune", "liger", "flag_gems", "timm", "channels_last",
+         "compile channels_last")
 
 
 def block(folder: Path = record.RESULTS, tree: dict[str, str] | None = None) -> str:

@@ -6,6 +6,7 @@ import attrs
 import torch
 
 from . import problems as of
+from . import problems_images as img
 from . import problems_more as more
 from . import problems_neighbours as near
 from .peers import PEERS, USUAL
@@ -14,7 +15,8 @@ from .problems import Problem
 FP32 = torch.float32
 LOSSES = (*USUAL, "liger")
 STEPS = ("eager", "compile")
-IMAGES = ("eager", "channels_last", "compile")
+IMAGES = ("eager", "channels_last", "compile channels_last")
+LAST = ("channels_last", "compile channels_last")
 NEIGHBOURS = ("eager", "dense", "compile")
 
 
@@ -33,6 +35,11 @@ class Subject:
         """An estimate: preparing, checking and timing every implementation."""
         return 2.0 + sum(PEERS[name].seconds + 0.5 for name in self.peers if not PEERS[name].missing())
 
+
+_WAYS = (("convolution", img.convolution), ("∂x", img.into_x), ("D of filters", img.into_w))
+#: The layers of a residual network, the deck's second convolution: priority, images, channels, side, filters, stride.
+_LAYERS = ((2, 128, 64, 56, 64, 1), (2, 128, 128, 28, 128, 1), (2, 128, 256, 14, 256, 1), (2, 128, 512, 7, 512, 1),
+           (3, 128, 64, 56, 128, 2), (3, 256, 6, 15, 16, 1))
 
 SUBJECTS = (
     Subject("layer sigmoid 65536 x 784 -> 512", of.layer(65536, 784, 512, "sigmoid"), 1),
@@ -54,9 +61,15 @@ SUBJECTS = (
     Subject("logits 8192 x 4096 fp32", of.logits(8192, 4096), 1),
     Subject("sigmoid 2^27", of.activation(2**27, "sigmoid"), 2),
     Subject("tanh 2^27", of.activation(2**27, "tanh"), 3),
-    Subject("convolution 3x3 relu 32 x 64 x 56 x 56 -> 64", more.convolution(32, 64, 56, 64), 1, IMAGES),
-    Subject("convolution 3x3 relu 64 x 256 x 14 x 14 -> 256", more.convolution(64, 256, 14, 256), 2, IMAGES),
-    Subject("convolution 5x5 relu 256 x 6 x 14 x 14 -> 16", more.convolution(256, 6, 14, 16, "relu", 5), 2, IMAGES),
+    Subject("convolution 3x3 relu 32 x 64 x 56 x 56 -> 64", img.convolution(32, 64, 56, 64), 1, IMAGES),
+    Subject("convolution 5x5 relu pooled 256 x 6 x 14 x 14 -> 16",
+            img.convolution(256, 6, 14, 16, "relu", 5, pool=True), 2, IMAGES),
+    Subject("convolution 3x3 relu pooled 256 x 1 x 32 x 32 -> 6", img.convolution(256, 1, 32, 6, pool=True), 2, IMAGES),
+    Subject("convolution 3x3 relu pooled 128 x 64 x 32 x 32 -> 64", img.convolution(128, 64, 32, 64, pool=True), 1,
+            IMAGES),
+    *(Subject(f"{what} 3x3{'/2' * (stride == 2)} {B} x {C} x {side} x {side} -> {F}",
+              make(B, C, side, F, stride=stride), priority, LAST)
+      for priority, B, C, side, F, stride in _LAYERS for what, make in _WAYS),
     Subject("local layer of 9 relu 8192 x 4096", near.local(8192, 4096, 9), 2, NEIGHBOURS),
     Subject("shared layer of 9 relu 8192 x 4096", near.shared(8192, 4096, 9), 2, NEIGHBOURS),
     Subject("D of a local layer of 9, 8192 x 4096", near.local_weights(8192, 4096, 9), 2, STEPS),

@@ -153,14 +153,16 @@ def test_rounds_stop_after_a_whole_round(of):
 
 
 def tiny(of):
-    problems, more, near = of("problems"), of("problems_more"), of("problems_neighbours")
+    problems, more, near, img = (of(f"problems{kind}") for kind in ("", "_more", "_neighbours", "_images"))
     f64 = torch.float64
     return [
         *(problems.layer(5, 4, 3, act, f64) for act in problems.TORCH_ACT), problems.delta(5, 4, 3, f64),
         problems.average(5, 4, 3, f64), problems.descent(5, 4, 3, dtype=f64, theta=f64),
         problems.descent(5, 4, 3, "momentum", f64, f64), problems.softmax(5, 7, f64),
         problems.logits(5, 7, f64), problems.activation(11, "tanh", f64), problems.step((5, 4, 3), 6, "sgd", f64),
-        more.convolution(2, 3, 5, 4, dtype=f64), more.optimizer("adamw", 40), more.optimizer("lamb", 40),
+        img.convolution(2, 3, 5, 4, dtype=f64), img.convolution(2, 3, 7, 4, "tanh", 2, 2, True, f64),
+        img.into_x(2, 3, 7, 4, 3, 2, f64), img.into_w(2, 3, 7, 4, 3, 2, f64),
+        more.optimizer("adamw", 40), more.optimizer("lamb", 40),
         near.local(3, 7, 5, dtype=f64), near.shared(3, 7, 5, dtype=f64), near.local_weights(3, 7, 5, f64),
         near.shared_weights(3, 7, 5, f64),
     ]
