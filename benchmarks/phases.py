@@ -20,6 +20,7 @@ PHASES = (
     Phase("compile", 55, "every kernel the subjects need, in parallel"),
     Phase(
         "conformance", 110, "the whole suite natively; the simulator's rounding against the device; compute-sanitizer"),
+    Phase("torch", 15, "training steps compiled, on two streams, on a second GPU: the same bits as plain launches"),
     Phase("tune", 45, "the rows of each table, on the subjects that choose among them"),
     Phase("measure", 190, "shuffled rounds against every peer"),
     Phase("steps", 50, "whole training steps"),
@@ -59,6 +60,7 @@ def jobs(run: Run, chosen: Iterable[Subject]) -> list[Job]:
         Job("conformance suite", "conformance", 1, 75, lambda: conformance(run, 75)),
         Job("rounding model", "conformance", 2, 5, lambda: rounding(run)),
         Job("compute-sanitizer", "conformance", 3, 28, lambda: sanitizer(run, 28)),
+        Job("under torch", "torch", 1, 14, lambda: under_torch(run, 30)),
     ]
     for subject in mine:
         if subject.problem.table is not None and subject.priority < 3:
@@ -118,6 +120,12 @@ def sanitizer(run: Run, seconds: float) -> None:
     from . import native
 
     run.put("sanitizer", native.sanitized(share(run.deadline, seconds)))
+
+
+def under_torch(run: Run, seconds: float) -> None:
+    from . import under_torch as against
+
+    run.put("under torch", against.checks(share(run.deadline, seconds)))
 
 
 def rounding(run: Run) -> None:

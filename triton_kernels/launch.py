@@ -58,7 +58,8 @@ def current_arch(device: torch.device | int | None = None) -> str:
         return str(getattr(simulator, "target", "sm_90"))
     if not torch.cuda.is_available():
         return "default"
-    return _arch_of(torch.cuda.current_device() if device is None else torch.device(device).index or 0)
+    index = None if device is None else torch.device(device).index
+    return _arch_of(torch.cuda.current_device() if index is None else index)
 
 
 @functools.cache

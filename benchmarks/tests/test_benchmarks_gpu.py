@@ -321,6 +321,22 @@ def test_a_whole_run(of, measuring, tmp_path, monkeypatch):
     assert "one" in of("audit").text(of("audit").audit(run))
 
 
+@pytest.mark.filterwarnings("ignore:.*Function.*should not be instantiated:DeprecationWarning")     # by torch's tracer
+@pytest.mark.parametrize("name", ["MLP", "Net", "MLP in bf16", "ResidualBlock"])
+def test_steps_started_by_torch_are_compared_bit_by_bit(of, name):
+    under = of("under_torch")
+    assert name in under.STEPS
+    assert under.compiled(under.STEPS[name], torch.device("cpu"), backend="aot_eager") == "same bits"
+
+
+def test_a_difference_is_told(of):
+    under = of("under_torch")
+    one, other = torch.ones(4), torch.ones(4) + torch.tensor([0.0, 0.5, 0.0, 0.0])
+    assert under.difference([one, other], [one, other]) == "same bits"
+    assert under.difference([one, one], [one, other]) == "2.2e-01 apart"
+    assert under.tried(lambda: 1 / 0) == "failed: ZeroDivisionError: division by zero"
+
+
 def test_rows_that_cannot_hold_the_classes_are_not_tried(of, measuring):
     rows = measuring.candidates(of("problems").softmax(8, 1000))
     assert rows
