@@ -1,11 +1,12 @@
-"""Why deep sigmoid networks do not learn: the gradient's norm layer by layer, and what it does to training.
+"""Why is ReLU better than sigmoid? The gradient's norm layer by layer, and what it does to training.
 
     python examples/gradients.py                 build/gradients.png and a table
 
 Going back, bp.delta.rec multiplies by g′ in every layer. The sigmoid's is at most 1/4, so where weights keep lengths
 (‖Θ‖ = 1) a layer leaves at most a quarter of the gradient: ‖∂ℒ/∂a(l)‖ ≤ ¼ ‖∂ℒ/∂a(l+1)‖. The slide “Common training
-issues” says that gradients “can blow up or go to zero”, and names batch norm and ResNet. All four networks begin with
-filters of one kind: orthogonal in the middle of 3 × 3, zero around; times √2 under a ReLU, which passes half.
+issues” (claim.training) says that gradients “can blow up or go to zero”, and names batch norm and ResNet. All four
+networks begin with filters of one kind: orthogonal in the middle of 3 × 3, zero around; times √2 under a ReLU, which
+passes half.
 """
 
 from __future__ import annotations

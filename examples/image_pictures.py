@@ -49,7 +49,7 @@ def confusion(answers: Tensor, y: Tensor, classes: Sequence[str], title: str, pa
     k = len(classes)
     counts = torch.bincount(y * k + answers, minlength=k * k).view(k, k).float()
     share = 100 * counts / counts.sum(1, keepdim=True)
-    figure = Figure(figsize=(6.4, 5.8), layout="constrained")
+    figure = Figure(figsize=(5.8, 5.7), layout="constrained")
     axes = figure.subplots()
     axes.imshow(share.sqrt().numpy(), cmap="Blues", vmin=0, vmax=10)
     for i in range(k):

@@ -4,7 +4,7 @@
 
 A convolution of stride 2, three residual blocks of 16, 32 and 64 channels (net.residual.block), the mean over all
 places, one full layer. Nesterov's momentum, λ on weights only, torch's one-cycle schedule. The slide “Common training
-issues” says that batch norm helps; `examples/gradients.py` shows what it helps against.
+issues” (claim.training) says that batch norm helps; `examples/gradients.py` shows what it helps against.
 """
 
 from __future__ import annotations
