@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterator
+from importlib.util import find_spec
 
 from .results import versions
 
@@ -29,14 +30,39 @@ def _device() -> Iterator[Line]:
 
     from ..triton_kernels import launch
 
-    if torch.cuda.is_available():
-        yield "GPU", f"{torch.cuda.get_device_name()} ({launch.current_arch()}), CUDA {torch.version.cuda}"
-        yield "conform", "runs natively; --simulate runs the simulator instead"
-        yield "training", "CUDA tensors run our kernels, CPU tensors torch's composites"
-    else:
+    triton = find_spec("triton") is not None
+    without = "Triton is not installed: torch's composites of the same equations stand in everywhere"
+    if not torch.cuda.is_available():
         yield "GPU", "none that torch sees"
-        yield "conform", "runs in the simulator: verdicts on the kernels' arithmetic, none on a device"
-        yield "training", "CPU tensors run torch's composites of the same equations"
+        yield "conform", ("runs in the simulator: verdicts on the kernels' arithmetic, none on a device" if triton else
+                          "runs the composites and third-party backends; kernels need Triton")
+        yield "training", ("CPU tensors run torch's composites of the same equations; explain(fn, …, target='sm_90') "
+                           "names the kernels of a GPU" if triton else without)
+        return
+    arch = launch.current_arch()
+    yield "GPU", f"{torch.cuda.get_device_name()} ({arch}), CUDA {torch.version.cuda}"
+    yield "conform", "runs natively; --simulate runs the simulator instead"
+    yield "training", "CUDA tensors run our kernels, CPU tensors torch's composites" if triton else without
+    if triton:
+        yield "layers", _layers(arch)
+
+
+def _layers(arch: str) -> str:
+    """The kernel of a layer of 1024 × 1024 at 256 examples, by dtype."""
+    import torch
+
+    from ..triton_kernels import functional
+    from ..triton_kernels.explain import explain
+
+    found = []
+    for dtype in (torch.float32, torch.bfloat16):
+        x, w, b = (torch.empty(shape, dtype=dtype, device="meta") for shape in ((256, 1024), (1024, 1024), (1024,)))
+        for one in explain(functional.linear_act, x, w, b, target=arch).launches:
+            options = one.options
+            tile = " × ".join(str(options[side]) for side in ("BM", "BN", "BK") if side in options)
+            how = f", {options['PRECISION']}" if dtype == torch.float32 and "PRECISION" in options else ""
+            found.append(f"{str(dtype).removeprefix('torch.')} by {one.kernel} ({tile}{how})")
+    return "; ".join(found)
 
 
 def _simulator() -> str:

@@ -5,6 +5,7 @@ Nothing is computed and no GPU is needed: the call is made on tensors without me
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -37,7 +38,8 @@ class Explanation:
     reason: str = ""
 
     def __str__(self) -> str:
-        lines = [f"{self.target}: " + (self.reason or f"{len(self.launches)} launches")]
+        count = len(self.launches)
+        lines = [f"{self.target}: " + (self.reason or f"{count} launch{'es' if count != 1 else ''}")]
         return "\n".join([*lines, *(f"  {one}" for one in self.launches)])
 
 
@@ -51,29 +53,39 @@ class _Stand:
 def explain(fn: Callable[..., Any], *args: Any, target: str | None = None, **kwargs: Any) -> Explanation:
     """What `fn(*args, **kwargs)` would launch on `target` ("sm_90", …; without one, on this machine).
 
-    Gradients are not followed; explain a backward op by its own function.
+    fn is a function of `functional`, an op, or a module, whose parameters and buffers count as arguments and stay as
+    they are. Gradients are not followed; explain a backward op by its own function.
     """
+    name = getattr(fn, "__name__", type(fn).__name__)
+    held = {**dict(fn.named_parameters()), **dict(fn.named_buffers())} if isinstance(fn, torch.nn.Module) else {}
     tensors = [a for a in (*args, *kwargs.values()) if isinstance(a, Tensor)]
     if not tensors:
-        raise ValueError(f"explain: {getattr(fn, '__name__', fn)} was given no tensor; pass its arguments after it")
+        raise ValueError(f"explain: {name} was given no tensor; pass its arguments after it")
+    if target is not None and not re.fullmatch(r"sm_\d+", target):
+        raise ValueError(f"explain: target {target!r} is unknown; give one as 'sm_90'")
     if target is None and not any(t.is_cuda for t in tensors):
         return Explanation("cpu", (), "CPU tensors run the ATen composites; name a target ('sm_90') for kernels")
     arch = target or launch.current_arch(next(t.device for t in tensors if t.is_cuda))
-    if any(t.dtype == torch.float64 for t in tensors):
+    if any(t.dtype == torch.float64 for t in (*tensors, *held.values())):
         return Explanation(arch, (), "no kernel computes in float64: the ATen composites would run")
     noted: list[Launch] = []
 
     def note(kernel: Any, grid: tuple[int, ...], _: Any, meta: dict[str, Any]) -> None:
         noted.append(Launch(kernel.__name__, grid, {k: getattr(v, "__name__", v) for k, v in meta.items()}))
 
+    given, named = tuple(map(_weightless, args)), {k: _weightless(v) for k, v in kwargs.items()}
     tokens = launch.simulation.set(_Stand(arch)), launch.recording.set(note)
     try:
         with torch.no_grad():
-            fn(*map(_weightless, args), **{k: _weightless(v) for k, v in kwargs.items()})
+            if isinstance(fn, torch.nn.Module):
+                torch.func.functional_call(fn, {key: _weightless(t) for key, t in held.items()}, given, named)
+            else:
+                fn(*given, **named)
     finally:
         launch.simulation.reset(tokens[0])
         launch.recording.reset(tokens[1])
-    return Explanation(arch, tuple(noted))
+    nothing = f"nothing in {name} is a kernel of ours: torch would run it"
+    return Explanation(arch, tuple(noted), "" if noted else nothing)
 
 
 def _weightless(value: Any) -> Any:

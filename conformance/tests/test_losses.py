@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 import itertools
 
 import pytest
@@ -162,13 +161,6 @@ def test_one_example_and_images_of_them_as_torch(shape, reduction, where):
     with WHERE[where]():
         ours = run(F.cross_entropy, z, y, **how)
     no_further(ours, run(T.cross_entropy, z, y, **how), run(T.cross_entropy, z.double(), y, **how))
-
-
-@pytest.mark.parametrize("name", ["cross_entropy", "mse_loss", "binary_cross_entropy_with_logits"])
-def test_arguments_are_torchs_in_torchs_order(name):
-    ours, theirs = (inspect.signature(getattr(module, name)).parameters for module in (F, T))
-    assert list(ours) == list(theirs)
-    assert [p.default for p in ours.values()] == [p.default for p in theirs.values()]
 
 
 @pytest.mark.parametrize("where", ["composite", "rows"])

@@ -291,7 +291,7 @@ def test_explain():
     x, w, b = torch.randn(300, 64).half(), torch.randn(128, 64).half(), torch.randn(128).half()
     said = explain(F.linear_act, x, w, b, "tanh", target="sm_90")
     assert len(said.launches) == 1
-    assert "sm_90: 1 launches" in str(said)
+    assert str(said).startswith("sm_90: 1 launch\n")
     assert "num_warps" in str(said)
     assert "CPU tensors run the ATen composites" in str(explain(F.linear, x, w))
     assert "no kernel computes in float64" in str(explain(F.linear, x.double(), w.double(), target="sm_90"))
@@ -299,3 +299,22 @@ def test_explain():
     assert [one.kernel for one in three.launches] == ["statistics_kernel", "merge_kernel", "apply_kernel"]
     with pytest.raises(ValueError, match="explain: linear was given no tensor"):
         explain(F.linear)
+    with pytest.raises(ValueError, match="explain: target 'h100' is unknown; give one as 'sm_90'"):
+        explain(F.linear, x, w, target="h100")
+
+
+def test_explain_a_module():
+    """Its parameters are neither computed with nor changed; before it is patched, nothing in it is ours."""
+    model, x = deck(), torch.randn(2, 1, 32, 32)
+    assert str(explain(model, x, target="sm_90")) == (
+        "sm_90: nothing in Sequential is a kernel of ours: torch would run it")
+    patch(model)
+    before = copy.deepcopy(model.state_dict())
+    said = explain(model, x, target="sm_90")
+    assert [one.kernel for one in said.launches] == ["conv_pool_kernel"] * 2 + ["affine_kernel"] * 3
+    assert str(said).startswith("sm_90: 5 launches\n  conv_pool_kernel  grid ")
+    norm = ours.BatchNorm2d(3)
+    assert len(explain(norm, torch.randn(2, 3, 4, 4), target="sm_80").launches) == 3
+    assert norm.num_batches_tracked == 0
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+    assert "no kernel computes in float64" in str(explain(deck().double(), x, target="sm_90"))
