@@ -5,6 +5,7 @@ PIP_ARGS ?=
 # With an NVIDIA driver: the torch of the index. Without: the pinned CPU pair.
 CONSTRAINTS := $(shell command -v nvidia-smi >/dev/null 2>&1 || echo "-c constraints/cpu.txt")
 ARGS ?=
+TRITONS := 3.6.0 3.9.0
 BIN := .venv/bin
 GATE := src/chainrule/conformance/tests/test_kernels_gate.py
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -24,9 +25,17 @@ mutate: .venv/dev.stamp            ## every record and reference with one thing 
 full: .venv/dev.stamp lint         ## the long versions too
 	$(BIN)/python -m pytest -n 2 -m "slow or not slow" $(ARGS)
 	$(BIN)/python -m chainrule.conformance.mutate
+	$(MAKE) $(TRITONS:%=gate-%)
 
 gate: .venv/dev.stamp              ## every shipped configuration compiled for GPUs that need not be here
 	$(BIN)/python -m chainrule.triton_kernels.gate --json build/gate.json $(ARGS)
+
+gate-%: build/triton-%             ## the same with another Triton, which lies beside the installed one
+	PYTHONPATH=build/triton-$* $(BIN)/python -m chainrule.triton_kernels.gate --json build/gate-$*.json
+
+build/triton-%: | .venv/dev.stamp
+	$(BIN)/python -m pip install -q $(PIP_ARGS) --no-deps --target $@.partial triton==$*
+	mv $@.partial $@
 
 bench: .venv/dev.stamp             ## what runs on a CPU against its goals, and what a training step moves
 	@mkdir -p build

@@ -54,6 +54,7 @@ def plan_text(chosen: Sequence[Subject], seconds: float) -> str:
 
 def measured(chosen: Sequence[Subject], seconds: float, folder: Path) -> Path:
     """Run everything; the file, which was written after each job."""
+    torch.backends.cudnn.allow_tf32 = False         # what is called fp32 is that, on both sides
     files = record.sources()
     this = Run(Deadline(seconds))
     this.record |= {"schema": record.SCHEMA, "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

@@ -106,24 +106,27 @@ def eager(net: Network) -> Callable[[Tensor, Tensor], Tensor]:
     return step
 
 
-def floor(batch: int, size: int = 4) -> list[Floor]:
+def floor(
+    batch: int, size: int = 4, side: int = SIDE, taps: int = TAPS, padding: tuple[int, ...] = PADDING,
+    nodes: tuple[int, ...] = NODES, states: int = 0,
+) -> list[Floor]:
     """One entry a launch. A convolution layer ends in its pooling and keeps a byte for each window; δ comes back
     through window and g′ in one pass, which the gradients of filters and input read; D is never in memory."""
-    B, parts, side, taps = batch, [], SIDE, TAPS**2
+    B, parts, kept = batch, [], 2 * (1 + states)
     for l, (i, o) in enumerate(pairwise(FILTERS)):
-        out = side + 2 * PADDING[l] - TAPS + 1
+        out = side + 2 * padding[l] - taps + 1
         image, layer, pooled = B * i * side**2, B * o * out**2, B * o * (out // 2) ** 2
-        work, parameters = 2 * layer * i * taps, o * i * taps + o
+        work, parameters = 2 * layer * i * taps**2, o * i * taps**2 + o
         parts += [
             Floor(work, size * (image + parameters + pooled) + pooled, "fp32"),     # convolution, g, pooling
             Floor(0, size * (2 * pooled + layer) + pooled, "fp32"),                 # δ from the pooled δ, a and places
-            Floor(work, size * (layer + image + 2 * parameters), "fp32"),           # D and the step
+            Floor(work, size * (layer + image + kept * parameters), "fp32"),           # D and the step
         ]
         if l:
-            parts.append(Floor(work, size * (layer + o * i * taps + image), "fp32"))
+            parts.append(Floor(work, size * (layer + o * i * taps**2 + image), "fp32"))
         side = out // 2
-    for i, o in pairwise(NODES):
-        parts += [floors.layer(B, i, o, size, "fp32"), floors.update(B, i, o, size, "fp32", 0, size)]
+    for i, o in pairwise(nodes):
+        parts += [floors.layer(B, i, o, size, "fp32"), floors.update(B, i, o, size, "fp32", states, size)]
         hidden = floors.delta(B, i, o, size, "fp32")
-        parts.append(hidden if i != NODES[0] else Floor(hidden.flops, size * (B * o + i * o + B * i), "fp32"))
-    return [*parts, floors.rows(B, NODES[-1], size)]
+        parts.append(hidden if i != nodes[0] else Floor(hidden.flops, size * (B * o + i * o + B * i), "fp32"))
+    return [*parts, floors.rows(B, nodes[-1], size)]

@@ -98,15 +98,23 @@ def lamb(problem: Problem) -> Prepare | None:
 
 
 def channels_last(make: Callable[[Problem], Prepare | None]) -> Callable[[Problem], Prepare | None]:
-    """torch's own convolution in the memory format it is fastest in, as this peer has it."""
+    """torch's own images in the memory format its convolutions are fastest in, as this peer has it."""
     def peer(problem: Problem) -> Prepare | None:
-        if not problem.op.startswith("conv2d.layer"):
+        if not problem.op.startswith(("conv2d.layer", "norm.")):
             return None
         from .problems_images import last
 
         prepare = make(problem)
         return None if prepare is None else lambda tensors: prepare(last(tensors))
     return peer
+
+
+def foreach(problem: Problem) -> Prepare | None:
+    """torch's optimizers over lists of tensors, a launch an operation; `eager` is fused where torch has that."""
+    from .problems_more import torchs
+
+    rule = problem.op.removeprefix("opt.")
+    return torchs(rule, "foreach") if problem.op.startswith("opt.") else None
 
 
 def dense(problem: Problem) -> Prepare | None:
@@ -121,7 +129,8 @@ PEERS = {peer.name: peer for peer in (
     Peer("channels_last", channels_last(eager)),
     Peer("compile channels_last", channels_last(compiled("default")), seconds=3.0),
     Peer("dense", dense),
-    Peer("compile", compiled("default"), seconds=8.0),
+    Peer("foreach", foreach),
+    Peer("compile", compiled("default"), seconds=6.0),
     Peer("max-autotune", compiled("max-autotune-no-cudagraphs"), seconds=30.0),
     Peer("timm", lamb, "timm"),
     Peer("liger", liger, "liger_kernel"),

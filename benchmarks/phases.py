@@ -17,14 +17,14 @@ from .subjects import Subject
 PHASES = (
     Phase("fingerprint", 10, "which GPU, driver, packages; the hash of every kernel file"),
     Phase("ceilings", 20, "copy, products per precision, launches: what this GPU can do"),
-    Phase("compile", 55, "every kernel the subjects need, in parallel"),
+    Phase("compile", 45, "every kernel the subjects need, in parallel"),
     Phase(
         "conformance", 110, "the whole suite natively; the simulator's rounding against the device; compute-sanitizer"),
     Phase("torch", 15, "training steps compiled, on two streams, on a second GPU: the same bits as plain launches"),
-    Phase("tune", 45, "the rows of each table, on the subjects that choose among them"),
-    Phase("measure", 190, "shuffled rounds against every peer"),
-    Phase("steps", 50, "whole training steps"),
-    Phase("autotune", 80, "torch.compile max-autotune, on what claims rest on"),
+    Phase("tune", 50, "the rows of each table, on the subjects that choose among them"),
+    Phase("measure", 228, "shuffled rounds against every peer"),
+    Phase("steps", 66, "whole training steps"),
+    Phase("autotune", 44, "torch.compile max-autotune, on what claims rest on"),
 )
 SECONDS = sum(phase.seconds for phase in PHASES) + 10       # and ten to write
 MOST_SECONDS = 600
@@ -56,20 +56,27 @@ def jobs(run: Run, chosen: Iterable[Subject]) -> list[Job]:
     listed = [
         Job("fingerprint", "fingerprint", 1, 5, lambda: fingerprint(run)),
         Job("ceilings", "ceilings", 1, 15, lambda: ceilings(run)),
-        Job("compile", "compile", 1, 45, lambda: compile_all(run, mine, 55)),
+        Job("compile", "compile", 1, 40, lambda: compile_all(run, mine, 45)),
         Job("conformance suite", "conformance", 1, 75, lambda: conformance(run, 75)),
         Job("rounding model", "conformance", 2, 5, lambda: rounding(run)),
         Job("compute-sanitizer", "conformance", 3, 28, lambda: sanitizer(run, 28)),
         Job("under torch", "torch", 1, 14, lambda: under_torch(run, 30)),
     ]
     for subject in mine:
-        if subject.problem.table is not None and subject.priority < 3:
+        if subject.priority < 3 and choices(subject.problem.table) > 1:
             listed.append(Job(f"tune {subject.id}", "tune", subject.priority, 3, tuner(run, subject)))
         listed.append(Job(subject.id, subject.phase, subject.priority, subject.seconds, measurer(run, subject)))
         if subject.priority == 1:
             again = attrs.evolve(subject, id=f"{subject.id}, max-autotune", peers=("max-autotune",))
             listed.append(Job(again.id, "autotune", 1, again.seconds, measurer(run, again, subject.id)))
     return listed
+
+
+def choices(table: str | None) -> int:
+    """How many rows there are to choose from, on the GPU that the most were made for."""
+    from chainrule.triton_kernels import configs
+
+    return 0 if table is None else len(configs.rows(table, "sm_90"))
 
 
 def fingerprint(run: Run) -> None:

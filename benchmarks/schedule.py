@@ -62,13 +62,14 @@ def run(
 ) -> Outcome:
     """Every job that fits. `reserve` is kept for writing; `finished` is called after each job, to save what there is.
 
-    Estimates are corrected while a phase runs: if its jobs take twice what was thought, so will the next one.
+    Of equal importance the shorter job runs first, so that many fit. Estimates are corrected while a phase runs: if its
+    jobs take twice what was thought, so will the next one.
     """
     waiting, outcome, allowed = list(jobs), Outcome(), 0.0
     for phase in phases:
         allowed += phase.seconds
         begin, thought = deadline.spent(), 0.0
-        mine = sorted((j for j in waiting if j.phase == phase.name), key=lambda j: j.priority)
+        mine = sorted((j for j in waiting if j.phase == phase.name), key=lambda j: (j.priority, j.seconds))
         for job in mine:
             so_far = deadline.spent() - begin
             expected = job.seconds * max(1.0, so_far / thought if thought else 1.0)

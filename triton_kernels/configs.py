@@ -90,8 +90,8 @@ _POINTWISE = (Row(1024, warps=4),)
 _STRIDED = (Row(256, warps=4),)                           # 64-bit divisions take registers
 _COLUMNS = (Row(32, 128, warps=4),)                       # a block of rows, summed over columns
 _OPTIMIZERS = (Row(1024, warps=4),)                     # BM elements of every tensor at a time
-_CHANNELS = (Row(32, 64, warps=4),)                       # BM rows of BN channels that lie side by side
-_PLANES = (Row(1024, 2, warps=4),)                        # BM positions of BN channels that lie one after another
+_CHANNELS = (Row(32, 64, warps=4), Row(16, 128, warps=4))      # BM rows of BN channels that lie side by side
+_PLANES = (Row(1024, 2, warps=4), Row(2048, 1, warps=4))       # BM positions of BN channels, one after another
 _ROWS = (                                                 # BM rows of at most BN classes in registers
     Row(4, 256, warps=4), Row(1, 1024, warps=4), Row(1, 4096, warps=8), Row(1, 16384, warps=16),
     Row(1, 32768, warps=16),

@@ -36,7 +36,8 @@ def make_step(
     if accumulate < 1 or (clip is not None and not clip > 0):
         raise ValueError(f"make_step: clip = {clip} and accumulate = {accumulate}; both are positive")
     if not fused:
-        return Step(Plain(model, loss, optimizer, clip, accumulate), optimizer, graph is not False and accumulate == 1)
+        graph = graph is not False and accumulate == 1
+        return Step(Plain(model, loss, optimizer, clip, accumulate, still=graph), optimizer, graph)
     reason = fused_step.refusal(model, loss, optimizer, clip, accumulate)
     if reason is not None:
         raise ValueError(f"make_step(fused=True): {reason}; leave fused out")
@@ -44,19 +45,22 @@ def make_step(
 
 
 class Plain:
-    """zero_grad, forward, loss, backward, step."""
+    """zero_grad, forward, loss, backward, step.
+
+    still: on a GPU gradients keep their places, since a recording holds the addresses that the optimizer's tables name.
+    """
 
     def __init__(self, model: nn.Module, loss: Callable[..., Tensor], optimizer: torch.optim.Optimizer,
-                 clip: float | None, accumulate: int) -> None:
+                 clip: float | None, accumulate: int, still: bool = False) -> None:
         self.model, self.loss, self.optimizer = model, loss, optimizer
-        self.clip, self.accumulate, self.calls = clip, accumulate, 0
+        self.clip, self.accumulate, self.still, self.calls = clip, accumulate, still, 0
 
     def refresh(self) -> None:
         """Nothing is kept beside the optimizer."""
 
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
         if self.calls % self.accumulate == 0:
-            self.optimizer.zero_grad(set_to_none=True)
+            self.optimizer.zero_grad(set_to_none=not (self.still and x.is_cuda))
         self.calls += 1
         mean = self.loss(self.model(x), y)
         (mean if self.accumulate == 1 else mean / self.accumulate).backward()      # type: ignore[no-untyped-call]

@@ -153,7 +153,8 @@ def test_rounds_stop_after_a_whole_round(of):
 
 
 def tiny(of):
-    problems, more, near, img = (of(f"problems{kind}") for kind in ("", "_more", "_neighbours", "_images"))
+    problems, more, near, img, norms, networks = (
+        of(f"problems{kind}") for kind in ("", "_more", "_neighbours", "_images", "_norms", "_networks"))
     f64 = torch.float64
     return [
         *(problems.layer(5, 4, 3, act, f64) for act in problems.TORCH_ACT), problems.delta(5, 4, 3, f64),
@@ -162,7 +163,9 @@ def tiny(of):
         problems.logits(5, 7, f64), problems.activation(11, "tanh", f64), problems.step((5, 4, 3), 6, "sgd", f64),
         img.convolution(2, 3, 5, 4, dtype=f64), img.convolution(2, 3, 7, 4, "tanh", 2, 2, True, f64),
         img.into_x(2, 3, 7, 4, 3, 2, f64), img.into_w(2, 3, 7, 4, 3, 2, f64),
-        more.optimizer("adamw", 40), more.optimizer("lamb", 40),
+        *(more.optimizer(rule, 40) for rule in more.OPTIMIZERS),
+        norms.forward(4, 3, 5, f64), norms.backward(4, 3, 5, f64), networks.images(3, 2, f64),
+        networks.images(5, 2, f64), networks.residual(2, 3, 5, f64),
         near.local(3, 7, 5, dtype=f64), near.shared(3, 7, 5, dtype=f64), near.local_weights(3, 7, 5, f64),
         near.shared_weights(3, 7, 5, f64),
     ]
@@ -173,15 +176,17 @@ def double(of, monkeypatch):
     monkeypatch.setitem(of("problems").UNITS, torch.float64, "fp64")
 
 
-def test_ours_and_the_peers_compute_the_same(of, double):
-    """In float64, where nothing but a wrong formula can tell them apart."""
+def test_ours_and_the_peers_compute_the_same(of, double, monkeypatch):
+    """In float64, where nothing but a wrong formula can tell them apart; torch's compiler would keep it."""
+    monkeypatch.setattr(torch, "compile", lambda function, **how: function)
     check, ops = of("check"), set()
     for problem in tiny(of):
         tensors = problem.tensors("cpu", torch.Generator().manual_seed(0))
         wanted = check.exact(problem, tensors)
         mine = [problem.ours, problem.eager, *([of("problems").plain(problem.text)] if problem.text else [])]
-        full = of("peers").dense(problem)
-        mine += [] if full is None else [full]
+        mine += [] if problem.compiles is None else [problem.compiles("default")]
+        offered = [of("peers").PEERS[name].make(problem) for name in ("dense", "foreach", "channels_last")]
+        mine += [peer for peer in offered if peer is not None]
         for prepare in mine:
             found = check.check(problem, prepare, tensors, wanted)
             assert found.error < 1e-6, (problem.op, found)
@@ -343,8 +348,11 @@ def test_rows_that_cannot_hold_the_classes_are_not_tried(of, measuring):
     assert all(row.BN >= 1000 for row in rows)
 
 
-def test_the_plan_names_everything_and_fits(of, capsys):
-    gpu, phases = of("gpu"), of("phases")
+def test_the_plan_names_everything_and_fits(of, capsys, monkeypatch):
+    """What claims rest on, whole steps, and one of each kind, where no other library is installed."""
+    gpu, phases, peers = of("gpu"), of("phases"), of("peers").PEERS
+    for name in ("timm", "liger", "flag_gems"):
+        monkeypatch.setitem(peers, name, attrs.evolve(peers[name], needs="a_package_that_is_not_there"))
     assert gpu.main(["--plan"]) == 0
     text = capsys.readouterr().out
     for one in of("subjects").SUBJECTS:
@@ -355,7 +363,11 @@ def test_the_plan_names_everything_and_fits(of, capsys):
     run = phases.Run(of("schedule").Deadline(phases.SECONDS))
     planned = of("schedule").plan(phases.jobs(run, of("subjects").SUBJECTS), phases.PHASES, phases.SECONDS)
     left_out = {one["id"] for one in planned.not_run}
-    assert not {s.id for s in of("subjects").SUBJECTS if s.priority == 1} & left_out
+    assert not {s.id for s in of("subjects").SUBJECTS if s.priority == 1 or s.phase == "steps"} & left_out
+    assert not {"adagrad 2^26 fp32", "lamb 2^26 fp32"} & left_out
+    tuned = {job.id.removeprefix("tune ") for job in phases.jobs(run, of("subjects").SUBJECTS) if job.phase == "tune"}
+    assert {"batch norm 64 x 256 x 56 x 56", "layer relu 8192 x 1024 -> 4096", "softmax 8192 x 32000"} <= tuned
+    assert not any("2^26" in id for id in tuned)            # one row: nothing to choose
 
 
 @pytest.mark.parametrize(("arguments", "says"), [
