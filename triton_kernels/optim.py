@@ -26,6 +26,7 @@ from .autograd import room
 from .launch import fall_back
 
 NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
+HALVES = (torch.float16, torch.bfloat16)
 TABLES = 8                               # gradients that are allocated anew mostly come back to an old place
 NUMBERS = ("eta", "lam", "beta1", "share", "beta2", "eps", "slowing")
 
@@ -58,6 +59,19 @@ class _Work:
 
 class _Fused(torch.optim.Optimizer):
     """The part all share: whose turn it is, the table of addresses, the numbers on the device."""
+
+    @property
+    def _step_supports_amp_scaling(self) -> bool:
+        """GradScaler shall unscale by itself; torch's fused optimizers would take that over."""
+        return False
+
+    @_step_supports_amp_scaling.setter
+    def _step_supports_amp_scaling(self, _: bool) -> None:
+        pass
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        super().add_param_group(param_group)
+        _supported(type(self).__name__, self.param_groups[-1])
 
     def _rule(self, group: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
         """The rule of a group, and the names of its states."""
@@ -206,7 +220,7 @@ class _Fused(torch.optim.Optimizer):
         own = chain.from_iterable(group["params"] for group in self.param_groups)
         for key, p in zip(saved, own):
             for name, value in state_dict["state"].get(key, {}).items():
-                if name != "step" and isinstance(value, Tensor) and p.dtype in (torch.float16, torch.bfloat16):
+                if name != "step" and isinstance(value, Tensor) and p.dtype in HALVES:
                     self.state[p][name] = value.detach().to(p.device, torch.float32, copy=True)
 
 
@@ -225,10 +239,6 @@ def _supported(name: str, group: dict[str, Any]) -> None:
 class SGD(_Fused, torch.optim.SGD):
     """opt.sgd, opt.momentum, opt.nesterov   torch.optim.SGD's arguments and state."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        _plain(self)
-
     def _rule(self, group: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
         if not group["momentum"]:
             return "sgd", ()
@@ -242,11 +252,11 @@ class SGD(_Fused, torch.optim.SGD):
 class Adagrad(_Fused, torch.optim.Adagrad):
     """opt.adagrad   torch.optim.Adagrad's arguments and state."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        _plain(self)
-        for state in self.state.values():
-            state["sum"] = state["sum"] if state["sum"].dtype == torch.float64 else state["sum"].float()
+    def _prepare(self, p: Tensor, names: tuple[str, ...]) -> bool:
+        fresh, state = super()._prepare(p, names), self.state[p]
+        if state["sum"].dtype in HALVES:                                # torch makes them with the optimizer
+            state["sum"] = state["sum"].float()
+        return fresh
 
     def _rule(self, group: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
         return "adagrad", ("sum",)
@@ -271,10 +281,6 @@ class _Moments(_Fused):
 
 class Adam(_Moments, torch.optim.Adam):
     """opt.adam   torch.optim.Adam's arguments and state; weight_decay is coupled, D ← D + λθ."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        _plain(self)
 
     def _rule(self, group: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
         return "adamw" if group.get("decoupled_weight_decay") else "adam", ("exp_avg", "exp_avg_sq")
@@ -313,13 +319,6 @@ class LAMB(_Moments):
         if not self.param_groups[-1]["params"]:
             self.param_groups.pop()
             raise ValueError(f"LAMB: group {len(self.param_groups)} has no parameters; leave it out")
-
-
-def _plain(optimizer: torch.optim.Optimizer) -> None:
-    """GradScaler shall unscale by itself; torch's fused optimizers would take that over."""
-    optimizer._step_supports_amp_scaling = False        # type: ignore[attr-defined]
-    for group in optimizer.param_groups:
-        _supported(type(optimizer).__name__, group)
 
 
 __getattr__ = torch_names.torchs("optim", torch.optim)

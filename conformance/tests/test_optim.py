@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import io
 
 import numpy as np
@@ -324,6 +325,13 @@ def test_grad_scaler_skips_infinite_gradients():
         scaler.update()
         assert torch.equal(theta.detach(), torch.ones(3)) == bad
     assert scaler.get_scale() == 2.0
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adagrad", "Adam", "AdamW"])
+def test_a_constructor_is_its_twins(name):
+    """To an editor too: ours add no `*args`."""
+    assert inspect.signature(getattr(optim, name)) == inspect.signature(getattr(torch.optim, name))
+    assert "__init__" not in vars(getattr(optim, name))
 
 
 def misuse():
