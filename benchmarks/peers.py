@@ -100,7 +100,7 @@ def lamb(problem: Problem) -> Prepare | None:
 def channels_last(make: Callable[[Problem], Prepare | None]) -> Callable[[Problem], Prepare | None]:
     """torch's own images in the memory format its convolutions are fastest in, as this peer has it."""
     def peer(problem: Problem) -> Prepare | None:
-        if not problem.op.startswith(("conv2d.layer", "norm.")):
+        if not problem.op.startswith(("conv2d.layer", "norm.", "pool.max")):
             return None
         from .problems_images import last
 

@@ -109,3 +109,23 @@ def into_w(
     return Problem("conv2d.layer.grad_w", inputs, ours, plain(eager), size.floor(size.x, size.w, size.w, size.y),
                    ("conv_filters.py", "conv_filters_boxes.py", *_SOURCES), size.pixels,
                    table=size.table("conv2d.layer.grad_w"), rounded=dtype)
+
+
+def pooling(B: int, C: int, side: int, dtype: torch.dtype = torch.bfloat16) -> Problem:
+    """pool.max of 2 × 2; torch writes eight bytes for each place, ours one, and both are asked for."""
+    inputs = {"x": Input((B, C, side, side), dtype)}
+    ours = prepared(lambda x: OPS["pool.max"](x)[0])
+    eager = lambda x: F.max_pool2d(x, 2, return_indices=True)[0]
+    elements, windows = B * C * side**2, B * C * (side // 2) ** 2
+    return Problem("pool.max", inputs, ours, plain(eager),
+                   Floor(0, dtype.itemsize * (elements + windows) + windows, UNITS[dtype]), ("pool.py", "configs.py"),
+                   table="pool", rounded=dtype)
+
+
+def signal(m: int, n: int, dtype: torch.dtype = torch.float32) -> Problem:
+    """conv1d.valid: one filter of m taps over n samples."""
+    inputs = {"theta": Input((m,), dtype, m**-0.5), "x": Input((n,), dtype)}
+    eager = lambda theta, x: F.conv1d(x[None, None], theta[None, None])[0, 0]
+    return Problem("conv1d.valid", inputs, plain(OPS["conv1d.valid"]), plain(eager),
+                   Floor(2 * m * (n - m + 1), dtype.itemsize * (2 * n + 1), UNITS[dtype]),
+                   ("conv1d.py", "configs.py"), m, table="conv1d", rounded=dtype)

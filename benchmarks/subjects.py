@@ -71,6 +71,8 @@ SUBJECTS = (
     Subject("convolution 3x3 relu pooled 256 x 1 x 32 x 32 -> 6", img.convolution(256, 1, 32, 6, pool=True), 2, IMAGES),
     Subject("convolution 3x3 relu pooled 128 x 64 x 32 x 32 -> 64", img.convolution(128, 64, 32, 64, pool=True), 1,
             IMAGES),
+    Subject("max pool 2x2 128 x 64 x 112 x 112", img.pooling(128, 64, 112), 3, LAST),
+    Subject("conv1d of 5 taps, 2^25 fp32", img.signal(5, 2**25), 3, STEPS),
     *(Subject(f"{what} 3x3{'/2' * (stride == 2)} {B} x {C} x {side} x {side} -> {F}",
               make(B, C, side, F, stride=stride), priority, LAST)
       for priority, B, C, side, F, stride in _LAYERS for what, make in _WAYS),

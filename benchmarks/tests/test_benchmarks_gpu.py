@@ -163,6 +163,7 @@ def tiny(of):
         problems.logits(5, 7, f64), problems.activation(11, "tanh", f64), problems.step((5, 4, 3), 6, "sgd", f64),
         img.convolution(2, 3, 5, 4, dtype=f64), img.convolution(2, 3, 7, 4, "tanh", 2, 2, True, f64),
         img.into_x(2, 3, 7, 4, 3, 2, f64), img.into_w(2, 3, 7, 4, 3, 2, f64),
+        img.pooling(2, 3, 6, f64), img.signal(3, 11, f64),
         *(more.optimizer(rule, 40) for rule in more.OPTIMIZERS),
         norms.forward(4, 3, 5, f64), norms.backward(4, 3, 5, f64), networks.images(3, 2, f64),
         networks.images(5, 2, f64), networks.residual(2, 3, 5, f64),

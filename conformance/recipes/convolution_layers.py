@@ -110,6 +110,7 @@ _SIZES = (
     (1, 1, 1, 1, 3, 2, 3, 2, 1, 1, 0, 0, 1, 1),             # one output
     (3, 5, 17, 1, 4, 5, 3, 2, 1, 1, 0, 1, 1, 1),            # 17 filters, 30 terms
     (2, 1, 1, 5, 9, 7, 3, 2, 3, 2, 1, 2, 2, 1),             # depthwise; a class of ∂x without a tap
+    (1, 3, 2, 1, 6, 8, 3, 2, 1, 3, 3, 2, 3, 1),             # padded by as much as a filter has, and spread by three
     (1, 28, 2, 1, 5, 6, 1, 2, 1, 1, 0, 0, 1, 1),            # channels enough for a block of their own
 )
 _MANY = ((3, 1, 2, 1, 11, 10, 2, 1, 1, 1, 0, 0, 1, 1),)     # pixels enough to be split

@@ -213,6 +213,9 @@ def _filter_gradient() -> None:
     wrong("dilation missing", lambda d, x, M, N, s, p, e, G: into_w(d, x, M, N, s, p, (1, 1), G))
     wrong("padding missing", lambda d, x, M, N, s, p, e, G: into_w(d, x, M, N, s, (0, 0), e, G))
     wrong("padding on the wrong axis", lambda d, x, M, N, s, p, e, G: into_w(d, x, M, N, s, turned(p), e, G))
+    wrong("dilation on the wrong axis", lambda d, x, M, N, s, p, e, G: into_w(d, x, M, N, s, p, turned(e), G))
+    wrong("pixels off by one", lambda d, x, *how: into_w(d, np.roll(x, -1, axis=3), *how))
+    wrong("channels shifted by one", lambda d, x, *how: into_w(d, np.roll(x, 1, axis=1), *how))
     wrong("last image dropped", lambda d, x, *how: into_w(without(d, 0), x, *how))
     wrong("last column of positions dropped", lambda d, x, *how: into_w(without(d, 3), x, *how))
     wrong("groups mixed up", lambda d, x, M, N, s, p, e, G: into_w(
