@@ -3,7 +3,7 @@
 They subclass their torch twins: constructor, repr and `state_dict` are torch's, so a checkpoint of either loads
 into the other and torch's schedulers work unchanged. The states are float32, whatever the parameters are. η and
 the step live on the device: nothing is compiled anew when they change, and a CUDA graph can capture `step` after
-one ordinary step.
+one ordinary step. torch.compile ends its graph before a step and begins another after it.
 
 `param_groups(model, lam)` regularises as the deck does: weights, neither intercepts nor norm parameters. Names that are
 not here are torch.optim's (`torch_names`).
@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from attrs import frozen
 from torch import Tensor, nn
+from torch.compiler import is_compiling
 from torch.optim import Optimizer as Optimizer
 from torch.optim import lr_scheduler as lr_scheduler
 
@@ -29,6 +30,20 @@ NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 HALVES = (torch.float16, torch.bfloat16)
 TABLES = 8                               # gradients that are allocated anew mostly come back to an old place
 NUMBERS = ("eta", "lam", "beta1", "share", "beta2", "eps", "slowing")
+
+
+def _end_of_graph() -> bool:
+    """Has torch.compile end its graph before a step and begin another after it."""
+    import torch._dynamo
+
+    if not hasattr(_Fused._now, "_torchdynamo_disable"):
+        _Fused._now = torch._dynamo.disable(_Fused._now, reason=(     # type: ignore[method-assign, no-untyped-call]
+            "a step of chainrule's optimizers is one launch over a table of addresses, which a graph has not; it runs "
+            "between graphs, so leave it out of fullgraph=True"))
+    return True
+
+
+_end_of_graph._dynamo_marked_constant = True      # type: ignore[attr-defined]        # see library.ready
 
 
 def param_groups(model: nn.Module, lam: float) -> list[dict[str, Any]]:
@@ -81,9 +96,14 @@ class _Fused(torch.optim.Optimizer):
         """The rule's numbers; `fresh` where a tensor has no state yet."""
         raise NotImplementedError
 
-    @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step of every parameter that has a gradient; a closure is called first, and its loss returned."""
+        if is_compiling():
+            _end_of_graph()
+        return self._now(closure)
+
+    @torch.no_grad()
+    def _now(self, closure: Callable[[], Any] | None) -> Any:
         loss = None
         if closure is not None:
             with torch.enable_grad():

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from chainrule.triton_kernels import functional as F
-from chainrule.triton_kernels import library, nn
+from chainrule.triton_kernels import library, nn, optim
 from chainrule.triton_kernels.batch_norm import batch_norm
 
 # torch's own tracer does what torch warns about
@@ -163,6 +163,33 @@ def test_in_place_update():
     wanted = F.sgd(theta.detach(), D, 0.5)
     torch.compile(lambda theta, D: F.sgd_(theta, D, 0.5), fullgraph=True, backend="aot_eager")(theta, D)
     assert torch.equal(theta, wanted)
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")     # its tracer's
+def test_a_compiled_training_loop_with_its_optimizer():
+    """The step of our optimizers stands between two graphs, and says so where one is asked for."""
+    def trained(wrap):
+        torch.manual_seed(0)
+        torch._dynamo.reset()
+        net = nn.MLP((6, 5, 3), act="elu")
+        optimizer = optim.Adam(net.parameters(), lr=0.01)
+
+        def step(x, target):
+            optimizer.zero_grad()
+            loss = F.cross_entropy(net(x), target)
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        run = wrap(step)
+        return [run(data(*X, seed=k), torch.tensor([0, 2, 1, 1])).detach() for k in range(3)], list(net.parameters())
+
+    eager, compiled = trained(lambda f: f), trained(lambda f: torch.compile(f, backend="aot_eager"))
+    for a, b in zip([*eager[0], *eager[1]], [*compiled[0], *compiled[1]], strict=True):
+        assert torch.equal(a, b)
+    optimizer = optim.Adam(compiled[1], lr=0.01)
+    with pytest.raises(torch._dynamo.exc.Unsupported, match="so leave it out of fullgraph=True"):
+        torch.compile(optimizer.step, backend="aot_eager", fullgraph=True)()
 
 
 REFUSED = {
