@@ -102,7 +102,10 @@ def _optimizer(layers: list[tuple[nn.Linear, str, float]], optimizer: torch.opti
 class FusedStep:
     """x, y → the mean loss; Θ, b and the optimizer's states move in place, and no `.grad` is set."""
 
-    def __init__(self, model: nn.Module, loss: Callable[..., Tensor], optimizer: torch.optim.Optimizer) -> None:
+    def __init__(
+        self, model: nn.Module, loss: Callable[..., Tensor], optimizer: torch.optim.Optimizer,
+        narrow: torch.dtype | None = None,
+    ) -> None:
         layers = layers_of(model)
         assert layers is not None
         self.layers, self.identity, self.optimizer = layers, LOSSES[loss], optimizer
@@ -110,6 +113,8 @@ class FusedStep:
         adamw = type(optimizer) is torch.optim.AdamW
         momentum = any(group.get("momentum") for group in optimizer.param_groups)
         self.rule = "adamw" if adamw else "momentum" if momentum else "sgd"
+        self.narrow = narrow
+        self.shadows: dict[int, tuple[Tensor, int]] = {}        # a parameter in `narrow`, and the version it is of
         self.tables: dict[int, Tensor] = {}
         self.shown: dict[int, tuple[float, ...]] = {}
 
@@ -121,8 +126,14 @@ class FusedStep:
         return {"eta": float(group["lr"]), "beta1": group.get("momentum", 0.0), "share": 1.0}
 
     def refresh(self) -> None:
-        """Put what the optimizer's groups say now where the kernels read it: also before a graph is replayed."""
+        """Put what the optimizer's groups say now where the kernels read it: also before a graph is replayed.
+
+        A parameter that something else has written gets a new shadow; the kernels write both.
+        """
         for p in [p for layer, *_ in self.layers for p in (layer.weight, layer.bias) if p is not None]:
+            if self.narrow is not None and self.shadows.get(id(p), (p, -1))[1] != p._version:
+                shadow = self.shadows[id(p)][0] if id(p) in self.shadows else torch.empty_like(p, dtype=self.narrow)
+                self.shadows[id(p)] = shadow.copy_(p.detach()), p._version
             said = tuple({**dict.fromkeys(("eta", "lam", "beta1", "share", "beta2", "eps", "slowing"), 0.0),
                           **self.numbers(self.groups[id(p)])}.values())
             if self.shown.get(id(p)) != said:
@@ -163,7 +174,12 @@ class FusedStep:
 
     def parameter(self, room: Any, p: Tensor) -> Any:
         tensors, t = (p.detach(), *self.states(p)), self.counted(p)
-        return room.Parameter(tensors, tensors, self.tables[id(p)], self.tables[id(p)] if t is None else t)
+        shadow = None if self.narrow is None else self.shadows[id(p)][0]
+        return room.Parameter(tensors, tensors, self.tables[id(p)], self.tables[id(p)] if t is None else t, shadow)
+
+    def seen(self, p: Tensor | None) -> Tensor | None:
+        """What the products multiply by: a parameter, or its shadow."""
+        return p if p is None or self.narrow is None else self.shadows[id(p)][0]
 
     def stepped(self, p: Tensor, D: Tensor) -> None:
         own, t = self.states(p), self.counted(p)
@@ -172,11 +188,13 @@ class FusedStep:
 
     @torch.no_grad()
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
+        x = x if self.narrow is None else x.to(self.narrow)
         linear, kept = autograd.room("linear", "net.layer.affine", x), []
         activations = [x]
         for layer, act, p in self.layers:
             form = saved.form(act, x.dtype, p)
-            a, z = linear.affine_keeping(activations[-1], layer.weight, layer.bias, act, p, form == "z", None)
+            a, z = linear.affine_keeping(
+                activations[-1], self.seen(layer.weight), self.seen(layer.bias), act, p, form == "z", None)
             activations.append(a)
             kept.append(z if form == "z" else a)
         losses, delta = autograd.room("losses", self.identity, x).OPS[self.identity](activations[-1], y)
@@ -189,7 +207,7 @@ class FusedStep:
             if l:                       # from the old Θ, so before it moves
                 _, act, p = self.layers[l - 1]
                 g_prime = linear.derivative(act, saved.form(act, x.dtype, p))
-                weight = self.layers[l][0].weight
+                weight = self.seen(self.layers[l][0].weight)
                 below, sums_below = linear.delta_partial(
                     delta, weight, kept[l - 1], g_prime, p, "bp.delta.chain", None)
             self.moved(l, delta, activations[l], n, sums)

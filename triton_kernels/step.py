@@ -24,24 +24,28 @@ WARM_UP = 3
 
 def make_step(
     model: nn.Module, loss: Callable[..., Tensor], optimizer: torch.optim.Optimizer, *, graph: bool | None = None,
-    fused: bool = False, clip: float | None = None, accumulate: int = 1,
+    fused: bool = False, clip: float | None = None, accumulate: int = 1, narrow: torch.dtype | None = None,
 ) -> Step:
     """step(x, y) → the loss, detached.
 
     graph: record on a GPU (the default), or never. fused: the update rides on the gradient's product, and no gradient
     is stored; ValueError with the reason where something has to see it. Its n is the batch's, so a target that is to be
     ignored (-100) gives NaN there. clip: the largest length of the gradient.
-    accumulate: update at every so many calls, with the mean of their gradients.
+    accumulate: update at every so many calls, with the mean of their gradients. narrow: with `fused`, products take
+    copies of float32 parameters in this dtype, which each update writes along.
     """
     if accumulate < 1 or (clip is not None and not clip > 0):
         raise ValueError(f"make_step: clip = {clip} and accumulate = {accumulate}; both are positive")
+    if narrow is not None and not (fused and narrow in (torch.bfloat16, torch.float16)
+                                   and all(p.dtype == torch.float32 for p in model.parameters())):
+        raise ValueError(f"make_step: narrow = {narrow} is for fused=True and float32 parameters; it is a 16-bit dtype")
     if not fused:
         graph = graph is not False and accumulate == 1
         return Step(Plain(model, loss, optimizer, clip, accumulate, still=graph), optimizer, graph)
     reason = fused_step.refusal(model, loss, optimizer, clip, accumulate)
     if reason is not None:
         raise ValueError(f"make_step(fused=True): {reason}; leave fused out")
-    return Step(fused_step.FusedStep(model, loss, optimizer), optimizer, graph is not False)
+    return Step(fused_step.FusedStep(model, loss, optimizer, narrow), optimizer, graph is not False)
 
 
 class Plain:

@@ -1,4 +1,4 @@
-"""The two kernels of the softmax loss: what they read and write, and that each wrong two-pass kernel is noticed."""
+"""What the losses read and write; the softmax loss has two kernels, and each wrong second one is noticed."""
 
 from __future__ import annotations
 
@@ -39,6 +39,14 @@ def test_moves(K, reads, kernel, dtype):
     assert list(sim.kernels) == [kernel]
     assert sim.bytes_requested == (reads + 1) * size * z.numel() + besides
     assert sim.bytes_read + sim.bytes_written == 2 * size * z.numel() + besides - 2 * size
+
+
+@pytest.mark.parametrize("op", ["loss.xent.logits", "loss.square"])
+def test_the_other_losses_take_one_pass(op):
+    z, y = torch.randn(40, 30, generator=torch.Generator().manual_seed(0)), torch.ones(40, 30)
+    with simulate() as sim:
+        OPS[op](z, y)
+    assert (sim.launches, sim.bytes_requested) == (1, 4 * 4 * z.numel())       # z, y; L, δ
 
 
 def test_the_cache_is_asked_for_no_more_rows_than_it_holds():
