@@ -13,6 +13,11 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed as dist
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_optimizer_state_dict,
+    set_optimizer_state_dict,
+)
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
@@ -148,12 +153,19 @@ def near_torch_with_batch_norm():
 
 
 def states_and_misuse():
+    """A sharded state is saved whole and loaded by shards; what cannot be sharded says so."""
     x, y = mine(*batch())
-    net = sharded(network())
-    adam = optim.Adam(net.parameters())
+    net, other = sharded(network()), sharded(network())
+    adam, again = optim.Adam(net.parameters()), optim.Adam(other.parameters())
     F.mse_loss(net(x), y).backward()
     adam.step()
     assert all(type(state["exp_avg"]) is type(p) for p, state in adam.state.items())
+    saved = get_optimizer_state_dict(net, adam, options=StateDictOptions(full_state_dict=True))
+    set_optimizer_state_dict(other, again, saved, options=StateDictOptions(full_state_dict=True))
+    for one, two in zip(adam.state.values(), again.state.values(), strict=True):
+        assert float(one["step"]) == float(two["step"]) == 1
+        for key in ("exp_avg", "exp_avg_sq"):
+            assert torch.equal(one[key].full_tensor(), two[key].full_tensor())
     with pytest.raises(TypeError, match="sharded parameter"):
         optim.LAMB(net.parameters()).step()
     torn = network()
