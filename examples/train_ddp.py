@@ -10,7 +10,7 @@ also for the last, smaller one. λ regularises weights only.
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import torch.distributed as dist
@@ -52,7 +52,7 @@ def train(x: torch.Tensor, y: torch.Tensor, epochs: int, size: int, lam: float, 
     learn, test = order[:TRAINING], order[TRAINING:]
     torch.manual_seed(0)
     plain = nn.MLP([64, 128, 10], "relu").to(x.device)
-    net = fully_shard(plain) if shard else DistributedDataParallel(plain)
+    net: Any = fully_shard(plain) if shard else DistributedDataParallel(plain)
     optimizer = optim.Adam(optim.param_groups(net, lam), lr=3e-3)
     for epoch in range(epochs):
         shuffled = learn[torch.randperm(len(learn), generator=torch.Generator().manual_seed(epoch))]
