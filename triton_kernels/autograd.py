@@ -75,7 +75,9 @@ def once(backward: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, .
     """Let a backward pass run unrecorded, and its results refuse to be differentiated."""
 
     @wraps(backward)
-    def run(ctx: Any, *grads: Tensor) -> tuple[Any, ...]:
+    def run(ctx: Any, *grads: Any) -> tuple[Any, ...]:
+        if grads[0] is None:                    # nothing came back, and no zeros were filled in for it
+            return (None,) * len(ctx.needs_input_grad)
         if not torch.is_grad_enabled():         # as autograd calls it, unless asked for create_graph
             return backward(ctx, *grads)
         with torch.no_grad():
@@ -85,6 +87,12 @@ def once(backward: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, .
         return tuple(None if r is None else refuse(r, *came_from) for r in results)
 
     return run
+
+
+def aside(ctx: Any, *outputs: Tensor) -> None:
+    """Outputs without a gradient; autograd need not fill zeros in for one."""
+    ctx.mark_non_differentiable(*outputs)
+    ctx.materialize_grads = False
 
 
 class Activation(Function):
@@ -123,7 +131,7 @@ class Layer(Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
         x, w, _, ctx.how = inputs
-        ctx.mark_non_differentiable(*output[1:])
+        aside(ctx, *output[1:])
         ctx.save_for_backward(x, w, None if ctx.how[3] == "nothing" else output[-1])
 
     @staticmethod
@@ -172,7 +180,7 @@ class Chain(Function):
         x, ctx.act, ctx.p, ctx.math, _, *parameters = inputs
         ctx.biased = [b is not None for b in parameters[1::2]]
         ctx.form = saved.form(ctx.act, x.dtype, ctx.p)
-        ctx.mark_non_differentiable(*output[1:])
+        aside(ctx, *output[1:])
         ctx.save_for_backward(x, *parameters[::2], *output[1:])
 
     @staticmethod
@@ -220,7 +228,7 @@ class Loss(Function):
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
         ctx.identity, input, _, reduction = inputs
         ctx.n = input.numel() if reduction == "mean" else 1
-        ctx.mark_non_differentiable(output[1])
+        aside(ctx, output[1])
         ctx.save_for_backward(output[1], input)
 
     @staticmethod

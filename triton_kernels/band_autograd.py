@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.autograd import Function
 
 from . import band_checks, composite, composite_band, saved
-from .autograd import applied, once, recorded, room, through
+from .autograd import applied, aside, once, recorded, room, through
 
 
 def kernels_for(module: str, name: str, t: Tensor) -> Any:
@@ -32,7 +32,7 @@ class Band(Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
         x, w, _, ctx.how = inputs
-        ctx.mark_non_differentiable(*output[1:])
+        aside(ctx, *output[1:])
         ctx.save_for_backward(x, w, None if ctx.how[2] == "nothing" else output[-1])
 
     @staticmethod

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.autograd import Function
 
 from . import checks, composite, composite_norm
-from .autograd import applied, once, room
+from .autograd import applied, aside, once, room
 
 ACTIVATIONS = ("identity", "relu")
 
@@ -50,7 +50,7 @@ class BatchNorm(Function):
         x, gamma, _, added, _, _, ctx.training, _, _, ctx.relu = inputs
         y, mean, rstd = output
         ctx.added = added is not None
-        ctx.mark_non_differentiable(mean, rstd)
+        aside(ctx, mean, rstd)
         ctx.save_for_backward(x, gamma, mean, rstd, y if ctx.relu else None)
 
     @staticmethod

@@ -3,6 +3,8 @@ numbers."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -101,13 +103,17 @@ def same_shape(name: str, **tensors: Tensor) -> None:
             f"{name}: {one} has shape {tuple(s.shape)}, {other} has {tuple(t.shape)}; expected equal shapes")
 
 
+def _follows(x: Tensor, inputs: int, w: Tensor, b: Tensor | None) -> bool:
+    """May a layer w, b follow upon so many inputs alike x? Again without words."""
+    return (
+        alike(w, x, b) and w.dim() == 2 and w.shape[1] == inputs
+        and (b is None or (b.dim() == 1 and b.shape[0] == w.shape[0]))
+    )
+
+
 def layer(input: Tensor, weight: Tensor, bias: Tensor | None, name: str) -> None:
     """input (…, I), weight (O, I), bias (O,) or None."""
-    if (
-        alike(weight, input, bias) and isinstance(input, torch.Tensor) and input.dim() and weight.dim() == 2
-        and input.shape[-1] == weight.shape[1]
-        and (bias is None or (bias.dim() == 1 and bias.shape[0] == weight.shape[0]))
-    ):
+    if isinstance(input, torch.Tensor) and input.dim() and _follows(input, input.shape[-1], weight, bias):
         return
     floating(name, input=input, weight=weight, bias=bias)
     if input.dim() == 0:
@@ -115,7 +121,18 @@ def layer(input: Tensor, weight: Tensor, bias: Tensor | None, name: str) -> None
     affine(input if input.dim() == 2 else input.reshape(-1, input.shape[-1]), weight, bias, name)
 
 
+def layers(x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor | None], name: str) -> None:
+    """x (B, n₁), weights[l] (n_{l+1}, n_l), biases[l] (n_{l+1},) or None."""
+    affine(x, weights[0], biases[0], f"{name}, layer 1")
+    for l in range(1, len(weights)):
+        inputs, w, b = weights[l - 1].shape[0], weights[l], biases[l]
+        if not _follows(x, inputs, w, b):
+            affine(x.new_empty((0, inputs)), w, b, f"{name}, layer {l + 1}")
+
+
 def affine(x: Tensor, w: Tensor, b: Tensor | None, name: str = "net.layer.affine") -> None:
+    if isinstance(x, torch.Tensor) and x.dim() == 2 and _follows(x, x.shape[1], w, b):
+        return
     floating(name, x=x, w=w, b=b)
     rank(name, 2, x=x, w=w)
     shapes = "x (B, I), w (O, I), b (O,)"
@@ -150,6 +167,11 @@ def average(delta: Tensor, a: Tensor, w: Tensor, n: float, name: str = "alg.aver
 
 
 def classes(z: Tensor, y: Tensor, name: str = "loss.softmax") -> None:
+    if (
+        alike(z) and z.dim() == 2 and z.shape[1] and isinstance(y, torch.Tensor) and y.dtype == torch.int64
+        and y.dim() == 1 and y.shape[0] == z.shape[0] and y.device == z.device
+    ):
+        return
     floating(name, z=z)
     rank(name, 2, z=z)
     if not isinstance(y, torch.Tensor) or y.dtype != torch.int64:

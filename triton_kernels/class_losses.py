@@ -13,7 +13,7 @@ from torch.autograd import Function
 
 from . import checks, composite, composite_losses
 from . import precision as casting
-from .autograd import applied, once, room
+from .autograd import applied, aside, once, room
 
 NAME = "loss.softmax.weighted"
 
@@ -42,7 +42,7 @@ class ClassLoss(Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
         z, *_, ctx.reduction = inputs
-        ctx.mark_non_differentiable(*output[1:])
+        aside(ctx, *output[1:])
         ctx.save_for_backward(*output[1:], z)               # z only says where a second derivative would come from
 
     @staticmethod

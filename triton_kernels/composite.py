@@ -13,6 +13,7 @@ from typing import Any, TypeAlias, TypeVar, cast
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch._C import _is_any_autocast_enabled as autocast_somewhere
 
 from . import checks
 
@@ -20,8 +21,16 @@ from . import checks
 Scalar: TypeAlias = Callable[[Tensor, float], Tensor]
 
 
+_NARROW = (torch.bfloat16, torch.float16)
+
+
 def wide(t: Tensor) -> Tensor:
-    return t.float() if t.dtype in (torch.float16, torch.bfloat16) else t
+    return t.float() if t.dtype in _NARROW else t
+
+
+def rounded(t: Tensor, dtype: torch.dtype) -> Tensor:
+    """To dtype; where t has it already, asking torch would take as long as a small product."""
+    return t if t.dtype == dtype else t.to(dtype)
 
 
 Op = TypeVar("Op", bound=Callable[..., Any])
@@ -31,10 +40,9 @@ def as_given(product: Op) -> Op:
     """A product in the dtypes it is given, where autocast would round it once more: `precision` has asked it before."""
     @wraps(product)
     def run(*args: Any, **kwargs: Any) -> Any:
-        device = args[0].device.type
-        if not torch.is_autocast_enabled(device):
+        if not autocast_somewhere():
             return product(*args, **kwargs)
-        with torch.autocast(device, enabled=False):
+        with torch.autocast(args[0].device.type, enabled=False):
             return product(*args, **kwargs)
 
     return cast(Op, run)
@@ -60,9 +68,7 @@ def _elu_prime(z: Tensor, p: float) -> Tensor:
 
 
 VALUE: dict[str, Scalar] = {
-    "sigmoid": lambda z, p: torch.sigmoid(z),
-    "tanh": lambda z, p: torch.tanh(z),
-    "relu": lambda z, p: torch.relu(z),
+    "sigmoid": lambda z, p: torch.sigmoid(z), "tanh": lambda z, p: torch.tanh(z), "relu": lambda z, p: torch.relu(z),
     "leaky": lambda z, p: torch.where(z > 0, z, p * z),
     "elu": lambda z, p: torch.where(z >= 0, z, p * torch.expm1(z.clamp(max=0))),
     "identity": lambda z, p: z.clone(),
@@ -77,9 +83,9 @@ PRIME_OF_A: dict[str, Scalar] = {
 }
 #: d ⊙ g′ in one ATen call instead of three or four, for what a training step multiplies by most.
 _IN_ONE_CALL: dict[Scalar, Callable[[Tensor, Tensor, float], Tensor]] = {
-    PRIME_OF_A["sigmoid"]: lambda d, a, p: torch.ops.aten.sigmoid_backward(d, a),
-    PRIME_OF_A["relu"]: lambda d, a, p: torch.ops.aten.threshold_backward(d, a, 0),
-    PRIME_OF_A["leaky"]: lambda d, a, p: torch.ops.aten.leaky_relu_backward(d, a, p, False),
+    PRIME_OF_A["sigmoid"]: lambda d, a, p: torch.ops.aten.sigmoid_backward.default(d, a),
+    PRIME_OF_A["relu"]: lambda d, a, p: torch.ops.aten.threshold_backward.default(d, a, 0),
+    PRIME_OF_A["leaky"]: lambda d, a, p: torch.ops.aten.leaky_relu_backward.default(d, a, p, False),
 }
 
 
@@ -91,11 +97,11 @@ def derivative(act: str, form: str) -> Scalar:
 def _unary(name: str, functions: dict[str, Scalar], act: str, z: Tensor, **parameter: float) -> Tensor:
     p = checks.activation(name, act, **parameter)
     checks.floating(name, z=z)
-    return functions[act](wide(z), p).to(z.dtype)
+    return rounded(functions[act](wide(z), p), z.dtype)
 
 
 def value(z: Tensor, act: str, p: float) -> Tensor:
-    return VALUE[act](wide(z), p).to(z.dtype)
+    return rounded(VALUE[act](wide(z), p), z.dtype)
 
 
 def _times(d: Tensor, saved: Tensor, G: Scalar, p: float) -> Tensor:
@@ -104,7 +110,7 @@ def _times(d: Tensor, saved: Tensor, G: Scalar, p: float) -> Tensor:
 
 
 def backward(grad: Tensor, saved: Tensor, act: str, form: str, p: float) -> Tensor:
-    return _times(wide(grad), wide(saved), derivative(act, form), p).to(grad.dtype)
+    return rounded(_times(wide(grad), wide(saved), derivative(act, form), p), grad.dtype)
 
 
 @as_given
@@ -112,8 +118,8 @@ def affine_keeping(
     x: Tensor, w: Tensor, b: Tensor | None, act: str, p: float, keep_z: bool, math: str | None = None
 ) -> tuple[Tensor, Tensor]:
     z = F.linear(wide(x), wide(w), None if b is None else wide(b))
-    a = (z if act == "identity" else VALUE[act](z, p)).to(x.dtype)
-    return a, z.to(x.dtype) if keep_z else a
+    a = rounded(z if act == "identity" else VALUE[act](z, p), x.dtype)
+    return a, rounded(z, x.dtype) if keep_z else a
 
 
 def affine(
@@ -132,7 +138,7 @@ def delta_partial(
     math: str | None = None,
 ) -> tuple[Tensor, Tensor]:
     d = _times(wide(delta) @ wide(w), wide(saved), G, p)
-    return d.to(delta.dtype), d.sum(0, keepdim=True)
+    return rounded(d, delta.dtype), d.sum(0, keepdim=True)
 
 
 def delta_through(
@@ -140,7 +146,7 @@ def delta_through(
     math: str | None = None,
 ) -> tuple[Tensor, Tensor]:
     d, sums = delta_partial(delta, w, saved, G, p)
-    return d, sums[0].to(delta.dtype)
+    return d, rounded(sums[0], delta.dtype)
 
 
 def delta_chain(
@@ -172,10 +178,11 @@ def averaged(
     delta: Tensor, a: Tensor, w: Tensor, lam: float, n: float, intercepts: bool, math: str | None = None
 ) -> tuple[Tensor, Tensor | None]:
     wide_delta = wide(delta)
-    D = wide_delta.t() @ wide(a)
-    D = D if n == 1 else D / n
+    D, Db = wide_delta.t() @ wide(a), wide_delta.sum(0) if intercepts else None
+    if n != 1:
+        D, Db = D / n, None if Db is None else Db / n
     D = D + lam * wide(w) if lam else D
-    return D.to(w.dtype), (wide_delta.sum(0) / n).to(w.dtype) if intercepts else None
+    return rounded(D, w.dtype), None if Db is None else rounded(Db, w.dtype)
 
 
 def sgd(theta: Tensor, D: Tensor, eta: float) -> Tensor:
@@ -207,29 +214,30 @@ def square(yhat: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     return error.square().to(y.dtype), (2 * error).to(y.dtype)
 
 
-def softmax_parts(zw: Tensor, y: Tensor, legal: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """([k = y], e^(z − max), the sum of the others', max − z_y, max): what loss and δ are made of."""
-    hit = torch.zeros_like(zw, dtype=torch.bool)
-    hit.scatter_(1, torch.where(legal, y, 0)[:, None], legal[:, None])
-    largest = zw.amax(1) if zw.shape[0] else zw.new_empty(0)
-    e = torch.exp(zw - largest[:, None])
-    below = torch.where(legal, largest - zw.masked_fill(~hit, 0.0).sum(1), torch.nan)
-    return hit, e, e.masked_fill(hit, 0.0).sum(1), below, largest
+def softmax_unchecked(z: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """(loss (B, 1), δ), both new and wide. The sum of the other classes never has e^z_y in it, so that nothing cancels
+    where softmax(z)_y is near 1."""
+    zw, y = wide(z), y.unsqueeze(1)
+    at = y.clamp(0, z.shape[1] - 1)
+    largest = zw.amax(1, keepdim=True)
+    e = (zw - largest).exp_()
+    others = e.scatter_(1, at, 0.0).sum(1, keepdim=True)
+    above = (zw.gather(1, at) - largest).masked_fill_(at != y, torch.nan)
+    more = torch.expm1(above).add_(others)              # Σ e^(z − largest) − 1
+    loss = torch.log1p(more).sub_(above)
+    return loss, e.scatter_(1, at, others.neg_()).div_(more.add_(1))
 
 
 def softmax(z: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """loss.softmax   (−log softmax(z)_y, softmax(z) − onehot(y)): z (B, K), y (B,) int64; any K ≥ 1."""
     checks.classes(z, y)
-    hit, e, others, below, _ = softmax_parts(wide(z), y, (y >= 0) & (y < z.shape[1]))
-    total = others + torch.exp(-below)
-    loss = torch.where(below == 0, torch.log1p(others), below + torch.log(total))
-    delta = torch.where(hit, -others[:, None], e) / total[:, None]
-    return loss.to(z.dtype), delta.to(z.dtype)
+    loss, delta = softmax_unchecked(z, y)
+    return rounded(loss.squeeze(1), z.dtype), rounded(delta, z.dtype)
 
 
 def scaled(delta: Tensor, grad: Tensor, n: int) -> Tensor:
     """δ · grad / n: an un-averaged delta turned into the gradient of a mean."""
-    return (wide(delta) * (wide(grad) / n)).to(delta.dtype)
+    return rounded(wide(delta) * (wide(grad) / n), delta.dtype)
 
 
 @as_given

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from . import checks
 from .composite import scaled as scaled
-from .composite import softmax_parts, wide
+from .composite import rounded, softmax_unchecked, wide
 
 
 def weighted(
@@ -18,27 +18,26 @@ def weighted(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """(loss, δ, the weight of each example's class), unchecked."""
     zw, K = wide(z), z.shape[1]
-    legal = (y >= 0) & (y < K)
-    hit, e, others, below, largest = softmax_parts(zw, y, legal)
-    total = others + torch.exp(-below)
-    loss = torch.where(below == 0, torch.log1p(others), below + torch.log(total))
-    counted = y != ignored
-    whole, total = e.sum(1), total.masked_fill(~counted, torch.inf)
-    delta = torch.where(hit, -others[:, None], e) / total[:, None]
-    mass = counted.to(zw.dtype)
+    loss, delta = softmax_unchecked(zw, y)
+    y = y.unsqueeze(1)
+    left_out = y == ignored
+    mass = (~left_out).to(zw.dtype)
     if w is not None:
-        mass = mass * torch.where(legal, wide(w)[torch.where(legal, y, 0)], 0)
-    loss = loss.masked_fill(~counted, 0.0)
+        at = y.clamp(0, K - 1)
+        mass = mass * torch.where(at == y, wide(w)[at], 0)
     if w is not None or smoothing:
         keep = (1 - smoothing) * mass
-        loss, delta = keep * loss, keep[:, None] * delta
+        loss, delta = keep * loss, keep * delta
     if smoothing:
         weights = zw.new_ones(K) if w is None else wide(w)
-        part, W = counted * (smoothing / K), weights.sum()
-        gaps = (weights * (largest[:, None] - zw)).sum(1) + W * torch.log(whole)
-        loss = loss + (part * gaps).masked_fill(~counted, 0.0)
-        delta = delta + part[:, None] * (e / total[:, None] * W - weights)
-    return loss.to(z.dtype), delta.to(z.dtype), mass.to(z.dtype)
+        part, W = smoothing / K, weights.sum()
+        gaps = zw.amax(1, keepdim=True) - zw
+        e = torch.exp(-gaps)
+        whole = e.sum(1, keepdim=True)
+        loss = loss + part * ((weights * gaps).sum(1, keepdim=True) + W * torch.log(whole))
+        delta = delta + part * (e / whole * W - weights)
+    loss, delta = loss.masked_fill_(left_out, 0.0), delta.masked_fill_(left_out, 0.0)
+    return rounded(loss.squeeze(1), z.dtype), rounded(delta, z.dtype), rounded(mass.squeeze(1), z.dtype)
 
 
 def softmax_weighted(
@@ -52,7 +51,7 @@ def softmax_weighted(
 def averaged(loss: Tensor, mass: Tensor) -> tuple[Tensor, Tensor]:
     """(Σ loss / Σ mass, Σ mass), unchecked."""
     total = wide(mass).sum()
-    return (wide(loss).sum() / total).to(loss.dtype), total
+    return rounded(wide(loss).sum() / total, loss.dtype), total
 
 
 def mean(loss: Tensor, mass: Tensor) -> Tensor:
@@ -65,7 +64,7 @@ def mean(loss: Tensor, mass: Tensor) -> Tensor:
 def shared(delta: Tensor, grad: Tensor, mass: Tensor) -> Tensor:
     """δ · grad / mass; where nothing counted, δ is 0 and stays it."""
     part = wide(grad) / mass.masked_fill(mass == 0, 1.0)
-    return (wide(delta) * part).to(delta.dtype)
+    return rounded(wide(delta) * part, delta.dtype)
 
 
 OPS: dict[str, Callable[..., Any]] = {"loss.softmax.weighted": softmax_weighted, "loss.mean": mean}

@@ -109,11 +109,7 @@ def mlp(
         raise ValueError(
             f"mlp: {len(weights)} weights and {len(biases)} biases; expected as many, at least one")
     x, *parameters = casting.products(x, *(t for layer in zip(weights, biases) for t in layer))
-    weights, biases = parameters[::2], parameters[1::2]
-    a = x
-    for l, (w, b) in enumerate(zip(weights, biases)):
-        checks.affine(a, w, b, f"mlp, layer {l + 1}")
-        a = x.new_empty((0, w.shape[0]))
+    checks.layers(x, parameters[::2], parameters[1::2], "mlp")
     return autograd.chain(x, tuple(parameters), act, p, asked(precision))
 
 

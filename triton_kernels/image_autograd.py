@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.autograd import Function
 
 from . import composite_images, saved
-from .autograd import applied, once, recorded, through
+from .autograd import applied, aside, once, recorded, through
 from .autograd import room as room_of
 from .image_checks import Layer, Pool, pool
 
@@ -48,7 +48,7 @@ class Convolution(Function):
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
         x, w, b, ctx.sizes, ctx.act, ctx.p, ctx.math, _ = inputs
         ctx.biased, ctx.form = b is not None, saved.form(ctx.act, x.dtype, ctx.p)
-        ctx.mark_non_differentiable(output[1])
+        aside(ctx, output[1])
         ctx.save_for_backward(x, w, output[0] if ctx.form == "a" else output[1] if ctx.form == "z" else None)
 
     @staticmethod
@@ -75,7 +75,7 @@ class ConvolutionPooled(Function):
         x, w, b, ctx.sizes, ctx.act, ctx.p, ctx.math, _ = inputs
         y, index, z = output
         ctx.biased, ctx.form = b is not None, saved.form(ctx.act, x.dtype, ctx.p)
-        ctx.mark_non_differentiable(index, z)
+        aside(ctx, index, z)
         ctx.save_for_backward(x, w, index, y if ctx.form == "a" else z if ctx.form == "z" else None)
 
     @staticmethod
@@ -98,7 +98,7 @@ class MaxPool(Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
         _, ctx.sizes = inputs
-        ctx.mark_non_differentiable(output[1])
+        aside(ctx, output[1])
         ctx.save_for_backward(output[1])
 
     @staticmethod
