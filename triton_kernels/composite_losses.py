@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from . import checks
-from .composite import scaled as scaled
 from .composite import rounded, softmax_unchecked, wide
+from .composite import scaled as scaled
 
 
 def weighted(
