@@ -12,7 +12,8 @@ from chainrule import triton_kernels
 from chainrule.conformance.mutate.kernels import Edit, edited
 from chainrule.triton_kernels import OPS, act, configs, conv_layer, launch
 from chainrule.triton_kernels.gate import __main__ as gate
-from chainrule.triton_kernels.gate.machine_code import Facts, assembled, loop
+from chainrule.triton_kernels.gate import machine_code
+from chainrule.triton_kernels.gate.machine_code import Facts, assembled, instructions, loop
 from chainrule.triton_kernels.gate.offline import SHARED, compiled
 from chainrule.triton_kernels.gate.subjects import REPORTED, SUBJECTS, complaints, detours, empty, every
 
@@ -25,7 +26,7 @@ def own_folders(tmp_path, monkeypatch):
 
 
 def measured(name, row, dtype=torch.bfloat16, arch="sm_90"):
-    return gate.measure(SUBJECT[name], dtype, row, arch)
+    return gate.measure([(SUBJECT[name], dtype, row)], arch)[0]
 
 
 @pytest.mark.parametrize("arch", ["sm_80", "sm_90"])
@@ -81,7 +82,7 @@ def test_lost_boxes_fail():
     row = configs.rows("net.layer.affine.boxes", "sm_90")[-1]
     skewed = gate.Subject("skewed", "net.layer.affine.boxes", lambda d, r: OPS["net.layer.affine"](
         empty(64, 4100, dtype=d), empty(64, 4100, dtype=d), None, "relu"), matrix=True)
-    wrong = gate.measure(skewed, torch.bfloat16, row, "sm_90")["wrong"]
+    wrong = gate.measure([(skewed, torch.bfloat16, row)], "sm_90")[0]["wrong"]
     assert {"no load of a box", "no store of a box"} <= set(wrong)
 
 
@@ -114,23 +115,20 @@ def test_a_pooled_layer_that_does_more_than_its_maxima_fails(monkeypatch):
 def test_the_loop_that_multiplies_is_found():
     """The shortest way round a tensor-core instruction; a wait that stands at the end is not part of it."""
     text = """
-.L_x_0:
   /*0010*/  LDSM.16.M88.4 R0, [R2] ;
-.L_x_3:
   /*0020*/  @!P0 HGMMA.64x64x16.F32.BF16 R24, gdesc[UR28], R24 ;
-  /*0030*/  @P0 BRA `(.L_x_0) ;
+  /*0030*/  @P0 BRA 0x10 ;
   /*0040*/  STS [R0], R1 ;
-.L_x_2:
-  /*0050*/  @!P0 BRA `(.L_x_2) ;
-  /*0060*/  BRA `(.L_x_3) ;
+  /*0050*/  @!P0 BRA 0x50 ;
+  /*0060*/  BRA.U 0x20 ;
 """
-    assert loop(text) == {"all": 3, "LDSM": 1}
-    assert loop(text.replace("HGMMA", "FFMA")) == {}
+    assert loop(instructions(text)) == {"all": 3, "LDSM": 1}
+    assert loop(instructions(text.replace("HGMMA", "FFMA"))) == {}
 
 
 def test_a_lost_128_bit_transfer_fails():
     skewed = gate.Subject("tanh", "pointwise", lambda d, row: act.value(empty(4099, dtype=d)[1:], "tanh", 0.0))
-    entry = gate.measure(skewed, torch.bfloat16, configs.rows("pointwise")[0], "sm_90")
+    entry = gate.measure([(skewed, torch.bfloat16, configs.rows("pointwise")[0])], "sm_90")[0]
     assert any("no 128-bit read" in w for w in entry["wrong"])
     assert any("no 128-bit store" in w for w in entry["wrong"])
     row = configs.rows("pointwise")[0]
@@ -141,14 +139,32 @@ def test_a_lost_128_bit_transfer_fails():
 def test_what_a_kernel_starts_besides_is_judged_too(monkeypatch):
     """The sums over the batch follow a delta: their spills are its fault."""
     row = configs.rows("bp.delta", "sm_90", torch.bfloat16)[-1]
-    remembered = gate._remembered
-    monkeypatch.setattr(gate, "_remembered", lambda kernel: attrs.evolve(
-        remembered(kernel), spills=3 * (kernel.metadata.name == "column_sums_kernel")))
+    read = gate.facts
+    monkeypatch.setattr(gate, "facts", lambda kernels, said: [
+        attrs.evolve(one, spills=3 * (kernel.metadata.name == "column_sums_kernel"))
+        for kernel, one in zip(kernels, read(kernels, said))])
     assert measured("delta, elu", row)["wrong"] == ["column_sums_kernel: 3 spill instructions"]
 
 
 def test_what_the_assembler_says_is_kept():
     assert assembled("no assembly at all")[0].startswith("ptxas failed: ")
+
+
+@triton.jit
+def _doubles(x):
+    tl.store(x, 2.0 * tl.load(x))
+
+
+def test_kernels_read_together_are_read_as_alone_and_heard_as_asked_again(tmp_path, monkeypatch):
+    """The disassembler over all at once, against each alone; what the assembler said, against a second run of it."""
+    monkeypatch.setattr(triton.knobs.cache, "dir", str(tmp_path))
+    said, row = {}, configs.rows("bp.delta", "sm_80", torch.bfloat16)[-1]
+    with configs.pinned("bp.delta", row):
+        found = compiled(lambda: SUBJECT["delta, elu"].call(torch.bfloat16, row), "sm_80", said)
+    found += compiled(lambda: launch.launch(_doubles, (1,), empty(4), row=configs.Row(16)), "sm_80", said)
+    kernels = [kernel for _, kernel in found]
+    assert "registers" in said[kernels[-1].hash]
+    assert machine_code.facts(kernels, said) == [machine_code.facts([kernel], {})[0] for kernel in kernels]
 
 
 def test_amd_is_reported_not_judged():
@@ -169,7 +185,7 @@ def _broken(x):
 def test_a_kernel_that_does_not_compile_fails():
     row = configs.Row(16)
     broken = gate.Subject("broken", "pointwise", lambda d, r: launch.launch(_broken, (1,), empty(4), row=r))
-    entry = gate.measure(broken, torch.float32, row, "sm_90")
+    entry = gate.measure([(broken, torch.float32, row)], "sm_90")[0]
     assert entry["wrong"][0].startswith("does not compile: ")
     assert gate.line(entry).endswith(entry["wrong"][0])
 
@@ -179,7 +195,7 @@ def test_facts_are_remembered_and_json_is_whole(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(gate, "every", lambda arch: one)
     monkeypatch.setattr(gate, "ProcessPoolExecutor", _InThisProcess)
     assert gate.main(["sm_90", "--json", str(tmp_path / "gate.json")]) == 0
-    monkeypatch.setattr(gate, "facts", lambda kernel: pytest.fail("disassembled again"))
+    monkeypatch.setattr(gate, "facts", lambda kernels, said: [pytest.fail("disassembled again") for _ in kernels])
     assert gate.main(["sm_90"]) == 0
     assert "1 configurations, 0 failed" in capsys.readouterr().out
     entries = json.loads((tmp_path / "gate.json").read_text())["entries"]

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import zlib
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import attrs
 import torch
 import triton
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from .. import configs
 from . import machine_code
@@ -22,54 +24,85 @@ from .offline import SHARED, compiled
 from .subjects import NAMES, PRODUCTS_ONLY, REPORTED, WHOLE, Subject, complaints, every, over, unsound
 
 CACHE = Path("build") / "gate"
+BATCH = 12          # configurations read together: enough to share the disassembler's start, few enough to watch
 READER = f"{zlib.crc32(Path(str(machine_code.__file__)).read_bytes()):08x}"        # facts are as good as what read them
 
 
-def measure(subject: Subject, dtype: torch.dtype, row: configs.Row, arch: str) -> dict[str, Any]:
-    """Compile one configuration; its facts, and what is wrong with them or with a kernel that it starts besides."""
-    entry: dict[str, Any] = {"target": arch, "subject": subject.name, "dtype": NAMES[dtype], "row": str(row)}
+Work = tuple[Subject, torch.dtype, configs.Row]
+
+
+@attrs.frozen
+class Attempt:
+    """One configuration compiled: the kernels it starts, the layer that a pooled one is held against, or why not."""
+
+    kernels: list[tuple[str, Any]] = attrs.field(factory=list)
+    unpooled: Any = None
+    failure: str = ""
+
+    def compiled(self) -> list[Any]:
+        return [kernel for _, kernel in self.kernels] + ([] if self.unpooled is None else [self.unpooled])
+
+
+def measure(work: Sequence[Work], arch: str) -> list[dict[str, Any]]:
+    """Compile configurations; their facts, and what is wrong with them or with kernels that they start besides."""
+    said: dict[str, str] = {}
+    attempts = [_attempt(*one, arch, said) for one in work]
+    found = _remembered([kernel for attempt in attempts for kernel in attempt.compiled()], said)
+    return [_entry(*one, arch, attempt, found) for one, attempt in zip(work, attempts)]
+
+
+def _attempt(subject: Subject, dtype: torch.dtype, row: configs.Row, arch: str, said: dict[str, str]) -> Attempt:
     try:
         with configs.pinned(subject.table, row):
-            kernels = [(name, _remembered(kernel)) for name, kernel in compiled(lambda: subject.call(dtype, row), arch)]
+            kernels = compiled(lambda: subject.call(dtype, row), arch, said)
+        plain = subject.unpooled
+        if plain is None:
+            return Attempt(kernels)
+        many = subject.as_many(row)
+        with configs.pinned(plain.table, many):
+            ((_, unpooled),) = compiled(lambda: plain.call(dtype, many), arch, said)
+        return Attempt(kernels, unpooled)
     except Exception as error:      # a compiler reports failure in many classes; each is a failed configuration
-        said = str(error).strip().splitlines() or [type(error).__name__]
-        return entry | {"wrong": [f"does not compile: {said[-1][:200]}"]}
-    name, found = kernels.pop(subject.launch)
-    wrong = complaints(subject, dtype, row, found, SHARED[arch])
-    if subject.unpooled is not None:
-        wrong += _against(subject.unpooled, subject.as_many(row), dtype, found, arch)
-    wrong += [f"{other}: {one}" for other, facts in kernels for one in unsound(facts, SHARED[arch])]
-    return entry | {"kernel": name, **attrs.asdict(found), "wrong": wrong}
+        words = str(error).strip().splitlines() or [type(error).__name__]
+        return Attempt(failure=f"does not compile: {words[-1][:200]}")
 
 
-def _against(plain: Subject, row: configs.Row, dtype: torch.dtype, found: Facts, arch: str) -> list[str]:
-    with configs.pinned(plain.table, row):
-        ((_, kernel),) = compiled(lambda: plain.call(dtype, row), arch)
-    return over(found, _remembered(kernel), row.BM * row.BN)
+def _entry(
+    subject: Subject, dtype: torch.dtype, row: configs.Row, arch: str, attempt: Attempt, found: dict[str, Facts]
+) -> dict[str, Any]:
+    entry: dict[str, Any] = {"target": arch, "subject": subject.name, "dtype": NAMES[dtype], "row": str(row)}
+    if attempt.failure:
+        return entry | {"wrong": [attempt.failure]}
+    others = [(name, found[kernel.hash]) for name, kernel in attempt.kernels]
+    name, own = others.pop(subject.launch)
+    wrong = complaints(subject, dtype, row, own, SHARED[arch])
+    if attempt.unpooled is not None:
+        many = subject.as_many(row)
+        wrong += over(own, found[attempt.unpooled.hash], many.BM * many.BN)
+    wrong += [f"{other}: {one}" for other, facts in others for one in unsound(facts, SHARED[arch])]
+    return entry | {"kernel": name, **attrs.asdict(own), "wrong": wrong}
 
 
-def _remembered(kernel: Any) -> Facts:
-    """Facts by the kernel's hash: disassembling takes as long as compiling."""
-    file = CACHE / f"{kernel.hash}-{READER}.json"
-    if file.exists():
-        known = json.loads(file.read_text())
-        return Facts(**{**known, "warnings": tuple(known["warnings"])})
-    found = facts(kernel)
+def _remembered(kernels: Sequence[Any], said: dict[str, str]) -> dict[str, Facts]:
+    """Facts by the kernel's hash, read from the machine code once."""
+    files = {kernel.hash: CACHE / f"{kernel.hash}-{READER}.json" for kernel in kernels}
+    new = {kernel.hash: kernel for kernel in kernels if not files[kernel.hash].exists()}
     CACHE.mkdir(parents=True, exist_ok=True)
-    partial = file.with_suffix(f".{os.getpid()}")
-    partial.write_text(json.dumps(attrs.asdict(found)))
-    partial.replace(file)
-    return found
+    for name, one in zip(new, facts(list(new.values()), said)):
+        partial = files[name].with_suffix(f".{os.getpid()}")
+        partial.write_text(json.dumps(attrs.asdict(one)))
+        partial.replace(files[name])
+    known = {name: json.loads(file.read_text()) for name, file in files.items()}
+    return {name: Facts(**{**one, "warnings": tuple(one["warnings"])}) for name, one in known.items()}
 
 
-def parts(arch: str) -> list[tuple[str, int, int]]:
-    """The work on one target in halves, so that two processors end together."""
-    return [(arch, 0, 2), (arch, 1, 2)]
+def batches(arch: str) -> list[tuple[str, int]]:
+    return [(arch, first) for first in range(0, len(list(every(arch))), BATCH)]
 
 
-def gate_part(part: tuple[str, int, int]) -> list[dict[str, Any]]:
-    arch, first, step = part
-    return [measure(*what, arch) for what in list(every(arch))[first::step]]
+def gate_batch(batch: tuple[str, int]) -> list[dict[str, Any]]:
+    arch, first = batch
+    return measure(list(every(arch))[first : first + BATCH], arch)
 
 
 def line(entry: dict[str, Any]) -> str:
@@ -87,6 +120,20 @@ def fails(entry: dict[str, Any]) -> bool:
     return bool(entry["wrong"]) and entry["target"] not in REPORTED
 
 
+def run(targets: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Every entry, printed as soon as it is known; on a terminal under a bar."""
+    work = [batch for arch in targets for batch in batches(arch)]
+    bar = Progress(TextColumn("compiling"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), transient=True,
+                   disable=not sys.stdout.isatty())
+    with bar, ProcessPoolExecutor(min(len(work), os.cpu_count() or 1)) as pool:
+        task = bar.add_task("", total=sum(len(list(every(arch))) for arch in targets))
+        for entries in pool.map(gate_batch, work):
+            for entry in entries:
+                print(line(entry), flush=True)
+                yield entry
+            bar.advance(task, len(entries))
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="gate", description="compile every shipped configuration ahead of time")
     parser.add_argument("targets", nargs="*", metavar="TARGET",
@@ -97,18 +144,16 @@ def main(arguments: list[str] | None = None) -> int:
     unknown = [t for t in targets if t not in SHARED]
     if unknown:
         parser.error(f"unknown target {unknown[0]}; choose among {', '.join(SHARED)}")
-    work = [part for arch in targets for part in parts(arch)]
-    with ProcessPoolExecutor(min(len(work), os.cpu_count() or 1)) as pool:
-        entries = [entry for part in pool.map(gate_part, work) for entry in part]
-    for entry in entries:
+    entries = list(run(targets))
+    wrong = [entry for entry in entries if fails(entry)]
+    print(f"{len(entries)} configurations, {len(wrong)} failed, Triton {triton.__version__}")
+    for entry in wrong:
         print(line(entry))
-    failed = sum(map(fails, entries))
-    print(f"{len(entries)} configurations, {failed} failed, Triton {triton.__version__}")
     if given.json:
         partial = given.json.with_name(given.json.name + ".partial")
         partial.write_text(json.dumps({"triton": triton.__version__, "entries": entries}, indent=1))
         partial.replace(given.json)
-    return 1 if failed or not entries else 0
+    return 1 if wrong or not entries else 0
 
 
 if __name__ == "__main__":

@@ -5,22 +5,25 @@ from __future__ import annotations
 
 import math
 import re
+import struct
 import subprocess
 import tempfile
+from bisect import bisect_right
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import attrs
 import triton
 
-OPCODE = re.compile(r"^\s*(?:/\*[0-9a-f]+\*/)?\s*(?:@!?U?P\w+\s+)?([A-Z][\w.]+)", re.MULTILINE)
+INSTRUCTION = re.compile(r"^\s*/\*([0-9a-f]+)\*/\s*(?:@!?U?P\w+\s+)?([A-Z][\w.]+)(.*)", re.MULTILINE)
 MATRIX = re.compile(r"(HGMMA|HMMA|QGMMA|DMMA|UTC\w*MMA)\b|v_mfma_")
 WIDE = re.compile(r"HGMMA\.(\d+)x(\d+)x(\d+)")          # by four warps together
 AMD = re.compile(r"v_mfma_\w+?_(\d+)x(\d+)x(\d+)")
-LABEL = re.compile(r"^\s*(\.L_x_\d+):", re.MULTILINE)
-BRANCH = re.compile(r"^.*\bBRA\b.*`\((\.L_x_\d+)\).*$", re.MULTILINE)
+TARGET = re.compile(r"0x([0-9a-f]+)\s*;?\s*$")
 SHARED_MEMORY = ("LDSM", "LDS", "STSM", "STS")
 NARROW = {"HMMA.16816": 16 * 8 * 16, "HMMA.1688": 16 * 8 * 8, "HMMA.1684": 16 * 8 * 4}
 
@@ -58,46 +61,98 @@ class Facts:
         return total
 
 
-def facts(kernel: Any) -> Facts:
-    """Disassemble one compiled kernel with the tools that Triton ships."""
-    if "cubin" not in kernel.asm:
-        return amd(kernel)
-    with tempfile.TemporaryDirectory() as folder:
-        cubin = Path(folder) / "kernel.cubin"
-        cubin.write_bytes(kernel.asm["cubin"])
-        usage = _run("cuobjdump", "--dump-resource-usage", str(cubin))
-        text = _run("nvdisasm", "-c", str(cubin))
-    operations = Counter(OPCODE.findall(text))
-    registers = re.search(r"REG:(\d+)", usage)
-    if registers is None:
-        raise RuntimeError(f"cuobjdump reports no registers: {usage[:200]!r}")
+class Instruction(NamedTuple):
+    at: int
+    name: str
+    to: int | None                      # where a branch goes
+
+
+def facts(kernels: Sequence[Any], said: Mapping[str, str]) -> list[Facts]:
+    """Of kernels compiled for one target, read with the tools that Triton ships; `said` is what the assembler said when
+    they were compiled, by hash."""
+    if not kernels or "cubin" not in kernels[0].asm:
+        return [amd(kernel) for kernel in kernels]
+    listings = disassembled([kernel.asm["cubin"] for kernel in kernels], kernels[0].metadata.target.arch)
+    return [_facts(kernel, listing, said.get(kernel.hash, "")) for kernel, listing in zip(kernels, listings)]
+
+
+def _facts(kernel: Any, listing: list[Instruction], said: str) -> Facts:
+    operations = Counter(one.name for one in listing)
     return Facts(
-        registers=int(registers[1]), shared=kernel.metadata.shared, threads=32 * kernel.metadata.num_warps,
+        registers=_registers(kernel.asm["cubin"]), shared=kernel.metadata.shared,
+        threads=32 * kernel.metadata.num_warps,
         spills=sum(n for name, n in operations.items() if name.split(".")[0] in ("LDL", "STL")),
         instructions=operations.total() - operations["NOP"],
         matrix={name: n for name, n in sorted(operations.items()) if MATRIX.match(name)},
         loads=_widths(operations, "LDG"), stores=_widths(operations, "STG"), copies=_widths(operations, "LDGSTS"),
         boxes={what: n for what, opcode in (("load", "UTMALDG"), ("store", "UTMASTG"))
                if (n := sum(k for name, k in operations.items() if name.startswith(opcode)))},
-        loop=loop(text), warnings=assembled(kernel.asm["ptx"]),
+        loop=loop(listing), warnings=warned(said) if said else assembled(kernel.asm["ptx"]),
     )
 
 
-def loop(text: str) -> dict[str, int]:
-    """What the loops that multiply are made of: of each tensor-core instruction the shortest way from a label past it
-    to a branch back to that label. (Waiting for a box stands out of the way, at the end, and is not counted.)"""
-    labels = {found[1]: found.end() for found in LABEL.finditer(text)}
-    bodies = [(labels[found[1]], found.end()) for found in BRANCH.finditer(text)
-              if found[1] in labels and labels[found[1]] < found.start()]
-    around = [[(start, end) for start, end in bodies if start < at.start() < end]
-              for at in OPCODE.finditer(text) if MATRIX.match(at[1])]
+def disassembled(cubins: Sequence[bytes], arch: int) -> list[list[Instruction]]:
+    """The disassembler takes a quarter of a second to start, as long as a kernel takes to compile: so it gets the
+    instructions of all at once, which then stand behind one another."""
+    texts = [text(cubin) for cubin in cubins]
+    with tempfile.TemporaryDirectory() as folder:
+        raw = Path(folder) / "kernels"
+        raw.write_bytes(b"".join(texts))
+        found = instructions(_run("nvdisasm", "-b", f"SM{arch}", str(raw)))
+    ends = list(accumulate(map(len, texts)))
+    listings: list[list[Instruction]] = [[] for _ in texts]
+    for one in found:
+        listings[bisect_right(ends, one.at)].append(one)
+    return listings
+
+
+def instructions(listing: str) -> list[Instruction]:
+    found = []
+    for address, name, rest in INSTRUCTION.findall(listing):
+        to = TARGET.search(rest) if name.split(".")[0] == "BRA" else None
+        found.append(Instruction(int(address, 16), name, int(to[1], 16) if to else None))
+    return found
+
+
+def text(cubin: bytes) -> bytes:
+    """The instructions in a cubin, a 64-bit ELF file: all that its sections named .text hold."""
+    (table,) = struct.unpack_from("<Q", cubin, 0x28)
+    size, count, names = struct.unpack_from("<HHH", cubin, 0x3A)
+    sections = [struct.unpack_from("<IIQQQQ", cubin, table + i * size) for i in range(count)]
+    start = sections[names][4]
+    return b"".join(cubin[at : at + length] for name, _, _, _, at, length in sections
+                    if cubin.startswith(b".text", start + name))
+
+
+def loop(listing: Sequence[Instruction]) -> dict[str, int]:
+    """What the loops that multiply are made of: of each tensor-core instruction the shortest way from a place before it
+    to a branch back to that place. (Waiting for a box stands out of the way, at the end, and is not counted.)"""
+    bodies = [(one.to, one.at) for one in listing if one.to is not None and one.to <= one.at]
+    around = [[(start, end) for start, end in bodies if start <= one.at <= end]
+              for one in listing if MATRIX.match(one.name)]
     shortest = {min(those, key=lambda body: body[1] - body[0]) for those in around if those}
-    inside = Counter(name.split(".")[0] for start, end in shortest for name in OPCODE.findall(text[start:end]))
+    inside = Counter(one.name.split(".")[0] for start, end in shortest for one in listing if start <= one.at <= end)
     return {"all": inside.total(), **{name: n for name in SHARED_MEMORY if (n := inside[name])}} if inside else {}
 
 
+def _registers(cubin: bytes) -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "kernel.cubin"
+        file.write_bytes(cubin)
+        usage = _run("cuobjdump", "--dump-resource-usage", str(file))
+    found = re.search(r"REG:(\d+)", usage)
+    if found is None:
+        raise RuntimeError(f"cuobjdump reports no registers: {usage[:200]!r}")
+    return int(found[1])
+
+
+def warned(said: str) -> tuple[str, ...]:
+    """What ptxas warns of, a serialised tensor-core pipeline among it."""
+    return tuple(sorted({line.partition(":")[2].strip() for line in said.splitlines() if "warning" in line.lower()}))
+
+
 def assembled(ptx: str) -> tuple[str, ...]:
-    """What ptxas warns of, a serialised tensor-core pipeline among it; Triton does not pass its words on."""
+    """The same of a kernel that Triton remembers, and with it no words."""
     found = re.search(r"^\.target (sm_(\d+)\w*)", ptx, re.MULTILINE)
     arch, number = (found[1], int(found[2])) if found else ("sm_90", 90)
     assembler = "ptxas-blackwell" if number >= 100 else "ptxas"         # as Triton chooses
@@ -109,8 +164,7 @@ def assembled(ptx: str) -> tuple[str, ...]:
              str(Path(folder) / "kernel.cubin")], capture_output=True, text=True, check=False)
     if done.returncode:
         return (f"ptxas failed: {done.stderr.strip()[:200]}",)
-    said = (line.partition(":")[2].strip() for line in done.stderr.splitlines() if "warning" in line.lower())
-    return tuple(sorted(set(said)))
+    return warned(done.stderr)
 
 
 def amd(kernel: Any) -> Facts:

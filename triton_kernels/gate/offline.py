@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
 import attrs
 import torch
+import triton
 from triton.backends.compiler import GPUTarget
 from triton.runtime import driver
 
@@ -64,8 +66,9 @@ class Target:
     target: str
 
 
-def compiled(call: Callable[[], Any], arch: str) -> list[tuple[str, Any]]:
-    """(kernel name, compiled kernel) of every launch that `call` makes."""
+def compiled(call: Callable[[], Any], arch: str, said: dict[str, str] | None = None) -> list[tuple[str, Any]]:
+    """(kernel name, compiled kernel) of every launch that `call` makes. `said` receives, by the kernel's hash, what the
+    assembler says to a kernel that Triton has not in its cache."""
     launches: list[tuple[Any, ...]] = []
     tokens = launch.simulation.set(Target(arch)), launch.recording.set(lambda *given: launches.append(given))
     try:
@@ -73,6 +76,17 @@ def compiled(call: Callable[[], Any], arch: str) -> list[tuple[str, Any]]:
     finally:
         launch.simulation.reset(tokens[0])
         launch.recording.reset(tokens[1])
+    heard = None if arch.startswith("gfx") else said
     with offline(arch):
-        return [
-            (kernel.fn.__name__, kernel.warmup(*args, grid=grid, **meta)) for kernel, grid, args, meta in launches]
+        return [(kernel.fn.__name__, _warmed(kernel, grid, args, meta, heard)) for kernel, grid, args, meta in launches]
+
+
+def _warmed(kernel: Any, grid: Any, args: Any, meta: dict[str, Any], said: dict[str, str] | None) -> Any:
+    if said is None:
+        return kernel.warmup(*args, grid=grid, **meta)
+    words = io.StringIO()
+    with triton.knobs.nvidia.scope(), redirect_stdout(words):
+        triton.knobs.nvidia.dump_ptxas_log = True
+        found = kernel.warmup(*args, grid=grid, **meta, ptx_options="--warn-on-spills")
+    said[found.hash] = said.get(found.hash) or words.getvalue()
+    return found
