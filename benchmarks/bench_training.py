@@ -13,12 +13,14 @@ from torch import Tensor
 
 from chainrule.triton_kernels import act as act_kernels
 from chainrule.triton_kernels import functional as F
-from chainrule.triton_kernels import launch, linear
+from chainrule.triton_kernels import launch, linear, nn
 from chainrule.triton_kernels.gate.offline import Target
 
 from . import steps
 from .rounds import rounds
 from .samples import Ratio, ratio
+
+Step = Callable[[], Tensor]
 
 ROUNDS = 25
 SHORT_ROUNDS = 250          # of a millisecond each, so that few of them meet another process
@@ -122,8 +124,49 @@ def test_composite_step(
         generator = torch.Generator().manual_seed(0)
         return partial(make(shape.network("cpu", generator)), *shape.data("cpu", generator))
 
-    ours = run_of(our_step)
-    times, found, least = cost(ours, run_of(plain_step), 5)
+    beside_torch(benchmark, goal, f"{nodes}, n = {batch}", run_of(our_step), run_of(plain_step))
+
+
+def beside_torch(benchmark: Any, goal: Callable[..., None], what: str, ours: Step, plain: Step) -> None:
+    times, found, least = cost(ours, plain, 5)
     benchmark.extra_info |= {"plain_ms": least * 1e3, "interval": [1 / found.high, 1 / found.low]}
     benchmark.pedantic(ours, rounds=5)
-    goal(f"composite step {nodes}, n = {batch}, {least * 1e3:.1f} ms, over torch's", times, 1.05, "×")
+    goal(f"composite step {what}, {least * 1e3:.1f} ms, over torch's", times, 1.05, "×")
+
+
+def twin(net: torch.nn.Module) -> torch.nn.Module:
+    """torch's modules of one of the deck's networks, with the same parameters."""
+    layers = (net.fc1, net.fc2, net.fc3)
+    plain = torch.nn.Sequential(
+        *(part for conv in (net.conv1, net.conv2) for part in (
+            torch.nn.Conv2d(conv.in_channels, conv.out_channels, conv.kernel_size), torch.nn.ReLU(),
+            torch.nn.MaxPool2d(2))),
+        torch.nn.Flatten(),
+        *[part for fc in layers for part in (torch.nn.Linear(fc.in_features, fc.out_features), torch.nn.ReLU())][:-1],
+    )
+    for own, given in zip(plain.parameters(), net.parameters(), strict=True):
+        own.data.copy_(given.data)
+    return plain
+
+
+def trainer(net: torch.nn.Module, loss: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor) -> Step:
+    optimizer = torch.optim.SGD(net.parameters(), lr=steps.ETA, fused=True)
+
+    def step() -> Tensor:
+        optimizer.zero_grad(set_to_none=True)
+        found = loss(net(x), y)
+        torch.autograd.backward(found)
+        optimizer.step()
+        return found.detach()
+    return step
+
+
+@pytest.mark.parametrize(("kind", "batch"), [(nn.Net, 16), (nn.LeNet, 16), (nn.LeNet, 128)], ids=str)
+def test_composite_network(
+    benchmark: Any, goal: Callable[..., None], one_thread: None, kind: type[nn.Net], batch: int
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    x, y = torch.randn(batch, 1, 32, 32, generator=generator), torch.randint(0, 10, (batch,), generator=generator)
+    net = kind()
+    ours, plain = trainer(net, F.cross_entropy, x, y), trainer(twin(net), torch.nn.functional.cross_entropy, x, y)
+    beside_torch(benchmark, goal, f"{kind.__name__}, n = {batch}", ours, plain)

@@ -104,13 +104,13 @@ def value(z: Tensor, act: str, p: float) -> Tensor:
     return rounded(VALUE[act](wide(z), p), z.dtype)
 
 
-def _times(d: Tensor, saved: Tensor, G: Scalar, p: float) -> Tensor:
+def times(d: Tensor, saved: Tensor, G: Scalar, p: float) -> Tensor:
     call = _IN_ONE_CALL.get(G)
     return d * G(saved, p) if call is None else call(d, saved, p)
 
 
 def backward(grad: Tensor, saved: Tensor, act: str, form: str, p: float) -> Tensor:
-    return rounded(_times(wide(grad), wide(saved), derivative(act, form), p), grad.dtype)
+    return rounded(times(wide(grad), wide(saved), derivative(act, form), p), grad.dtype)
 
 
 @as_given
@@ -137,7 +137,7 @@ def delta_partial(
     delta: Tensor, w: Tensor, saved: Tensor, G: Scalar, p: float, name: str = "",
     math: str | None = None,
 ) -> tuple[Tensor, Tensor]:
-    d = _times(wide(delta) @ wide(w), wide(saved), G, p)
+    d = times(wide(delta) @ wide(w), wide(saved), G, p)
     return rounded(d, delta.dtype), d.sum(0, keepdim=True)
 
 

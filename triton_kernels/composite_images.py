@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from . import checks, image_checks
-from .composite import PRIME, VALUE, Scalar, as_given, derivative, wide
+from .composite import PRIME, VALUE, Scalar, as_given, derivative, rounded, times, wide
 from .image_checks import Layer, Pool, Sides
 from .layout import is_channels_last
 
@@ -18,7 +18,7 @@ from .layout import is_channels_last
 def stored(result: Tensor, model: Tensor, dtype: torch.dtype) -> Tensor:
     """Rounded to dtype, in memory as the model."""
     order = torch.channels_last if is_channels_last(model) else torch.contiguous_format
-    return result.to(dtype).contiguous(memory_format=order)
+    return rounded(result, dtype).contiguous(memory_format=order)
 
 
 def _plain(t: Tensor, sizes: Layer) -> Tensor:
@@ -82,12 +82,15 @@ def averaged(
     d: Tensor, x: Tensor, w: Tensor | None, sizes: Layer, lam: float, n: float, columns: bool, intercepts: bool,
     math: str | None = None,
 ) -> tuple[Tensor, Tensor]:
-    D, Db = wide(d).new_zeros(sizes.w_shape if columns else (0, 0, 0, 0)), wide(d).sum((0, 2, 3))
     if columns and sizes.batch:
         D = _backward(d, x, wide(d).new_empty(1).expand(sizes.w_shape), sizes, (False, True))[1]
-    D = D if n == 1 else D / n
+    else:
+        D = wide(d).new_zeros(sizes.w_shape if columns else (0, 0, 0, 0))
+    Db = wide(d).sum((0, 2, 3)) if intercepts else wide(d).new_zeros(sizes.filters)
+    if n != 1:
+        D, Db = D / n, Db / n
     D = D if w is None or lam == 0 else D + lam * wide(w)
-    return stored(D, x if w is None else w, d.dtype), (Db / n).to(d.dtype)
+    return stored(D, x if w is None else w, d.dtype), rounded(Db, d.dtype)
 
 
 def grad_w(
@@ -107,15 +110,23 @@ def grad_b(d: Tensor, n: float = 1.0) -> Tensor:
 
 def in_image(index: Tensor, sizes: Pool) -> Tensor:
     """Places in windows as row-major places in the image, int64, as torch counts them."""
-    i, j, columns = *_corners(index, sizes), sizes.window[1]
-    at = index.long()
-    return (i + at // columns) * sizes.x_shape[3] + j + at % columns
+    (rows, columns), width = sizes.window, sizes.x_shape[3]
+    i, j = _corners(index, sizes)
+    steps = _grid(rows, width, columns, index)
+    return steps.take(index.long()).add_(i + j)             # a look in a table, where a division is slow
+
+
+def _grid(rows: int, stride: int, columns: int, like: Tensor) -> Tensor:
+    """row · stride + column."""
+    row = torch.arange(0, rows * stride, stride, device=like.device)
+    return row.unsqueeze(1) + torch.arange(columns, device=like.device)
 
 
 def _corners(index: Tensor, sizes: Pool) -> tuple[Tensor, Tensor]:
-    """Row and column of every window's first entry."""
-    i, j = (torch.arange(n, device=index.device) * s - p for n, s, p in zip(sizes.output, sizes.stride, sizes.padding))
-    return i.unsqueeze(1), j
+    """Every window's first entry: its row times the image's width, and its column."""
+    (P, Q), (s, t), (p, q), width = sizes.output, sizes.stride, sizes.padding, sizes.x_shape[3]
+    i = torch.arange(-p * width, (P * s - p) * width, s * width, device=index.device)
+    return i.unsqueeze(1), torch.arange(-q, Q * t - q, t, device=index.device)
 
 
 def pooled(x: Tensor, sizes: Pool) -> tuple[Tensor, Tensor]:
@@ -124,8 +135,9 @@ def pooled(x: Tensor, sizes: Pool) -> tuple[Tensor, Tensor]:
         y = x.new_empty(sizes.y_shape)
         return y, y.to(torch.uint8)
     y, at = F.max_pool2d(wide(x), sizes.window, sizes.stride, sizes.padding, return_indices=True)
+    (rows, columns), width = sizes.window, x.shape[3]
     i, j = _corners(at, sizes)
-    local = (at // x.shape[3] - i) * sizes.window[1] + at % x.shape[3] - j
+    local = _grid(rows, columns, width, x).take(at.sub_(i)).sub_(j)         # as in `in_image`, the other way
     return stored(y, x, x.dtype), stored(local, x, torch.uint8)
 
 
@@ -141,7 +153,7 @@ def pooled_keeping(
 
 
 def pooled_backward(d: Tensor, index: Tensor, sizes: Pool, saved: Tensor | None, G: Scalar, p: float) -> Tensor:
-    share = wide(d) if saved is None else wide(d) * G(wide(saved), p)
+    share = wide(d) if saved is None else times(wide(d), wide(saved), G, p)
     if not share.numel():
         return share.new_zeros(sizes.x_shape)
     shape = share.new_empty(1).expand(sizes.x_shape)
