@@ -46,7 +46,7 @@ def there(t: Tensor) -> Tensor:
     return torch.empty_strided(t.shape, t.stride(), dtype=t.dtype, device="cuda")
 
 
-def recorded(function: Callable[..., Any], args: Sequence[Any]) -> fx.GraphModule:
+def recorded(function: Callable[..., Any], args: Sequence[Any], arch: str = "sm_90") -> fx.GraphModule:
     """What AOTAutograd makes of a function on stand-ins for the tensors among its arguments."""
     class Module(torch.nn.Module):
         def forward(self, *tensors: Tensor) -> tuple[Any, ...]:
@@ -54,7 +54,7 @@ def recorded(function: Callable[..., Any], args: Sequence[Any]) -> fx.GraphModul
             out = function(*(next(left) if isinstance(a, Tensor) else a for a in args))
             return out if isinstance(out, tuple) else () if out is None else (out,)
 
-    with absent_gpu(), FakeTensorMode():
+    with absent_gpu(arch), FakeTensorMode():
         found: Any = aot_export_module(Module(), [there(a) for a in args if isinstance(a, Tensor)], trace_joint=False)
     graph: fx.GraphModule = found[0]
     return graph

@@ -113,6 +113,18 @@ def test_opcheck(name):
     assert set(outcome.values()) == {"SUCCESS"}
 
 
+@pytest.mark.parametrize("name", library.BOXED)
+def test_16_bit_products_stay_whole_where_a_gpu_moves_boxes(name):
+    """Opaque, and named so; the same op opens up for a GPU without boxes."""
+    whole, make = getattr(library.registered(), f"{name}_boxes"), CASES[name][0]
+    assert set(torch.library.opcheck(whole, make()).values()) == {"SUCCESS"}
+    args = tree_map_only(Tensor, lambda t: t.bfloat16(), make())
+    kernels, others = contents(recorded(op_of(name), args, "sm_90"))
+    assert not kernels
+    assert f"chainrule.{name}_boxes.default" in others
+    assert contents(recorded(op_of(name), args, "sm_80"))[0] == CASES[name][1]
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_the_graph_for_a_gpu_holds_our_kernels_and_nothing_else_that_computes(name):
     make, wanted = CASES[name]
