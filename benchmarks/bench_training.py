@@ -22,27 +22,25 @@ from .samples import Ratio, ratio
 
 Step = Callable[[], Tensor]
 
-ROUNDS = 25
-SHORT_ROUNDS = 250          # of a millisecond each, so that few of them meet another process
+ROUNDS = 125                # short ones, so that few of them meet another process
 
 
 def seconds(run: Callable[[], Any], repeats: int) -> Callable[[], float]:
+    """Processor seconds, so that no other process counts."""
     def sample() -> float:
-        start = time.perf_counter()
+        start = time.process_time()
         for _ in range(repeats):
             run()
-        return (time.perf_counter() - start) / repeats
+        return (time.process_time() - start) / repeats
     return sample
 
 
-def cost(
-    ours: Callable[[], Any], plain: Callable[[], Any], repeats: int, count: int = ROUNDS
-) -> tuple[float, Ratio, float]:
+def cost(ours: Callable[[], Any], plain: Callable[[], Any], repeats: int) -> tuple[float, Ratio, float]:
     """(how many times longer ours takes, the ratio of rounds it comes from, seconds of the plain one)."""
     for run in (ours, plain, ours, plain):
         run()
     timers = {"ours": seconds(ours, repeats), "plain": seconds(plain, repeats)}
-    samples = rounds(timers, count)
+    samples = rounds(timers, ROUNDS)
     found = ratio(samples["ours"], samples["ours again"], samples["plain"])
     return 1 / found.median, found, min(samples["plain"])
 
@@ -97,7 +95,7 @@ def test_overhead_with_a_launcher_that_does_nothing(
 ) -> None:
     x, w, b = torch.randn(8, 8), torch.randn(8, 8, requires_grad=True), torch.randn(8, requires_grad=True)
     ours, bare = trained(lambda *t: F.linear_act(*t), x, w, b), trained(Bare.apply, x, w, b)
-    times, found, least = cost(ours, bare, 20, SHORT_ROUNDS)
+    times, found, least = cost(ours, bare, 40)
     benchmark.extra_info |= {"bare_us": least * 1e6, "interval": [1 / found.high, 1 / found.low]}
     benchmark.pedantic(ours, rounds=200)
     goal("eager overhead with a launcher that does nothing, over a bare autograd.Function", times, 1.3, "×")
@@ -128,7 +126,7 @@ def test_composite_step(
 
 
 def beside_torch(benchmark: Any, goal: Callable[..., None], what: str, ours: Step, plain: Step) -> None:
-    times, found, least = cost(ours, plain, 5)
+    times, found, least = cost(ours, plain, 1)
     benchmark.extra_info |= {"plain_ms": least * 1e3, "interval": [1 / found.high, 1 / found.low]}
     benchmark.pedantic(ours, rounds=5)
     goal(f"composite step {what}, {least * 1e3:.1f} ms, over torch's", times, 1.05, "×")
