@@ -15,7 +15,7 @@ from chainrule.triton_kernels.gate import __main__ as gate
 from chainrule.triton_kernels.gate import machine_code
 from chainrule.triton_kernels.gate.machine_code import Facts, assembled, instructions, loop
 from chainrule.triton_kernels.gate.offline import SHARED, compiled
-from chainrule.triton_kernels.gate.subjects import REPORTED, SUBJECTS, complaints, detours, empty, every
+from chainrule.triton_kernels.gate.subjects import REPORTED, SUBJECTS, complaints, detours, empty, every, over
 
 SUBJECT = {subject.name: subject for subject in SUBJECTS}
 
@@ -101,14 +101,18 @@ def test_boxes_that_take_a_detour_to_the_tensor_cores_fail(monkeypatch):
 
 
 def test_a_pooled_layer_that_does_more_than_its_maxima_fails(monkeypatch):
-    """Four activations a window in place of one are too many."""
+    """With one activation a window it has fewer than without pooling; with four it has too many."""
     row = configs.rows("conv2d.layer.pool.boxes", "sm_90")[-1]
-    assert measured("convolution, pooled, boxes", row)["wrong"] == []
+    pooled, plain = measured("convolution, pooled, boxes, tanh", row), measured("convolution, boxes, tanh", row)
+    assert pooled["wrong"] == []
+    assert pooled["instructions"] < plain["instructions"]
+    assert over(facts(pooled), facts(pooled), row.BM * row.BN) == []
+    assert over(facts(pooled, instructions=2 * pooled["instructions"]), facts(pooled), row.BM * row.BN) != []
     four = "best_of_four(z00, z01, z10, z11)"
     each = four.replace("z00, z01, z10, z11", ", ".join(f"G(z{k}, p * 1.0)" for k in ("00", "01", "10", "11")))
     wrong = edited(Edit("conv_pool_boxes", "conv2d.layer", "activated first", four, each))
     monkeypatch.setattr(triton_kernels, "conv_pool_boxes", wrong)
-    (said,) = measured("convolution, pooled, boxes", row)["wrong"]
+    (said,) = measured("convolution, pooled, boxes, tanh", row)["wrong"]
     assert "instructions; the layer without pooling has" in said
 
 

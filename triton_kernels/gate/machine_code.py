@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import attrs
 import triton
+from triton.backends.nvidia.compiler import get_ptxas
 
 INSTRUCTION = re.compile(r"^\s*/\*([0-9a-f]+)\*/\s*(?:@!?U?P\w+\s+)?([A-Z][\w.]+)(.*)", re.MULTILINE)
 MATRIX = re.compile(r"(HGMMA|HMMA|QGMMA|DMMA|UTC\w*MMA)\b|v_mfma_")
@@ -155,12 +156,11 @@ def assembled(ptx: str) -> tuple[str, ...]:
     """The same of a kernel that Triton remembers, and with it no words."""
     found = re.search(r"^\.target (sm_(\d+)\w*)", ptx, re.MULTILINE)
     arch, number = (found[1], int(found[2])) if found else ("sm_90", 90)
-    assembler = "ptxas-blackwell" if number >= 100 else "ptxas"         # as Triton chooses
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "kernel.ptx"
         source.write_text(ptx)
         done = subprocess.run(
-            [_tool(assembler), "-v", "--warn-on-spills", f"--gpu-name={arch}", str(source), "-o",
+            [get_ptxas(number).path, "-v", "--warn-on-spills", f"--gpu-name={arch}", str(source), "-o",
              str(Path(folder) / "kernel.cubin")], capture_output=True, text=True, check=False)
     if done.returncode:
         return (f"ptxas failed: {done.stderr.strip()[:200]}",)

@@ -135,11 +135,11 @@ def _filter_gradient(channels: int, filters: int) -> Callable[[torch.dtype, Row]
     return call
 
 
-def _pooled(channels: int, filters: int) -> Callable[[torch.dtype, Row], Any]:
+def _pooled(channels: int, filters: int, act: str = "relu") -> Callable[[torch.dtype, Row], Any]:
     def call(d: torch.dtype, row: Row) -> Any:
         x, w, b = image(64, channels, 56, d), image(filters, channels, 3, d), empty(filters, dtype=d)
         sizes = image_checks.forward(x, w, b, 1, 1, 1, 1)
-        return conv_pool.pooled_keeping(x, w, b, sizes, "relu", 0.0, False)
+        return conv_pool.pooled_keeping(x, w, b, sizes, act, 0.0, False)
     return call
 
 
@@ -252,8 +252,10 @@ SUBJECTS = (
             dtypes=(BF16,), direct=True),
     Subject("∂x, boxes, elu", "conv2d.layer.boxes", _input_gradient(256, 256, act="elu"), matrix=True,
             dtypes=(BF16,), direct=True),
-    Subject("convolution, pooled, boxes", "conv2d.layer.pool.boxes", _pooled(256, 256), matrix=True,
-            dtypes=(BF16,), direct=True, unpooled=attrs.evolve(_UNPOOLED, table="conv2d.layer.boxes")),
+    *(Subject(f"convolution, pooled, boxes, {act}", "conv2d.layer.pool.boxes", _pooled(256, 256, act), matrix=True,
+              dtypes=(BF16,), direct=True,
+              unpooled=attrs.evolve(_UNPOOLED, table="conv2d.layer.boxes", call=_convolution(256, 256, act)))
+      for act in ("relu", "tanh")),
     Subject("D of filters, boxes", "conv2d.layer.grad_w.boxes", _filter_gradient(256, 256), matrix=True,
             dtypes=(BF16,), boxes=("load",)),
     Subject("∂x of a convolution", "conv2d.layer", _input_gradient(64, 64), matrix=True),
@@ -306,19 +308,20 @@ def detours(found: Facts) -> list[str]:
     return [f"{n} {name} in the main loop" for name, n in found.loop.items() if name != "all"]
 
 
-#: A maximum of four is three comparisons: is it larger, is it NaN, which value, which place.
-MAXIMUM = 3 * 4
+#: A maximum of four is three comparisons (is it larger, is it NaN, which value, which place); its place is made a byte,
+#: gets an address and is stored. The second store of all places is begun and waited for.
+MAXIMUM, PLACE, STORE = 3 * 4, 4, 16
 
 
 def over(pooled: Facts, plain: Facts, positions: int) -> list[str]:
-    """A pooled layer may have the instructions of the same layer without pooling, and those of its maxima: what it
-    saves in activations and stores pays for everything else, its second store included."""
+    """A pooled layer may have the instructions of the same layer without pooling, of its maxima and of their store.
+    With an activation that costs anything it has fewer than that layer alone: one of four is left."""
     windows = positions // 4 // pooled.threads
-    most = plain.instructions + windows * MAXIMUM
-    if pooled.instructions <= most:
+    more = windows * (MAXIMUM + PLACE) + STORE
+    if pooled.instructions <= plain.instructions + more:
         return []
     return [f"{pooled.instructions} instructions; the layer without pooling has {plain.instructions}, and the maxima "
-            f"of {windows} windows a thread may take {windows * MAXIMUM}"]
+            f"of {windows} windows a thread and their store may take {more}"]
 
 
 def complaints(subject: Subject, dtype: torch.dtype, row: Row, found: Facts, shared: int) -> list[str]:
