@@ -12,7 +12,7 @@ from chainrule import triton_kernels
 from chainrule.conformance.backends.triton import backend, configurations
 from chainrule.conformance.judge import FAIL, PASS, judge
 from chainrule.conformance.mutate.kernels import Edit, edited
-from chainrule.conformance.simulator import simulate
+from chainrule.conformance.simulator import KernelFault, simulate
 from chainrule.conformance.tests.test_conv_layer import agrees, integers
 from chainrule.triton_kernels import (
     OPS,
@@ -22,7 +22,9 @@ from chainrule.triton_kernels import (
     conv_filters_boxes,
     conv_layer,
     conv_pool,
+    conv_pool_boxes,
     image_checks,
+    tune,
 )
 from chainrule.triton_kernels import functional as F
 
@@ -373,3 +375,45 @@ def test_an_edited_kernel_is_caught(module, op, name, old, new, monkeypatch):
     if module == "conv_boxes":
         monkeypatch.setattr(conv_layer, module, wrong)
     assert any(judge(case, backend, "simulated").state == FAIL for case in quick(op))
+
+
+def test_the_tuner_knows_the_tables():
+    """A row found for a size is the row that the launcher then takes there, and nowhere else."""
+    x, w, _, how, _ = example("aligned")
+    shape, slow = (16, 512, 8), configs.rows(LAYER, "sm_90")[0]
+    with simulate():
+        found = tune.tune(LAYER, [shape], lambda shape, dtype: OPS["conv2d.layer"](x, w, **how), x.dtype,
+                          lambda run: (run(), float(configs.choose(LAYER, shape, x.dtype, "sm_90") != slow))[1])
+        assert found == {(LAYER, shape, "float16"): slow} != {
+            (LAYER, shape, "float16"): configs.choose(LAYER, shape, x.dtype, "sm_90")}
+        wanted = OPS["conv2d.layer"](x, w, **how)
+        with tune.using(found):
+            assert configs.choose(LAYER, shape, x.dtype, "sm_90") == slow
+            assert torch.equal(OPS["conv2d.layer"](x, w, **how), wanted)
+            assert configs.choose(LAYER, (16, 256, 8), x.dtype, "sm_90") != slow
+
+
+POOLED_EDITS = [
+    ("places in columns", "z00, z01, z10, z11 = windows", "z00, z10, z01, z11 = windows"),
+    ("windows cut across rows", "(0, 2, 1, 3))", "(0, 2, 3, 1))"),
+    ("stored where the layer would be", "i, j = i // 2, j // 2", "i, j = i // 2, j"),
+    ("bias missing", "    if HAS_BIAS:\n", "    if not HAS_BIAS:\n"),
+    ("place of another tile's filters", "index.store([n, i, j, o]", "index.store([n, i, j, 0]"),
+    ("a view forgotten", "    if VIEWS > 1:\n", "    if VIEWS > 2:\n"),
+]
+
+
+@pytest.mark.parametrize(("name", "old", "new"), POOLED_EDITS, ids=[e[0] for e in POOLED_EDITS])
+def test_an_edited_pooled_kernel_is_caught(name, old, new, monkeypatch):
+    x, w, b = images((3, 24, 8, 41), (80, 24, 3, 2), (80,))
+    sizes = image_checks.forward(x, w, b, (1, 2), 1, 1, 1)
+    wrong = edited(Edit("conv_pool_boxes", "conv2d.layer", name, old, new))
+    monkeypatch.setattr(triton_kernels, conv_pool_boxes.__name__.rpartition(".")[2], wrong)
+    try:
+        got, names = ran(lambda: conv_pool.pooled_keeping(x, w, b, sizes, "relu", 0.0, True))
+    except KernelFault:
+        return
+    assert names == {"conv_pool_boxes_kernel"}
+    with configs.pinned("conv2d.layer.pool", configs.rows("conv2d.layer.pool", "sm_90", x.dtype)[-1]):
+        wanted = ran(lambda: conv_pool.pooled_keeping(x, w, b, sizes, "relu", 0.0, True))[0]
+    assert not all(map(torch.equal, got, wanted))
