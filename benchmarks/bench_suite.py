@@ -30,12 +30,13 @@ print(time.perf_counter() - start)
 """
 
 
-def test_suite_quick(benchmark: Any) -> None:
+def test_suite_quick(benchmark: Any, goal: Callable[..., None]) -> None:
     """`chainrule conform --quick`, from nothing to the verdict."""
     run = [sys.executable, "-m", "chainrule.cli", "conform", "--quick", "--json", "build/bench/results.jsonl"]
     done = benchmark.pedantic(subprocess.run, (run,), {"capture_output": True, "text": True}, rounds=1)
     assert done.returncode == 0, done.stdout[-2000:]
     benchmark.extra_info["verdict"] = next(line for line in done.stdout.splitlines() if "conforms" in line)
+    goal("chainrule conform --quick", benchmark.stats.stats.median, 30.0, "s")
 
 
 def test_derive(benchmark: Any) -> None:
