@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import triton.compiler.code_generator  # noqa: F401  keeps `tl.minimum` and others from its import on: before they change
 import triton.language as tl
 from triton.language.semantic import TritonSemantic
 from triton.runtime import interpreter
