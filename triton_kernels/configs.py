@@ -107,7 +107,7 @@ _GATHERED = (
 )
 _FILTERS = (
     Row(64, 64, 32, 4, 3, HALF), Row(16, 32, 64, 4, 3, HALF),
-    Row(64, 64, 16, 8, 2, FLOAT), Row(16, 32, 32, 4, 2, FLOAT),
+    Row(64, 32, 16, 4, 2, FLOAT), Row(16, 32, 32, 4, 2, FLOAT),
 )
 _POOLED = (                                               # four positions a window: four sums a thread block
     Row(32, 64, 32, 8, 3, HALF), Row(32, 16, 32, 4, 3, HALF),
