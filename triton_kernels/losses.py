@@ -26,7 +26,7 @@ from .elementary import exp, log1p
 from .launch import current_arch, launch, number
 from .reduce import averaged as averaged
 
-WEIGHTED_ROW = 16384                                # classes that registers hold beside their weights
+WEIGHTED_ROW = 4096                                 # classes that registers hold beside their weights
 LOWEST = tl.constexpr(-3.4028234663852886e38)       # unlike −∞, subtracted from itself it is 0
 
 

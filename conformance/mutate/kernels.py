@@ -163,7 +163,7 @@ EDITS = (
     Edit("losses", _WEIGHTED, "weight of the first class", "w + target * w_0, mask=legal & counted",
          "w + 0 * target * w_0, mask=legal & counted", False),
     Edit("losses", _WEIGHTED, "Σ w for w in the smoothed δ", "share * (p * W - w)", "share * (p - 1.0) * W", False),
-    Edit("losses", _WEIGHTED, "gaps unweighted", "weights[None, :] * (largest[:, None] - x)", "(largest[:, None] - x)",
+    Edit("losses", _WEIGHTED, "gaps unweighted", "weights[None, :] * away", "away",
          False),
     Edit("conv1d", "conv1d.valid", "filter flipped",
          "        f = tl.load(filter + j * f_0,", "        f = tl.load(filter + (taps - 1 - j) * f_0,"),
