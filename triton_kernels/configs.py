@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from importlib import metadata
 
 import attrs
 import torch
@@ -36,6 +37,15 @@ class Row:
 
 
 HALF, FLOAT = (16,), (32,)
+
+
+def triton() -> tuple[int, ...]:
+    """The release of Triton that is installed, (0,) if none is; it is not imported."""
+    try:
+        return tuple(int(part) for part in metadata.version("triton").split(".")[:2])
+    except metadata.PackageNotFoundError:
+        return (0,)
+
 
 # Matrix products, largest tile first. float32 runs on FMAs (ieee), so registers bound its tiles.
 _FLOAT = (
@@ -94,7 +104,7 @@ _CHANNELS = (Row(32, 64, warps=4), Row(16, 128, warps=4))      # BM rows of BN c
 _PLANES = (Row(1024, 2, warps=4), Row(2048, 1, warps=4))       # BM positions of BN channels, one after another
 _ROWS = (                                                 # BM rows of at most BN classes in registers
     Row(4, 256, warps=4), Row(1, 1024, warps=4), Row(1, 4096, warps=8), Row(1, 16384, warps=16),
-    Row(1, 32768, warps=16),
+    Row(1, 32768, warps=16, bits=(16, 32) if triton() < (3, 9) else HALF),      # later compilers spill float32
 )
 _LONG_ROWS = (Row(1, 4096, warps=8),)                     # more classes than that: two passes
 _MEAN = (Row(4096, warps=8),)                             # what one program sums of a batch's losses
