@@ -54,17 +54,27 @@ BUILDER = {
 }
 
 
+class Scope(interpreter._LangPatchScope):  # type: ignore[misc]
+    """Triton's own would give an owner back, as its own, what it had inherited."""
+
+    def set_attr(self, obj: Any, name: str, value: Any) -> None:
+        self._changes.append((obj, name, vars(obj).get(name, interpreter._MISSING)))
+        setattr(obj, name, value)
+
+
 @contextmanager
 def patched() -> Iterator[None]:
     """Kernels run in Triton's interpreter with the operations above; afterwards everything is as before."""
     builder = interpreter.InterpreterBuilder
     rmw, cas = builder.create_atomic_rmw, builder.create_atomic_cas
     names = types.FunctionType((lambda: 0).__code__, {"tl": tl, "core": tl.core})
-    language = interpreter._patch_lang(names)           # once per simulation, not once per call
-    scope = interpreter._LangPatchScope()
+    scope = Scope()
     set_ = scope.set_attr
     try:
-        set_(interpreter, "_patch_lang", lambda fn: interpreter._LangPatchScope())
+        set_(interpreter, "_LangPatchScope", lambda: scope)
+        interpreter._patch_lang(names)                  # once per simulation, not once per call
+        set_(interpreter, "_LangPatchScope", Scope)
+        set_(interpreter, "_patch_lang", lambda fn: Scope())
         set_(interpreter, "_get_np_dtype", numpy_type)
         for name, function in BUILDER.items():
             set_(builder, name, function)
@@ -94,7 +104,6 @@ def patched() -> Iterator[None]:
         yield
     finally:
         scope.restore()
-        language.restore()
 
 
 def _device_library(scope: Any) -> None:

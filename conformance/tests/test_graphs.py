@@ -182,6 +182,9 @@ def block_step():
 def test_a_compiled_training_step_computes_the_same_bits(make, tmp_path, monkeypatch):
     """The graphs of both passes, run as Inductor would write their kernels down, against eager launches."""
     step, parameters = make()
+    with simulate() as simulator:
+        loss = step()
+        wanted = [loss, *torch.autograd.grad(loss, parameters)]
     runs: list[AsWritten] = []
 
     def keep(graph: fx.GraphModule, _: Any) -> Any:
@@ -189,15 +192,12 @@ def test_a_compiled_training_step_computes_the_same_bits(make, tmp_path, monkeyp
         return make_boxed_func(runs[-1].run)
 
     # the recorder's stand-ins are for CPU tensors here, since torch without CUDA has no CUDA tensor with a gradient
+    monkeypatch.setattr(autograd, "runs_kernel", lambda t: True)
     torch._dynamo.reset()
-    with absent_gpu(), monkeypatch.context() as patch:
-        patch.setattr(autograd, "runs_kernel", lambda t: True)
+    with absent_gpu():
         call = torch.compile(step, fullgraph=True, backend=aot_autograd(fw_compiler=keep, bw_compiler=keep))
         loss = call()
         found = [loss, *torch.autograd.grad(loss, parameters)]
-    with simulate() as simulator:
-        loss = step()
-        wanted = [loss, *torch.autograd.grad(loss, parameters)]
     for a, b in zip(found, wanted, strict=True):
         assert torch.equal(a, b)
     assert len(runs) == 2
