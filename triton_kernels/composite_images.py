@@ -143,13 +143,18 @@ def pooled(x: Tensor, sizes: Pool) -> tuple[Tensor, Tensor]:
 
 @as_given
 def pooled_keeping(
-    x: Tensor, w: Tensor, b: Tensor | None, sizes: Layer, act: str, p: float, keep_z: bool, math: str | None = None
+    x: Tensor, w: Tensor, b: Tensor | None, sizes: Layer, act: str, p: float, keep_z: bool, math: str | None = None,
+    places: bool = True,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """(y, index, z at the maxima) of a layer and its 2 × 2 pooling; no g falls, so z is pooled."""
     z = _z(x, w, b, sizes)
-    best, index = pooled(z, image_checks.pool("pool.max", tuple(z.shape), 2, 2, 0))
+    if places:
+        best, index = pooled(z, image_checks.pool("pool.max", tuple(z.shape), 2, 2, 0))
+        index = stored(index, x, torch.uint8)
+    else:
+        best, index = F.max_pool2d(z, 2), z.new_empty(0, dtype=torch.uint8)
     y = stored(best if act == "identity" else VALUE[act](best, p), x, x.dtype)
-    return y, stored(index, x, torch.uint8), stored(best, x, x.dtype) if keep_z else y
+    return y, index, stored(best, x, x.dtype) if keep_z else y
 
 
 def pooled_backward(d: Tensor, index: Tensor, sizes: Pool, saved: Tensor | None, G: Scalar, p: float) -> Tensor:

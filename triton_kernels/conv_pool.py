@@ -40,22 +40,31 @@ def window_sum(
 
 
 @triton.jit
-def best_of_four(v0, v1, v2, v3):
-    """The largest, by the rule of `pool.max`, and its number."""
+def larger(a, b):
+    return tl.maximum(a, b, propagate_nan=tl.PropagateNan.ALL)
+
+
+@triton.jit
+def best_of_four(v0, v1, v2, v3, PLACES: tl.constexpr):
+    """The largest, by the rule of `pool.max`, and its number, if places are asked for."""
     best, at = v0, tl.zeros(v0.shape, tl.int32)
-    wins = takes(v1, best, at)
-    best, at = tl.where(wins, v1, best), tl.where(wins, 1, at)
-    wins = takes(v2, best, at)
-    best, at = tl.where(wins, v2, best), tl.where(wins, 2, at)
-    wins = takes(v3, best, at)
-    return tl.where(wins, v3, best), tl.where(wins, 3, at)
+    if PLACES:
+        wins = takes(v1, best, at)
+        best, at = tl.where(wins, v1, best), tl.where(wins, 1, at)
+        wins = takes(v2, best, at)
+        best, at = tl.where(wins, v2, best), tl.where(wins, 2, at)
+        wins = takes(v3, best, at)
+        best, at = tl.where(wins, v3, best), tl.where(wins, 3, at)
+    else:
+        best = larger(larger(v0, v1), larger(v2, v3))
+    return best, at
 
 
 @triton.jit
 def conv_pool_kernel(
     x, w, bias, out, index, kept, batch, depth, filters, source, pooled, taps, x_s, w_s, out_s, b_0,
     stride, padding, dilation, p,
-    G: tl.constexpr, HAS_BIAS: tl.constexpr, KEPT: tl.constexpr, TAPWISE: tl.constexpr,
+    G: tl.constexpr, HAS_BIAS: tl.constexpr, KEPT: tl.constexpr, PLACES: tl.constexpr, TAPWISE: tl.constexpr,
     BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr, PRECISION: tl.constexpr,
 ):
     """BM pooled positions, BN filters of one group; w_s: the strides of (group, filter, channel, row, column)."""
@@ -82,14 +91,15 @@ def conv_pool_kernel(
         t10 = window_sum(t10, at_image, here, y1, u, a, b, c, inside, taken, source, x_s, dilation, PRECISION)
         t11 = window_sum(t11, at_image, here, y1, u1, a, b, c, inside, taken, source, x_s, dilation, PRECISION)
     o = group * filters + o
-    z, at = best_of_four(t00, t01, t10, t11)
+    z, at = best_of_four(t00, t01, t10, t11, PLACES)
     if HAS_BIAS:
         z += tl.load(bias + o.to(tl.int64) * b_0, mask=exists, other=0.0).to(tl.float32)[None, :]
     place = image.to(tl.int64) * out_s[0] + i.to(tl.int64) * out_s[2] + j.to(tl.int64) * out_s[3]
     place = place[:, None] + o.to(tl.int64)[None, :] * out_s[1]
     mask = here[:, None] & exists[None, :]
     tl.store(out + place, G(z, tl.cast(p, tl.float32)).to(out.dtype.element_ty), mask=mask)
-    tl.store(index + place, at.to(tl.uint8), mask=mask)
+    if PLACES:
+        tl.store(index + place, at.to(tl.uint8), mask=mask)
     if KEPT:
         tl.store(kept + place, z.to(kept.dtype.element_ty), mask=mask)
 
@@ -102,17 +112,20 @@ def _boxes(sizes: Layer, *tensors: Tensor) -> Any:
 
 
 def pooled_keeping(
-    x: Tensor, w: Tensor, b: Tensor | None, sizes: Layer, act: str, p: float, keep_z: bool, math: str | None = None
+    x: Tensor, w: Tensor, b: Tensor | None, sizes: Layer, act: str, p: float, keep_z: bool, math: str | None = None,
+    places: bool = True,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """(y, index, z at the maxima); z is stored only if it is to be kept, otherwise it is y itself."""
+    """(y, index, z at the maxima). z is stored only if it is to be kept, otherwise it is y itself; index only if places
+    are asked for, as a backward pass does, otherwise it is empty."""
     checks.kernel_dtype("conv2d.layer", x)
     rows, columns = sizes.output[0] // 2, sizes.output[1] // 2
     out = like((sizes.batch, sizes.filters, rows, columns), x)
-    index, z = torch.empty_like(out, dtype=torch.uint8), torch.empty_like(out) if keep_z else out
+    index = torch.empty_like(out, dtype=torch.uint8) if places else out.new_empty(0, dtype=torch.uint8)
+    z = torch.empty_like(out) if keep_z else out
     filters, positions = sizes.filters // sizes.groups, sizes.batch * rows * columns
     boxes = _boxes(sizes, x, w, out, index)
     if boxes:
-        boxes.layer(x, w, b, sizes, activations.VALUE[act], p, keep_z, out, index, z)
+        boxes.layer(x, w, b, sizes, activations.VALUE[act], p, keep_z, places, out, index, z)
     elif out.numel():
         row = choose("conv2d.layer.pool", (positions, filters), x.dtype, current_arch(x.device))
         tapwise = -(-sizes.channels // row.BK) * row.BK <= 1.34 * sizes.channels
@@ -121,7 +134,7 @@ def pooled_keeping(
             x, w, x if b is None else b, out, index, z, sizes.batch, sizes.channels, filters, sizes.input,
             (rows, columns), sizes.taps, x.stride(), (filters * w.stride(0), *w.stride()), out.stride(),
             1 if b is None else b.stride(0), sizes.stride, sizes.padding, sizes.dilation, p, row=row,
-            G=activations.VALUE[act], HAS_BIAS=b is not None, KEPT=keep_z, TAPWISE=tapwise,
+            G=activations.VALUE[act], HAS_BIAS=b is not None, KEPT=keep_z, PLACES=places, TAPWISE=tapwise,
             BM=row.BM, BN=row.BN, BK=row.BK, PRECISION=math_mode(math),
         )
     return out, index, z

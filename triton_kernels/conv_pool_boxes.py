@@ -43,7 +43,7 @@ def pixels(x, BM: tl.constexpr, BI: tl.constexpr, TH: tl.constexpr, TW: tl.const
 @triton.jit
 def conv_pool_boxes_kernel(
     x0, x1, x2, x3, w, bias, out, index, kept, size, depth, outputs, b_0, walks, p,
-    VIEWS: tl.constexpr, G: tl.constexpr, HAS_BIAS: tl.constexpr, KEPT: tl.constexpr,
+    VIEWS: tl.constexpr, G: tl.constexpr, HAS_BIAS: tl.constexpr, KEPT: tl.constexpr, PLACES: tl.constexpr,
     BM: tl.constexpr, BK: tl.constexpr, BI: tl.constexpr, TH: tl.constexpr, TW: tl.constexpr,
 ):
     """size: rows and columns of the positions that are in a window."""
@@ -60,13 +60,14 @@ def conv_pool_boxes_kernel(
     if VIEWS > 3:
         total = walk(total, x3, w, n, i, j, o, depth, walks[3], False, BM, BN, BK)
     z00, z01, z10, z11 = windows(total, BM, BI, TH, TW)
-    z, at = best_of_four(z00, z01, z10, z11)
+    z, at = best_of_four(z00, z01, z10, z11, PLACES)
     if HAS_BIAS:
         ro = o + tl.arange(0, BM)
         z += tl.load(bias + ro.to(tl.int64) * b_0, mask=ro < outputs, other=0.0).to(tl.float32)[:, None]
     i, j = i // 2, j // 2
     out.store([n, i, j, o], pixels(G(z, tl.cast(p, tl.float32)).to(out.dtype), BM, BI, TH, TW))
-    index.store([n, i, j, o], pixels(at.to(tl.uint8), BM, BI, TH, TW))
+    if PLACES:
+        index.store([n, i, j, o], pixels(at.to(tl.uint8), BM, BI, TH, TW))
     if KEPT:
         kept.store([n, i, j, o], pixels(z.to(kept.dtype), BM, BI, TH, TW))
 
@@ -79,10 +80,10 @@ def serves(sizes: Layer, x: Tensor, w: Tensor, out: Tensor, index: Tensor) -> bo
 
 
 def layer(
-    x: Tensor, w: Tensor, b: Tensor | None, sizes: Layer, G: Any, p: float, keep_z: bool, out: Tensor, index: Tensor,
-    z: Tensor,
+    x: Tensor, w: Tensor, b: Tensor | None, sizes: Layer, G: Any, p: float, keep_z: bool, places: bool,
+    out: Tensor, index: Tensor, z: Tensor,
 ) -> None:
-    """out, index, and z at the maxima."""
+    """out, and what is asked for of index and z at the maxima."""
     pooled = out.shape[2], out.shape[3]
     positions = sizes.batch * pooled[0] * pooled[1]
     row = choose("conv2d.layer.pool.boxes", (sizes.filters, 4 * positions, sizes.channels), x.dtype,
@@ -94,8 +95,8 @@ def layer(
     launch(
         conv_pool_boxes_kernel, (tile.count(sizes.batch, size) * triton.cdiv(sizes.filters, row.BM),),
         *(sources + sources[:1] * VIEWS)[:VIEWS], described(taps_first(w), [1, row.BM, row.BK]), x if b is None else b,
-        *(box(pixels_first(t), tile.pooled, row.BM) for t in (out, index, z)), size, sizes.channels, sizes.filters,
-        1 if b is None else b.stride(0), tuple(taps_of(m, n, sizes.taps[1], 1) for _, _, m, n in taken), p, row=row,
-        VIEWS=len(taken), G=G, HAS_BIAS=b is not None, KEPT=keep_z, BM=row.BM, BK=row.BK,
+        *(box(pixels_first(t), tile.pooled, row.BM) for t in (out, index if places else out, z)), size, sizes.channels,
+        sizes.filters, 1 if b is None else b.stride(0), tuple(taps_of(m, n, sizes.taps[1], 1) for _, _, m, n in taken), p, row=row,
+        VIEWS=len(taken), G=G, HAS_BIAS=b is not None, KEPT=keep_z, PLACES=places, BM=row.BM, BK=row.BK,
         BI=tile.BI, TH=tile.TH, TW=tile.TW,
     )

@@ -67,7 +67,7 @@ class ConvolutionPooled(Function):
         x: Tensor, w: Tensor, b: Tensor | None, sizes: Layer, act: str, p: float, math: str | None, keep: bool
     ) -> tuple[Tensor, Tensor, Tensor]:
         keep_z = keep and saved.form(act, x.dtype, p) == "z"
-        y, index, z = room("conv_pool", "conv2d.layer", x).pooled_keeping(x, w, b, sizes, act, p, keep_z, math)
+        y, index, z = room("conv_pool", "conv2d.layer", x).pooled_keeping(x, w, b, sizes, act, p, keep_z, math, keep)
         return y, index, z if keep_z else y.new_empty(0)
 
     @staticmethod

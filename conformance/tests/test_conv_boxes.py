@@ -187,8 +187,12 @@ def test_pooled_is_the_pointer_kernel_to_the_bit(act, dtype, pads):
     for row in configs.rows(POOL, "sm_90"):
         with configs.pinned(POOL, row):
             got, names = ran(lambda: conv_pool.pooled_keeping(x, w, b, sizes, act, 1.0, True))
+            (y, index, z), _ = ran(lambda: conv_pool.pooled_keeping(x, w, b, sizes, act, 1.0, True, places=False))
         assert names == {"conv_pool_boxes_kernel"}
         assert all(map(torch.equal, got, wanted))
+        assert torch.equal(y, wanted[0])
+        assert torch.equal(z, wanted[2])
+        assert not index.numel()
 
 
 def test_pooled_ties_and_nan():
@@ -198,7 +202,11 @@ def test_pooled_ties_and_nan():
     w = torch.ones(16, 8, 1, 1).half()
     sizes = image_checks.forward(x, w, None, 1, 0, 1, 1)
     (y, index, _), names = ran(lambda: conv_pool.pooled_keeping(x, w, None, sizes, "identity", 0.0, False))
+    (alone, _, _), _ = ran(lambda: conv_pool.pooled_keeping(
+        x, w, None, sizes, "identity", 0.0, False, places=False))
     assert names == {"conv_pool_boxes_kernel"}
+    assert torch.equal(alone.isnan(), y.isnan())
+    assert torch.equal(alone.nan_to_num(), y.nan_to_num())
     assert y[0, 0].isnan().tolist() == [[True, True], [False, False]]
     assert index[0, 0].tolist() == [[2, 2], [0, 0]]
 

@@ -101,18 +101,26 @@ def test_boxes_that_take_a_detour_to_the_tensor_cores_fail(monkeypatch):
 
 
 def test_a_pooled_layer_that_does_more_than_its_maxima_fails(monkeypatch):
-    """With one activation a window it has fewer than without pooling; with four it has too many."""
+    """With one activation a window it has fewer than without pooling; with four, or with comparisons that find places
+    nobody asked for, it has too many."""
     row = configs.rows("conv2d.layer.pool.boxes", "sm_90")[-1]
     pooled, plain = measured("convolution, pooled, boxes, tanh", row), measured("convolution, boxes, tanh", row)
-    assert pooled["wrong"] == []
-    assert pooled["instructions"] < plain["instructions"]
-    assert over(facts(pooled), facts(pooled), row.BM * row.BN) == []
-    assert over(facts(pooled, instructions=2 * pooled["instructions"]), facts(pooled), row.BM * row.BN) != []
-    four = "best_of_four(z00, z01, z10, z11)"
+    placed = measured("convolution, placed, boxes, tanh", row)
+    assert pooled["wrong"] == placed["wrong"] == []
+    assert pooled["instructions"] < placed["instructions"] < plain["instructions"]
+    assert over(facts(pooled), facts(pooled), row.BM * row.BN, False) == []
+    assert over(facts(pooled, instructions=pooled["instructions"] + 1), facts(pooled), row.BM * row.BN, False) != []
+    assert over(facts(pooled, instructions=2 * pooled["instructions"]), facts(pooled), row.BM * row.BN, True) != []
+    four = "best_of_four(z00, z01, z10, z11, PLACES)"
+    always = Edit("conv_pool", "conv2d.layer", "places", "if PLACES:\n        wins", "if True:\n        wins")
+    more = edited(Edit("conv_pool_boxes", "conv2d.layer", "places for nobody", "if PLACES:", "if True:"))
+    monkeypatch.setattr(triton_kernels, "conv_pool_boxes", more)
+    monkeypatch.setattr(more, "best_of_four", edited(always).best_of_four)
+    assert "the layer without pooling has" in measured("convolution, pooled, boxes, relu", row)["wrong"][-1]
     each = four.replace("z00, z01, z10, z11", ", ".join(f"G(z{k}, p * 1.0)" for k in ("00", "01", "10", "11")))
     wrong = edited(Edit("conv_pool_boxes", "conv2d.layer", "activated first", four, each))
     monkeypatch.setattr(triton_kernels, "conv_pool_boxes", wrong)
-    (said,) = measured("convolution, pooled, boxes, tanh", row)["wrong"]
+    (said,) = measured("convolution, placed, boxes, tanh", row)["wrong"]
     assert "instructions; the layer without pooling has" in said
 
 

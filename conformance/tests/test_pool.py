@@ -77,6 +77,28 @@ def test_fused_pooling_is_the_two_ops_in_turn(act, dtype):
     assert all(map(torch.equal, composite[1:], fused[1:]))
 
 
+@pytest.mark.parametrize("where", ["composite", "kernel"])
+def test_without_a_gradient_no_place_is_stored(where):
+    """Nor read: the same values, a byte a maximum less, NaN and all."""
+    x, w, b = operands(last=True)
+    x[0, 0, 2, 3] = torch.nan
+    leaves = [t.requires_grad_() for t in (x, w, b)]
+    if where == "composite":
+        wanted = F.conv2d_act(*leaves, "relu", **HOW, pool=True)
+        with torch.no_grad():
+            y = F.conv2d_act(*leaves, "relu", **HOW, pool=True)
+    else:
+        with simulate() as sim:
+            wanted = F.conv2d_act(*leaves, "relu", **HOW, pool=True)
+            kept = sim.bytes_written
+            with torch.no_grad():
+                y = F.conv2d_act(*leaves, "relu", **HOW, pool=True)
+        assert sim.bytes_written - kept == kept - y.numel()
+    assert bool(y.isnan().any())
+    assert torch.equal(y.isnan(), wanted.isnan())
+    assert torch.equal(y.nan_to_num(), wanted.nan_to_num())
+
+
 def trained(function, tensors):
     leaves = [t.detach().clone().requires_grad_() for t in tensors]
     y = function(*leaves)

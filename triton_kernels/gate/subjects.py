@@ -35,7 +35,7 @@ class Subject:
     `launch`: which of the launches has the row of `table`; that one must be wide and multiply, others only be sound.
     `direct`: what it multiplies goes from where a box lands to the tensor cores, by no other way through shared memory.
     `boxes`: what it does by boxes, if its table is one of them. `unpooled`: the same layer without its pooling, the
-    table and the row that do as many positions at a time.
+    table and the row that do as many positions at a time; `places`: the pooled one stores those of its maxima too.
     """
 
     name: str
@@ -48,6 +48,7 @@ class Subject:
     direct: bool = False
     boxes: tuple[str, ...] = ("load", "store")
     unpooled: Subject | None = None
+    places: bool = False
     as_many: Callable[[Row], Row] = lambda row: row
 
 
@@ -135,11 +136,11 @@ def _filter_gradient(channels: int, filters: int) -> Callable[[torch.dtype, Row]
     return call
 
 
-def _pooled(channels: int, filters: int, act: str = "relu") -> Callable[[torch.dtype, Row], Any]:
+def _pooled(channels: int, filters: int, act: str = "relu", places: bool = True) -> Callable[[torch.dtype, Row], Any]:
     def call(d: torch.dtype, row: Row) -> Any:
         x, w, b = image(64, channels, 56, d), image(filters, channels, 3, d), empty(filters, dtype=d)
         sizes = image_checks.forward(x, w, b, 1, 1, 1, 1)
-        return conv_pool.pooled_keeping(x, w, b, sizes, act, 0.0, False)
+        return conv_pool.pooled_keeping(x, w, b, sizes, act, 0.0, False, places=places)
     return call
 
 
@@ -244,7 +245,7 @@ SUBJECTS = (
     Subject("convolution, few channels", "conv2d.layer", _convolution(3, 16), False, True),
     Subject("convolution, tanh", "conv2d.layer", _convolution(64, 64, "tanh"), matrix=True),
     Subject("convolution, pooled", "conv2d.layer.pool", _pooled(64, 64), False, True, unpooled=_UNPOOLED,
-            as_many=lambda row: attrs.evolve(row, BM=4 * row.BM)),
+            places=True, as_many=lambda row: attrs.evolve(row, BM=4 * row.BM)),
     Subject("convolution, pooled, few channels", "conv2d.layer.pool", _pooled(1, 6), False, True),
     Subject("convolution, boxes, tanh", "conv2d.layer.boxes", _convolution(256, 256, "tanh"), matrix=True,
             dtypes=(BF16,), direct=True),
@@ -252,10 +253,10 @@ SUBJECTS = (
             dtypes=(BF16,), direct=True),
     Subject("∂x, boxes, elu", "conv2d.layer.boxes", _input_gradient(256, 256, act="elu"), matrix=True,
             dtypes=(BF16,), direct=True),
-    *(Subject(f"convolution, pooled, boxes, {act}", "conv2d.layer.pool.boxes", _pooled(256, 256, act), matrix=True,
-              dtypes=(BF16,), direct=True,
+    *(Subject(f"convolution, {'placed' if places else 'pooled'}, boxes, {act}", "conv2d.layer.pool.boxes",
+              _pooled(256, 256, act, places), matrix=True, dtypes=(BF16,), direct=True, places=places,
               unpooled=attrs.evolve(_UNPOOLED, table="conv2d.layer.boxes", call=_convolution(256, 256, act)))
-      for act in ("relu", "tanh")),
+      for act in ("relu", "tanh") for places in (False, True)),
     Subject("D of filters, boxes", "conv2d.layer.grad_w.boxes", _filter_gradient(256, 256), matrix=True,
             dtypes=(BF16,), boxes=("load",)),
     Subject("∂x of a convolution", "conv2d.layer", _input_gradient(64, 64), matrix=True),
@@ -308,20 +309,20 @@ def detours(found: Facts) -> list[str]:
     return [f"{n} {name} in the main loop" for name, n in found.loop.items() if name != "all"]
 
 
-#: A maximum of four is three comparisons (is it larger, is it NaN, which value, which place); its place is made a byte,
-#: gets an address and is stored. The second store of all places is begun and waited for.
-MAXIMUM, PLACE, STORE = 3 * 4, 4, 16
+#: A place is found by three comparisons (is it larger, is it NaN, which value, which place), is made a byte, gets an
+#: address and is stored. The second store, of all places, is begun and waited for.
+PLACE, STORE = 3 * 4 + 4, 16
 
 
-def over(pooled: Facts, plain: Facts, positions: int) -> list[str]:
-    """A pooled layer may have the instructions of the same layer without pooling, of its maxima and of their store.
-    With an activation that costs anything it has fewer than that layer alone: one of four is left."""
+def over(pooled: Facts, plain: Facts, positions: int, places: bool) -> list[str]:
+    """A pooled layer may have no more instructions than the same layer without pooling, besides those that find and
+    store the places of its maxima, where it does."""
     windows = positions // 4 // pooled.threads
-    more = windows * (MAXIMUM + PLACE) + STORE
+    more = windows * PLACE + STORE if places else 0
     if pooled.instructions <= plain.instructions + more:
         return []
-    return [f"{pooled.instructions} instructions; the layer without pooling has {plain.instructions}, and the maxima "
-            f"of {windows} windows a thread and their store may take {more}"]
+    extra = f", and the places of {windows} windows a thread may take {more}" if places else ""
+    return [f"{pooled.instructions} instructions; the layer without pooling has {plain.instructions}{extra}"]
 
 
 def complaints(subject: Subject, dtype: torch.dtype, row: Row, found: Facts, shared: int) -> list[str]:
