@@ -45,7 +45,7 @@ def plan_text(chosen: Sequence[Subject], seconds: float) -> str:
                      f"{floor.seconds(floors.DATASHEET) * 1e6:10.1f}  {floor.bound(floors.DATASHEET):10}  "
                      f"{', '.join((*one.peers, *(('max-autotune',) if one.priority == 1 else ())))}")
     lines += ["", "peers: each is timed by plain calls and in a CUDA graph"]
-    lines += [f"{name:14}{peer.missing() or 'here'}" for name, peer in PEERS.items()]
+    lines += [f"{name:24}{peer.missing() or 'here'}" for name, peer in PEERS.items()]
     if planned.not_run:
         lines += ["", "would not fit, if every estimate were right"]
         lines += [f"{one['id']}: {one['why']}" for one in planned.not_run]

@@ -96,7 +96,7 @@ def layer(
         conv_pool_boxes_kernel, (tile.count(sizes.batch, size) * triton.cdiv(sizes.filters, row.BM),),
         *(sources + sources[:1] * VIEWS)[:VIEWS], described(taps_first(w), [1, row.BM, row.BK]), x if b is None else b,
         *(box(pixels_first(t), tile.pooled, row.BM) for t in (out, index if places else out, z)), size, sizes.channels,
-        sizes.filters, 1 if b is None else b.stride(0), tuple(taps_of(m, n, sizes.taps[1], 1) for _, _, m, n in taken), p, row=row,
-        VIEWS=len(taken), G=G, HAS_BIAS=b is not None, KEPT=keep_z, PLACES=places, BM=row.BM, BK=row.BK,
+        sizes.filters, 1 if b is None else b.stride(0), tuple(taps_of(m, n, sizes.taps[1], 1) for _, _, m, n in taken),
+        p, row=row, VIEWS=len(taken), G=G, HAS_BIAS=b is not None, KEPT=keep_z, PLACES=places, BM=row.BM, BK=row.BK,
         BI=tile.BI, TH=tile.TH, TW=tile.TW,
     )
