@@ -25,7 +25,7 @@ mutate: .venv/dev.stamp            ## every record and reference with one thing 
 full: .venv/dev.stamp lint         ## the long versions too
 	$(BIN)/python -m pytest -n 2 -m "slow or not slow" $(ARGS)
 	$(BIN)/python -m chainrule.conformance.mutate
-	$(MAKE) $(TRITONS:%=gate-%)
+	$(MAKE) -k $(TRITONS:%=gate-%)
 
 gate: .venv/dev.stamp              ## every shipped configuration compiled for GPUs that need not be here
 	$(BIN)/python -m chainrule.triton_kernels.gate --json build/gate.json $(ARGS)
@@ -33,6 +33,8 @@ gate: .venv/dev.stamp              ## every shipped configuration compiled for G
 gate-%: build/triton-%             ## the same with another Triton, which lies beside the installed one
 	PYTHONPATH=build/triton-$* $(BIN)/python -m chainrule.triton_kernels.gate --json build/gate-$*.json
 
+# Kept: make would take it for a file on the way, and delete it.
+.PRECIOUS: build/triton-%
 build/triton-%: | .venv/dev.stamp
 	$(BIN)/python -m pip install -q $(PIP_ARGS) --no-deps --target $@.partial triton==$*
 	mv $@.partial $@
