@@ -73,6 +73,23 @@ def walk(
 
 
 @triton.jit
+def over_views(
+    x0, x1, x2, x3, w, n, i, j, o, depth, walks, VIEWS: tl.constexpr, BACKWARD: tl.constexpr,
+    BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr,
+):
+    """Σ w x over the taps of every view."""
+    total = tl.zeros((BM, BN), tl.float32)
+    total = walk(total, x0, w, n, i, j, o, depth, walks[0], BACKWARD, BM, BN, BK)
+    if VIEWS > 1:
+        total = walk(total, x1, w, n, i, j, o, depth, walks[1], BACKWARD, BM, BN, BK)
+    if VIEWS > 2:
+        total = walk(total, x2, w, n, i, j, o, depth, walks[2], BACKWARD, BM, BN, BK)
+    if VIEWS > 3:
+        total = walk(total, x3, w, n, i, j, o, depth, walks[3], BACKWARD, BM, BN, BK)
+    return total
+
+
+@triton.jit
 def finish(
     total, out, kept, bias, n, i, j, o, outputs, b_0, p, G: tl.constexpr, HAS_BIAS: tl.constexpr, KEPT: tl.constexpr,
     BACKWARD: tl.constexpr, BM: tl.constexpr, BI: tl.constexpr, TH: tl.constexpr, TW: tl.constexpr,
@@ -102,14 +119,7 @@ def correlate_boxes_kernel(
     tiles = tl.cdiv(outputs, BM)
     t, o = tl.program_id(0) // tiles, tl.program_id(0) % tiles * BM
     n, i, j = corner(t, size, BI, TH, TW)
-    total = tl.zeros((BM, BN), tl.float32)
-    total = walk(total, x0, w, n, i, j, o, depth, walks[0], BACKWARD, BM, BN, BK)
-    if VIEWS > 1:
-        total = walk(total, x1, w, n, i, j, o, depth, walks[1], BACKWARD, BM, BN, BK)
-    if VIEWS > 2:
-        total = walk(total, x2, w, n, i, j, o, depth, walks[2], BACKWARD, BM, BN, BK)
-    if VIEWS > 3:
-        total = walk(total, x3, w, n, i, j, o, depth, walks[3], BACKWARD, BM, BN, BK)
+    total = over_views(x0, x1, x2, x3, w, n, i, j, o, depth, walks, VIEWS, BACKWARD, BM, BN, BK)
     if PARTS == 2:
         left, right = halves(total, BM, BN)
         HI: tl.constexpr = BI // 2 if BI > 1 else BI

@@ -15,7 +15,19 @@ from torch import Tensor
 
 from . import conv_tiles
 from .configs import choose
-from .conv_boxes import VIEWS, box, corner, described, filters_fit, fits, served, taps_first, taps_of, views, walk
+from .conv_boxes import (
+    VIEWS,
+    box,
+    corner,
+    described,
+    filters_fit,
+    fits,
+    over_views,
+    served,
+    taps_first,
+    taps_of,
+    views,
+)
 from .conv_pool import best_of_four
 from .conv_tiles import pixels_first, view
 from .image_checks import Layer
@@ -51,14 +63,7 @@ def conv_pool_boxes_kernel(
     tiles = tl.cdiv(outputs, BM)
     t, o = tl.program_id(0) // tiles, tl.program_id(0) % tiles * BM
     n, i, j = corner(t, size, BI, TH, TW)
-    total = tl.zeros((BM, BN), tl.float32)
-    total = walk(total, x0, w, n, i, j, o, depth, walks[0], False, BM, BN, BK)
-    if VIEWS > 1:
-        total = walk(total, x1, w, n, i, j, o, depth, walks[1], False, BM, BN, BK)
-    if VIEWS > 2:
-        total = walk(total, x2, w, n, i, j, o, depth, walks[2], False, BM, BN, BK)
-    if VIEWS > 3:
-        total = walk(total, x3, w, n, i, j, o, depth, walks[3], False, BM, BN, BK)
+    total = over_views(x0, x1, x2, x3, w, n, i, j, o, depth, walks, VIEWS, False, BM, BN, BK)
     z00, z01, z10, z11 = windows(total, BM, BI, TH, TW)
     z, at = best_of_four(z00, z01, z10, z11, PLACES)
     if HAS_BIAS:

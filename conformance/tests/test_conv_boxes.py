@@ -407,7 +407,7 @@ POOLED_EDITS = [
     ("stored where the layer would be", "i, j = i // 2, j // 2", "i, j = i // 2, j"),
     ("bias missing", "    if HAS_BIAS:\n", "    if not HAS_BIAS:\n"),
     ("place of another tile's filters", "index.store([n, i, j, o]", "index.store([n, i, j, 0]"),
-    ("a view forgotten", "    if VIEWS > 1:\n", "    if VIEWS > 2:\n"),
+    ("a view forgotten", "walks, VIEWS, False", "walks, 1, False"),
 ]
 
 

@@ -46,6 +46,24 @@ def xent_logits_delta(id: str) -> Derivation:
     return D
 
 
+def through_softmax(D: Derivation, label: sp.IndexedBase, whole: sp.Expr) -> Derivation:
+    """−Σ_k label_k log p_k as far as whole · p_i − label_i."""
+    D.chain()
+    D.linearity(why="(log u)′ = 1/u; every p_k is a function of z_i")
+    D.unfold(p, why="quotient rule on p_k = exp(z_k)/S")
+    D.unfold(S, why="∂S/∂z_i, term by term")
+    D.collapse(j, why="only j = i survives")
+    D.holds(why="0 ≤ i ≤ K − 1")
+    D.rewrite("definition", "exp(z_k)/S = p_k, and it cancels against 1/p_k",
+              -sp.Sum(label[k] * (Same(k, i) - p[i]), (k, 0, K - 1)))
+    D.split(k)
+    D.collapse(k, why="the first term has only k = i")
+    D.holds(why="0 ≤ i ≤ K − 1")
+    D.pull(k, why="p_i does not depend on k")
+    D.substitute("definition", "the sum of the labels", {sp.Sum(label[k], (k, 0, K - 1)): whole})
+    return D
+
+
 @derives("loss.softmax.delta")
 def softmax_delta(id: str) -> Derivation:
     D = Derivation(
@@ -58,20 +76,7 @@ def softmax_delta(id: str) -> Derivation:
         trials=trials({"K": K}, grid(K=range(1, 7))), order=("p", "y"),
         remarks=("For labels with Y = 1 (one class, or shares that add up) this is p_i − y_i.",),
     )
-    D.chain()
-    D.linearity(why="(log u)′ = 1/u; every p_k is a function of z_i")
-    D.unfold(p, why="quotient rule on p_k = exp(z_k)/S")
-    D.unfold(S, why="∂S/∂z_i, term by term")
-    D.collapse(j, why="only j = i survives")
-    D.holds(why="0 ≤ i ≤ K − 1")
-    D.rewrite("definition", "exp(z_k)/S = p_k, and it cancels against 1/p_k",
-              -sp.Sum(Y[k] * (Same(k, i) - p[i]), (k, 0, K - 1)))
-    D.split(k)
-    D.collapse(k, why="the first term has only k = i")
-    D.holds(why="0 ≤ i ≤ K − 1")
-    D.pull(k, why="p_i does not depend on k")
-    D.substitute("definition", "the sum of the labels", {sp.Sum(Y[k], (k, 0, K - 1)): labels})
-    return D
+    return through_softmax(D, Y, labels)
 
 
 @derives("loss.softmax.weighted.delta")
@@ -87,17 +92,4 @@ def softmax_weighted_delta(id: str) -> Derivation:
         lengths={K: "len(z)"}, trials=trials({"K": K}, grid(K=range(1, 7))), order=("p", "t"),
         remarks=("The t are what loss.softmax calls y: labels that need not add up to 1.",),
     )
-    D.chain()
-    D.linearity(why="(log u)′ = 1/u; every p_k is a function of z_i")
-    D.unfold(p, why="quotient rule on p_k = exp(z_k)/S")
-    D.unfold(S, why="∂S/∂z_i, term by term")
-    D.collapse(j, why="only j = i survives")
-    D.holds(why="0 ≤ i ≤ K − 1")
-    D.rewrite("definition", "exp(z_k)/S = p_k, and it cancels against 1/p_k",
-              -sp.Sum(t[k] * (Same(k, i) - p[i]), (k, 0, K - 1)))
-    D.split(k)
-    D.collapse(k, why="the first term has only k = i")
-    D.holds(why="0 ≤ i ≤ K − 1")
-    D.pull(k, why="p_i does not depend on k")
-    D.substitute("definition", "the sum of the labels", {sp.Sum(t[k], (k, 0, K - 1)): whole})
-    return D
+    return through_softmax(D, t, whole)
