@@ -13,7 +13,7 @@ from torch import Tensor
 
 from chainrule.triton_kernels import act as act_kernels
 from chainrule.triton_kernels import functional as F
-from chainrule.triton_kernels import launch, linear, nn
+from chainrule.triton_kernels import launch, linear, nn, optim
 from chainrule.triton_kernels.gate.offline import Target
 
 from . import steps
@@ -147,9 +147,39 @@ def twin(net: torch.nn.Module) -> torch.nn.Module:
     return plain
 
 
-def trainer(net: torch.nn.Module, loss: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor) -> Step:
-    optimizer = torch.optim.SGD(net.parameters(), lr=steps.ETA, fused=True)
+class PlainBlock(torch.nn.Module):
+    """nn.ResidualBlock as one writes it in torch."""
 
+    def __init__(self, block: nn.ResidualBlock) -> None:
+        super().__init__()
+        for name, part in block.named_children():
+            plain = torch.nn.Conv2d(part.in_channels, part.out_channels, 3, padding=1, bias=False) if isinstance(
+                part, torch.nn.Conv2d) else torch.nn.BatchNorm2d(part.num_features)
+            plain.load_state_dict(part.state_dict())
+            self.add_module(name, plain)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(self.norm2(self.conv2(torch.relu(self.norm1(self.conv1(x))))) + x)
+
+
+def residual() -> tuple[torch.nn.Module, torch.nn.Module]:
+    """A block of batch norms and a layer on top; ours, and torch's."""
+    block, last = nn.ResidualBlock(16), nn.Linear(16 * 16 * 16, 10)
+    plain = torch.nn.Linear(last.in_features, last.out_features)
+    plain.load_state_dict(last.state_dict())
+    return (torch.nn.Sequential(block, torch.nn.Flatten(), last),
+            torch.nn.Sequential(PlainBlock(block), torch.nn.Flatten(), plain))
+
+
+def deck(kind: type[nn.Net]) -> tuple[torch.nn.Module, torch.nn.Module]:
+    net = kind()
+    return net, twin(net)
+
+
+def trainer(
+    net: torch.nn.Module, loss: Callable[[Tensor, Tensor], Tensor], optimizer: torch.optim.Optimizer, x: Tensor,
+    y: Tensor,
+) -> Step:
     def step() -> Tensor:
         optimizer.zero_grad(set_to_none=True)
         found = loss(net(x), y)
@@ -159,12 +189,21 @@ def trainer(net: torch.nn.Module, loss: Callable[[Tensor, Tensor], Tensor], x: T
     return step
 
 
-@pytest.mark.parametrize(("kind", "batch"), [(nn.Net, 16), (nn.LeNet, 16), (nn.LeNet, 128)], ids=str)
-def test_composite_network(
-    benchmark: Any, goal: Callable[..., None], one_thread: None, kind: type[nn.Net], batch: int
-) -> None:
+NETWORKS = {
+    "Net": (partial(deck, nn.Net), (1, 32, 32), "SGD"), "LeNet": (partial(deck, nn.LeNet), (1, 32, 32), "SGD"),
+    "residual block": (residual, (16, 16, 16), "AdamW"),
+}
+
+
+@pytest.mark.parametrize(("name", "batch"), [
+    ("Net", 16), ("LeNet", 16), ("LeNet", 128), ("residual block", 16)], ids=str)
+def test_composite_network(benchmark: Any, goal: Callable[..., None], one_thread: None, name: str, batch: int) -> None:
+    """Network, loss and optimizer ours, beside all of torch's."""
+    make, shape, rule = NETWORKS[name]
     generator = torch.Generator().manual_seed(0)
-    x, y = torch.randn(batch, 1, 32, 32, generator=generator), torch.randint(0, 10, (batch,), generator=generator)
-    net = kind()
-    ours, plain = trainer(net, F.cross_entropy, x, y), trainer(twin(net), torch.nn.functional.cross_entropy, x, y)
-    beside_torch(benchmark, goal, f"{kind.__name__}, n = {batch}", ours, plain)
+    x, y = torch.randn(batch, *shape, generator=generator), torch.randint(0, 10, (batch,), generator=generator)
+    own, plain = make()
+    ours = trainer(own, F.cross_entropy, getattr(optim, rule)(own.parameters(), lr=steps.ETA), x, y)
+    theirs = trainer(
+        plain, torch.nn.functional.cross_entropy, getattr(torch.optim, rule)(plain.parameters(), lr=steps.ETA), x, y)
+    beside_torch(benchmark, goal, f"{name}, {rule}, n = {batch}", ours, theirs)

@@ -36,13 +36,13 @@ def _device() -> Iterator[Line]:
         yield "GPU", "none that torch sees"
         yield "conform", ("runs in the simulator: verdicts on the kernels' arithmetic, none on a device" if triton else
                           "runs the composites and third-party backends; kernels need Triton")
-        yield "training", ("CPU tensors run torch's composites of the same equations; explain(fn, …, target='sm_90') "
+        yield "training", ("CPU tensors run torch's functions of the same equations; explain(fn, …, target='sm_90') "
                            "names the kernels of a GPU" if triton else without)
         return
     arch = launch.current_arch()
     yield "GPU", f"{torch.cuda.get_device_name()} ({arch}), CUDA {torch.version.cuda}"
     yield "conform", "runs natively; --simulate runs the simulator instead"
-    yield "training", "CUDA tensors run our kernels, CPU tensors torch's composites" if triton else without
+    yield "training", "CUDA tensors run our kernels, CPU tensors torch's functions" if triton else without
     if triton:
         yield "layers", _layers(arch)
 

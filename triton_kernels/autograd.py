@@ -1,7 +1,8 @@
 """The autograd nodes: an activation, a chain of layers, a loss. What each keeps is `saved`'s decision.
 
-Differentiating a gradient again raises an error, since no kernel here has a second derivative. (torch's
-`once_differentiable` would return zeros without a word where the incoming gradient is a constant.)
+Differentiating a gradient of these again raises an error, since no kernel here has a second derivative. (torch's
+`once_differentiable` would return zeros without a word where the incoming gradient is a constant.) On a CPU torch's own
+nodes mostly stand in their place: `launch.by_torch`.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from torch._C import _are_functorch_transforms_active as transforms_active
 from torch._C._functorch import unwrap_if_dead
 from torch.autograd import Function
 from torch.compiler import is_compiling
+from torch.nn.functional import binary_cross_entropy_with_logits, linear, mse_loss
 
 from . import composite, library, saved, traced
-from .launch import fall_back, runs_kernel
+from .launch import by_torch, fall_back, runs_kernel
 from .ops import kernels
 
 
@@ -252,8 +254,23 @@ def applied(node: type[Function], *args: Any) -> Any:
     return super(Function, node).apply(*alive)              # type: ignore[misc]
 
 
+def as_ops(t: Any) -> bool:
+    """Is a call on this tensor recorded as ops: traced, or transformed, where a kernel is to run?"""
+    return (is_compiling() or transforms_active()) and not by_torch(t)
+
+
 def activation(z: Tensor, act: str, p: float) -> Tensor:
+    if by_torch(z):
+        return activated(z, act, p)
     a: Tensor = applied(Activation, z, act, float(p))
+    return a
+
+
+def activated(z: Tensor, act: str, p: float) -> Tensor:
+    """g(z) by torch, whose nodes read g′ off a: only where `saved` would, too."""
+    if act == "identity":
+        return z
+    a: Tensor = applied(Activation, z, act, p) if saved.form(act, z.dtype, p) == "z" else composite.VALUE[act](z, p)
     return a
 
 
@@ -267,13 +284,20 @@ def recorded(*tensors: Tensor | None) -> bool:
 
 
 def layer(x: Tensor, w: Tensor, b: Tensor | None, act: str, p: float, math: str | None) -> Tensor:
+    if by_torch(x):
+        return activated(linear(x, w, b), act, p)
     form = saved.form(act, x.dtype, p) if recorded(x, w, b) else "nothing"
     a: Tensor = applied(Layer, x, w, b, (act, p, math, form))[0]
     return a
 
 
-def chain(x: Tensor, parameters: tuple[Tensor | None, ...], act: str, p: float, math: str | None) -> Tensor:
+def chain(x: Tensor, parameters: tuple[Any, ...], act: str, p: float, math: str | None) -> Tensor:
     """Layers (w, b, w, b, …): g is `act` after all but the last, which has none."""
+    if by_torch(x):
+        *hidden, last = zip(parameters[::2], parameters[1::2])
+        for w, b in hidden:
+            x = activated(linear(x, w, b), act, p)
+        return linear(x, *last)
     keep = recorded(x, *parameters)
     if not keep and is_compiling():         # Dynamo counts a node's arguments, of which * leaves the number open
         return Chain.forward(x, act, p, math, keep, *parameters)[0]
@@ -283,5 +307,8 @@ def chain(x: Tensor, parameters: tuple[Tensor | None, ...], act: str, p: float, 
 
 def loss(identity: str, input: Tensor, target: Tensor, reduction: str) -> Tensor:
     """`mean`, `sum` or `none` of a loss per entry."""
+    if by_torch(input):
+        of = mse_loss if identity == "loss.square" else binary_cross_entropy_with_logits
+        return of(input, target, reduction=reduction)
     result: Tensor = applied(Loss, identity, input, target, reduction)[0]
     return result

@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.autograd import Function
 
 from . import checks, composite, composite_norm
-from .autograd import applied, aside, once, room
+from .autograd import activated, applied, aside, once, room
+from .launch import by_torch
 
 ACTIVATIONS = ("identity", "relu")
 
@@ -94,6 +95,10 @@ def batch_norm(
         checks.several(name, input)
     if added is not None:
         checks.same(name, input=input, added=added)
+    channels = running_mean, running_var, weight, bias
+    if by_torch(input) and input.numel() and all(t is None or t.dtype == input.dtype for t in channels):
+        own = torch.batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps, False)
+        return activated(own if added is None else own + added, act, 0.0)
     y: Tensor = applied(BatchNorm, input, weight, bias, added, running_mean, running_var, training, float(momentum),
                         float(eps), act == "relu")[0]
     return y

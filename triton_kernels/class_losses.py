@@ -14,6 +14,7 @@ from torch.autograd import Function
 from . import checks, composite, composite_losses
 from . import precision as casting
 from .autograd import applied, aside, once, room
+from .launch import by_torch
 
 NAME = "loss.softmax.weighted"
 
@@ -67,8 +68,8 @@ def cross_entropy(
 
     As in torch, input may be one example (K,) with target (), or (B, K, …) with target (B, …), whose positions are
     examples: of these only channels_last is read as it lies, anything else is copied. A target equal to ignore_index
-    counts for nothing; any other outside 0 … K − 1 gives NaN. `mean` divides by the weights of the targets that count,
-    NaN where none does; `sum` adds up; `none` gives one loss a target.
+    counts for nothing; any other outside 0 … K − 1 gives NaN, or where torch computes an IndexError. `mean` divides by
+    the weights of the targets that count, NaN where none does; `sum` adds up; `none` gives one loss a target.
     """
     checks.reduction("cross_entropy", reduction, size_average, reduce)
     shape = target.shape
@@ -78,7 +79,11 @@ def cross_entropy(
     checks.weighted_classes("cross_entropy", input, target, weight, label_smoothing)
     if weight is not None and weight.requires_grad and torch.is_grad_enabled():
         raise ValueError("cross_entropy: weight requires a gradient, and no kernel has it; detach it")
-    loss: Tensor = applied(ClassLoss, input, target, weight, int(ignore_index), float(label_smoothing), reduction)[0]
+    if by_torch(input):
+        loss = torch.nn.functional.cross_entropy(
+            input, target, weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing)
+    else:
+        loss = applied(ClassLoss, input, target, weight, int(ignore_index), float(label_smoothing), reduction)[0]
     return loss if reduction != "none" else loss.view(shape)
 
 

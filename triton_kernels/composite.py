@@ -21,11 +21,11 @@ from . import checks
 Scalar: TypeAlias = Callable[[Tensor, float], Tensor]
 
 
-_NARROW = (torch.bfloat16, torch.float16)
+NARROW = (torch.bfloat16, torch.float16)
 
 
 def wide(t: Tensor) -> Tensor:
-    return t.float() if t.dtype in _NARROW else t
+    return t.float() if t.dtype in NARROW else t
 
 
 def rounded(t: Tensor, dtype: torch.dtype) -> Tensor:
@@ -69,7 +69,7 @@ def _elu_prime(z: Tensor, p: float) -> Tensor:
 
 VALUE: dict[str, Scalar] = {
     "sigmoid": lambda z, p: torch.sigmoid(z), "tanh": lambda z, p: torch.tanh(z), "relu": lambda z, p: torch.relu(z),
-    "leaky": lambda z, p: torch.where(z > 0, z, p * z),
+    "leaky": lambda z, p: F.leaky_relu(z, p),
     "elu": lambda z, p: torch.where(z >= 0, z, p * torch.expm1(z.clamp(max=0))),
     "identity": lambda z, p: z.clone(),
 }
@@ -219,10 +219,9 @@ def softmax_unchecked(z: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     where softmax(z)_y is near 1."""
     zw, y = wide(z), y.unsqueeze(1)
     at = y.clamp(0, z.shape[1] - 1)
-    largest = zw.amax(1, keepdim=True)
-    e = (zw - largest).exp_()
-    others = e.scatter_(1, at, 0.0).sum(1, keepdim=True)
-    above = (zw.gather(1, at) - largest).masked_fill_(at != y, torch.nan)
+    e = zw - zw.amax(1, keepdim=True)
+    above = e.gather(1, at).masked_fill_(at != y, torch.nan)
+    others = e.exp_().scatter_(1, at, 0.0).sum(1, keepdim=True)
     more = torch.expm1(above).add_(others)              # Σ e^(z − largest) − 1
     loss = torch.log1p(more).sub_(above)
     return loss, e.scatter_(1, at, others.neg_()).div_(more.add_(1))

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from . import checks, image_checks
-from .composite import PRIME, VALUE, Scalar, as_given, derivative, rounded, times, wide
+from .composite import NARROW, PRIME, VALUE, Scalar, as_given, derivative, rounded, times, wide
 from .image_checks import Layer, Pool, Sides
 from .layout import is_channels_last
 
@@ -26,18 +26,20 @@ def _plain(t: Tensor, sizes: Layer) -> Tensor:
     return wide(t).contiguous() if sizes.groups > 1 else wide(t)
 
 
-def _z(x: Tensor, w: Tensor, b: Tensor | None, sizes: Layer) -> Tensor:
+def affine(x: Tensor, w: Tensor, b: Tensor | None, sizes: Layer) -> Tensor:
+    """z = b + x ∗ w, wide."""
     if not sizes.batch:
         return wide(x).new_empty(sizes.y_shape)
-    bias = None if b is None else wide(b)
-    return F.conv2d(_plain(x, sizes), _plain(w, sizes), bias, sizes.stride, sizes.padding, sizes.dilation, sizes.groups)
+    if sizes.groups > 1 or x.dtype in NARROW:
+        x, w, b = _plain(x, sizes), _plain(w, sizes), None if b is None else wide(b)
+    return torch.conv2d(x, w, b, sizes.stride, sizes.padding, sizes.dilation, sizes.groups)
 
 
 @as_given
 def keeping(
     x: Tensor, w: Tensor, b: Tensor | None, sizes: Layer, act: str, p: float, keep_z: bool, math: str | None = None
 ) -> tuple[Tensor, Tensor]:
-    z = _z(x, w, b, sizes)
+    z = affine(x, w, b, sizes)
     a = stored(z if act == "identity" else VALUE[act](z, p), x, x.dtype)
     return a, stored(z, x, x.dtype) if keep_z else a
 
@@ -147,7 +149,7 @@ def pooled_keeping(
     places: bool = True,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """(y, index, z at the maxima) of a layer and its 2 × 2 pooling; no g falls, so z is pooled."""
-    z = _z(x, w, b, sizes)
+    z = affine(x, w, b, sizes)
     if places:
         best, index = pooled(z, image_checks.pool("pool.max", tuple(z.shape), 2, 2, 0))
         index = stored(index, x, torch.uint8)

@@ -1,8 +1,12 @@
 """torch.nn.functional's names and contracts over the deck's equations.
 
 Losses are means here unless told otherwise, as in torch, and leaky ReLU's slope is torch's 0.01; the ops underneath
-(`OPS`) are per example and have the deck's 0.1. Inputs are never changed. A CUDA tensor runs the Triton kernels, a CPU
-tensor ATen composites of the same equations. Names that are not here are torch's (`torch_names`).
+(`OPS`) are per example and have the deck's 0.1. Inputs are never changed. Names that are not here are torch's
+(`torch_names`).
+
+A CUDA tensor runs the Triton kernels. A CPU tensor runs torch's functions of the same equations (`launch.by_torch`), or
+where there are none, ATen composites: 16-bit numbers, which these round once; tanh, whose g′ torch reads off a rounded
+a; ELU, whose g′(0) is the deck's; the local and shared layers. Only torch's functions have a second derivative.
 """
 
 from __future__ import annotations

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.autograd import Function
+from torch.nn.functional import max_pool2d_with_indices
 
 from . import composite_images, saved
-from .autograd import applied, aside, once, recorded, through
+from .autograd import activated, applied, aside, once, recorded, through
 from .autograd import room as room_of
 from .image_checks import Layer, Pool, pool
+from .launch import by_torch
 
 
 def room(module: str, name: str, t: Tensor) -> Any:
@@ -112,11 +115,22 @@ class MaxPool(Function):
 def convolution(
     x: Tensor, w: Tensor, b: Tensor | None, sizes: Layer, act: str, p: float, math: str | None, pooled: bool = False
 ) -> Tensor:
+    if by_torch(x) and x.numel():
+        z = composite_images.affine(x, w, b, sizes)
+        z = torch.max_pool2d(z, 2) if pooled else z                     # no g falls, so z is pooled
+        return composite_images.stored(activated(z, act, p), x, x.dtype)
     node = ConvolutionPooled if pooled else Convolution
     y: Tensor = applied(node, x, w, b, sizes, act, p, math, recorded(x, w, b))[0]
     return y
 
 
-def max_pool(x: Tensor, sizes: Pool) -> tuple[Tensor, Tensor]:
-    pair: tuple[Tensor, Tensor] = applied(MaxPool, x, sizes)
-    return pair
+def max_pool(x: Tensor, sizes: Pool, indices: bool) -> Tensor | tuple[Tensor, Tensor]:
+    """The maxima; with `indices` also their row-major places in the image."""
+    if by_torch(x) and x.numel():
+        window = sizes.window, sizes.stride, sizes.padding
+        if not indices:
+            return composite_images.stored(torch.max_pool2d(x, *window), x, x.dtype)
+        y, index = max_pool2d_with_indices(x, *window)
+        return composite_images.stored(y, x, x.dtype), composite_images.stored(index, x, index.dtype)
+    y, index = applied(MaxPool, x, sizes)
+    return (y, composite_images.in_image(index, sizes)) if indices else y

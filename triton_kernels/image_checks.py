@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import attrs
+from collections.abc import Callable
+from functools import lru_cache, wraps
+from typing import Any, NamedTuple, TypeVar, cast
+
 import torch
 from torch import Tensor
+from torch.compiler import is_compiling
 
 from . import checks
 
@@ -12,8 +16,7 @@ Sides = int | tuple[int, int]       # one number for both directions, or (vertic
 Pair = tuple[int, int]
 
 
-@attrs.frozen
-class Layer:
+class Layer(NamedTuple):
     """The sizes of one convolution: x (B, C·groups, H, W), w (F, C, M, N), y (B, F, P, Q)."""
 
     batch: int
@@ -64,6 +67,26 @@ def in_numbers(name: str, padding: Sides | str, w: Tensor, dilation: Sides) -> S
     return around[0] // 2, around[1] // 2
 
 
+Sizes = TypeVar("Sizes", bound=Callable[..., Any])
+
+
+def remembered(sizes: Sizes) -> Sizes:
+    """Sizes are worked out once for each shape: a training step asks for the same again and again."""
+    known = lru_cache(1024)(sizes)
+
+    @wraps(sizes)
+    def look(*how: Any) -> Any:
+        if not is_compiling():
+            try:
+                return known(*how)
+            except TypeError:               # a list, or a size that a tracer leaves open, cannot be looked up
+                pass
+        return sizes(*how)
+
+    return cast(Sizes, look)
+
+
+@remembered
 def layer(
     name: str, x_shape: tuple[int, ...], w_shape: tuple[int, ...], stride: Sides, padding: Sides, dilation: Sides,
     groups: int,
@@ -110,9 +133,10 @@ def forward(
     x: Tensor, w: Tensor, b: Tensor | None, stride: Sides, padding: Sides, dilation: Sides, groups: int,
     name: str = "conv2d.layer",
 ) -> Layer:
-    checks.floating(name, x=x, w=w, b=b)
-    checks.rank(name, 4, x=x, w=w)
-    sizes = layer(name, tuple(x.shape), tuple(w.shape), stride, padding, dilation, groups)
+    if w is None or not (checks.alike(x, w, b) and x.dim() == w.dim() == 4):
+        checks.floating(name, x=x, w=w, b=b)
+        checks.rank(name, 4, x=x, w=w)
+    sizes = layer(name, x.shape, w.shape, stride, padding, dilation, groups)
     if b is not None:
         checks.rank(name, 1, b=b)
         if b.shape[0] != sizes.filters:
@@ -167,8 +191,7 @@ def _agree(name: str, label: str, t: Tensor, shape: tuple[int, ...]) -> None:
         raise ValueError(f"{name}: {label} has shape {tuple(t.shape)}; expected {shape}")
 
 
-@attrs.frozen
-class Pool:
+class Pool(NamedTuple):
     """The sizes of one pooling: x (B, C, H, W), y (B, C, P, Q)."""
 
     x_shape: tuple[int, int, int, int]
@@ -182,6 +205,7 @@ class Pool:
         return *self.x_shape[:2], *self.output
 
 
+@remembered
 def pool(
     name: str, x_shape: tuple[int, ...], k: Sides, stride: Sides | None, padding: Sides, ceil_mode: bool = False
 ) -> Pool:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Any, Literal, overload
 
 from torch import Tensor
-from torch._C import _are_functorch_transforms_active as transforms_active
-from torch.compiler import is_compiling
 
 from . import checks, image_autograd, image_checks, image_library
 from . import precision as casting
-from .composite_images import in_image
+from .autograd import as_ops
 from .image_checks import Sides
 from .launch import asked
 
@@ -22,7 +20,7 @@ def conv2d(
     """conv2d.layer   b + x ∗ w, the filter not flipped: input (B, C·groups, H, W), weight (F, C, M, N), bias (F,)."""
     input, weight, bias = casting.products(input, weight, bias)
     padding = image_checks.in_numbers("conv2d", padding, weight, dilation)
-    if is_compiling() or transforms_active():
+    if as_ops(input):
         how = (stride, padding, dilation, groups, "identity", 0.0, asked(precision))
         return image_library.traced_convolution(input, weight, bias, *how)
     sizes = image_checks.forward(input, weight, bias, stride, padding, dilation, groups, "conv2d")
@@ -44,7 +42,7 @@ def conv2d_act(
                          "pool it by max_pool2d")
     input, weight, bias = casting.products(input, weight, bias)
     padding = image_checks.in_numbers("conv2d_act", padding, weight, dilation)
-    if is_compiling() or transforms_active():
+    if as_ops(input):
         how = (stride, padding, dilation, groups, act, p, asked(precision))
         return image_library.traced_convolution(input, weight, bias, *how, pool)
     sizes = image_checks.forward(input, weight, bias, stride, padding, dilation, groups, "conv2d_act")
@@ -88,8 +86,7 @@ def max_pool2d(
     """pool.max   the largest of each window; with `return_indices` also its row-major place in the image, int64."""
     if dilation not in (1, (1, 1), [1, 1]):
         raise ValueError(f"max_pool2d: dilation = {dilation} has no kernel; use torch.nn.functional.max_pool2d")
-    if not ceil_mode and (is_compiling() or transforms_active()):
+    if not ceil_mode and as_ops(input):
         return image_library.traced_max_pool(input, kernel_size, stride, padding, return_indices)
     sizes = image_checks.pooling("max_pool2d", input, kernel_size, stride, padding, ceil_mode)
-    y, index = image_autograd.max_pool(input, sizes)
-    return (y, in_image(index, sizes)) if return_indices else y
+    return image_autograd.max_pool(input, sizes, return_indices)

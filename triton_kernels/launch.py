@@ -1,8 +1,8 @@
 """Where an op runs, and how a kernel is started.
 
-A CUDA tensor, or a CPU tensor while a simulator is active, goes to the Triton kernel; any other CPU
-tensor takes the ATen composite of the same equation. Importing this module touches no driver and needs no
-Triton.
+A CUDA tensor, or a CPU tensor while a simulator is active, goes to the Triton kernel; any other CPU tensor takes the
+ATen composite of the same equation, or in training code torch's own function of it (`by_torch`). Importing this module
+touches no driver and needs no Triton.
 
 Run-time scalars (p, n, λ, η) are passed as Python numbers, and a kernel's first lines cast them to float32: eager
 launches pass float32 anyway, Inductor float64, and so both round once and alike.
@@ -10,16 +10,18 @@ launches pass float32 anyway, Inductor float64, and so both round once and alike
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Any
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensor
 from torch._subclasses.functional_tensor import FunctionalTensor
+from torch.compiler import is_exporting
 
 from .configs import Row
 
@@ -32,13 +34,40 @@ simulation: ContextVar[Any | None] = ContextVar("chainrule_simulation", default=
 recording: ContextVar[Callable[..., None] | None] = ContextVar("chainrule_recording", default=None)
 
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
+_EXACT: tuple[torch.dtype, ...] = (torch.float32, torch.float64)
+
+
+def simulating() -> bool:
+    """Is a simulator active? A tracer asks once, while it traces: it cannot follow a context."""
+    return simulation.get() is not None
+
+
+simulating._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def runs_kernel(t: Any) -> bool:
     """Does an op on this tensor run the kernel? Fake and subclassed CPU tensors never do."""
     if not isinstance(t, torch.Tensor):
         return False
-    return t.is_cuda or (simulation.get() is not None and type(t) in _PLAIN)
+    return t.is_cuda or (simulating() and type(t) in _PLAIN)
+
+
+def by_torch(t: Any) -> bool:
+    """Does torch compute this op, and differentiate it too? On a CPU, in float32 and float64, its own functions are the
+    same equations, recorded in the fewest calls. (16-bit numbers go through the composites, which round once; a program
+    that is exported keeps our ops, since it may be loaded elsewhere.)"""
+    return isinstance(t, torch.Tensor) and t.dtype in _EXACT and not runs_kernel(t) and not is_exporting()
+
+
+@contextlib.contextmanager
+def composites() -> Iterator[None]:
+    """CPU tensors go through our composites and nodes in every dtype, as where a kernel is missing."""
+    global _EXACT
+    before, _EXACT = _EXACT, ()
+    try:
+        yield
+    finally:
+        _EXACT = before
 
 
 def traced(t: torch.Tensor) -> bool:

@@ -11,7 +11,7 @@ def is_channels_last(t: Tensor) -> bool:
 
     The rule is torch's (c10, `is_channels_last_strides_2d_s4`), so that a chain of ours and torch's ops agrees.
     """
-    if t.dim() != 4 or t.stride(1) == 0:
+    if t.dim() != 4 or t.is_contiguous() or t.stride(1) == 0:
         return False
     least = 0
     for axis in (1, 3, 2, 0):

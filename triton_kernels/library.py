@@ -1,8 +1,9 @@
 """The kernels as torch.library ops: what `torch.compile` and `torch.export` record in place of a call.
 
 Dynamo sees one op; below it the op opens up. For CUDA tensors the graph then holds our Triton kernels, for CPU tensors
-the composite's ATen ops, and Inductor schedules, fuses and launches either. An exported program keeps the op whole, so
-who loads one calls `registered()` first, here and in `image_library`.
+the composite's ATen ops, and Inductor schedules, fuses and launches either. (What torch computes anyway, `by_torch`,
+is no op at all.) An exported program keeps the op whole, wherever it was exported, so that it runs a kernel where there
+is one; who loads one calls `registered()` first, here and in `image_library`.
 
 Matrix products of 16-bit CUDA tensors stay opaque (`…_boxes`) where a GPU has kernels that move boxes: their tensor
 descriptors hold addresses, which a graph has not, and torch (2.11 to 2.13) records none below Dynamo. Such a call costs

@@ -3,7 +3,8 @@
 They subclass their torch twins: constructor, repr and `state_dict` are torch's, so a checkpoint of either loads
 into the other and torch's schedulers work unchanged. The states are float32, whatever the parameters are. η and
 the step live on the device: nothing is compiled anew when they change, and a CUDA graph can capture `step` after
-one ordinary step. torch.compile ends its graph before a step and begins another after it.
+one ordinary step. torch.compile ends its graph before a step and begins another after it. On a CPU, in float32 and
+float64, torch's own rule takes the step, fused where the user leaves it open.
 
 `param_groups(model, lam)` regularises as the deck does: weights, neither intercepts nor norm parameters. Names that are
 not here are torch.optim's (`torch_names`).
@@ -24,10 +25,11 @@ from torch.optim import lr_scheduler as lr_scheduler
 
 from . import composite, composite_training, torch_names
 from .autograd import room
-from .launch import fall_back
+from .launch import by_torch, fall_back
 
 NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 HALVES = (torch.float16, torch.bfloat16)
+_PLAIN = (Tensor, nn.Parameter)
 TABLES = 8                               # gradients that are allocated anew mostly come back to an old place
 NUMBERS = ("eta", "lam", "beta1", "share", "beta2", "eps", "slowing")
 
@@ -75,6 +77,8 @@ class _Work:
 class _Fused(torch.optim.Optimizer):
     """The part all share: whose turn it is, the table of addresses, the numbers on the device."""
 
+    twin: type[torch.optim.Optimizer] | None = None             # torch's optimizer of the same rule
+
     @property
     def _step_supports_amp_scaling(self) -> bool:
         """GradScaler shall unscale by itself; torch's fused optimizers would take that over."""
@@ -102,8 +106,11 @@ class _Fused(torch.optim.Optimizer):
             _end_of_graph()
         return self._now(closure)
 
-    @torch.no_grad()
     def _now(self, closure: Callable[[], Any] | None) -> Any:
+        return self._torchs_step(closure) if self._by_torch() else self._our_step(closure)
+
+    @torch.no_grad()
+    def _our_step(self, closure: Callable[[], Any] | None) -> Any:
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -114,6 +121,31 @@ class _Fused(torch.optim.Optimizer):
         for key, works in launches.items():
             self._step(key, works)
         return loss
+
+    def _by_torch(self) -> bool:
+        """Is this torch's optimizer on tensors that torch is to compute with?"""
+        if self.twin is None:
+            return False
+        for group in self.param_groups:
+            _supported(type(self).__name__, group)
+            for p in group["params"]:
+                if type(p) not in _PLAIN or not by_torch(p) or (p.grad is not None and p.grad.is_sparse):
+                    return False
+        return True
+
+    def _torchs_step(self, closure: Callable[[], Any] | None) -> Any:
+        """The twin's step, without the hooks around it: those around ours have run. In one call for all tensors, unless
+        the user has chosen another way."""
+        step: Any = self.twin.step                              # type: ignore[union-attr]
+        step = step.__wrapped__ if hasattr(step, "hooked") else step
+        free = [group for group in self.param_groups if _free(group)]
+        for group in free:
+            group["fused"] = True
+        try:
+            return step(self, closure)
+        finally:
+            for group in free:
+                group["fused"] = None
 
     def _works(self) -> Iterator[_Work]:
         for g, group in enumerate(self.param_groups):
@@ -244,6 +276,12 @@ class _Fused(torch.optim.Optimizer):
                     self.state[p][name] = value.detach().to(p.device, torch.float32, copy=True)
 
 
+def _free(group: dict[str, Any]) -> bool:
+    """May torch's fused rule take this group? It walks memory as it lies."""
+    return group.get("fused", False) is None and group["foreach"] is None and all(
+        p.grad is None or (p.is_contiguous() and p.grad.is_contiguous()) for p in group["params"])
+
+
 def _local(t: Tensor) -> Tensor:
     """This rank's part of a sharded tensor."""
     part: Tensor = t.to_local() if hasattr(t, "to_local") else t
@@ -259,6 +297,8 @@ def _supported(name: str, group: dict[str, Any]) -> None:
 class SGD(_Fused, torch.optim.SGD):
     """opt.sgd, opt.momentum, opt.nesterov   torch.optim.SGD's arguments and state."""
 
+    twin = torch.optim.SGD
+
     def _rule(self, group: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
         if not group["momentum"]:
             return "sgd", ()
@@ -271,6 +311,8 @@ class SGD(_Fused, torch.optim.SGD):
 
 class Adagrad(_Fused, torch.optim.Adagrad):
     """opt.adagrad   torch.optim.Adagrad's arguments and state."""
+
+    twin = torch.optim.Adagrad
 
     def _prepare(self, p: Tensor, names: tuple[str, ...]) -> bool:
         fresh, state = super()._prepare(p, names), self.state[p]
@@ -302,12 +344,16 @@ class _Moments(_Fused):
 class Adam(_Moments, torch.optim.Adam):
     """opt.adam   torch.optim.Adam's arguments and state; weight_decay is coupled, D ← D + λθ."""
 
+    twin: type[torch.optim.Optimizer] | None = torch.optim.Adam
+
     def _rule(self, group: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
         return "adamw" if group.get("decoupled_weight_decay") else "adam", ("exp_avg", "exp_avg_sq")
 
 
 class AdamW(Adam, torch.optim.AdamW):
     """opt.adamw   torch.optim.AdamW's arguments and state; weight_decay shrinks θ and enters no moment."""
+
+    twin = torch.optim.AdamW
 
     def _rule(self, group: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
         return "adamw", ("exp_avg", "exp_avg_sq")

@@ -1,6 +1,10 @@
-"""Training code under torch.compile on a CPU: one graph, the bits of eager code, errors that say what is wrong."""
+"""Training code under torch.compile on a CPU: one graph, the bits of eager code, errors that say what is wrong.
+
+By both routes: torch's own nodes, and our ops with the composites in them, as where a kernel is missing."""
 
 from __future__ import annotations
+
+import contextlib
 
 import pytest
 import torch
@@ -8,6 +12,7 @@ import torch
 from chainrule.triton_kernels import functional as F
 from chainrule.triton_kernels import library, nn, optim
 from chainrule.triton_kernels.batch_norm import batch_norm
+from chainrule.triton_kernels.launch import composites
 
 # torch's own tracer does what torch warns about
 pytestmark = [
@@ -28,6 +33,7 @@ def running():
     return torch.zeros(6), torch.ones(6)
 
 
+ROUTES = {"torch": contextlib.nullcontext, "composite": composites}
 IMAGE, FILTERS = (2, 3, 7, 6), (4, 3, 3, 3)
 X, W, B, W2, B2, C = (4, 6), (3, 6), (3,), (2, 3), (2,), (6,)
 CASES = {
@@ -65,29 +71,36 @@ CASES = {
 
 @pytest.mark.parametrize("dynamic", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["static", "dynamic"])
 @pytest.mark.parametrize("name", CASES)
-def test_one_graph_and_the_same_bits(name, dynamic):
+@pytest.mark.parametrize("route", ROUTES)
+def test_one_graph_and_the_same_bits(route, name, dynamic):
     function, shapes = CASES[name]
     torch._dynamo.reset()
     compiled = torch.compile(function, fullgraph=True, backend="aot_eager", dynamic=dynamic)
     inputs = leaves(*shapes)
-    eager, traced = function(*inputs), compiled(*inputs)
-    assert torch.equal(eager, traced)
-    for a, b in zip(torch.autograd.grad(eager.sum(), inputs), torch.autograd.grad(traced.sum(), inputs), strict=True):
-        assert torch.equal(a, b)
+    with ROUTES[route]():
+        eager, traced = function(*inputs), compiled(*inputs)
+        assert torch.equal(eager, traced)
+        upstream = data(eager.numel(), seed=9).reshape(eager.shape)
+        gradients = (torch.autograd.grad(found, inputs, upstream) for found in (eager, traced))
+        for a, b in zip(*gradients, strict=True):
+            assert torch.equal(a, b)
 
 
+@pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("name", CASES)
-def test_without_gradients(name):
+def test_without_gradients(name, route):
     """Dynamo takes another way through a node of which nobody wants a gradient."""
     function, shapes = CASES[name]
     torch._dynamo.reset()
     inputs = [data(*shape, seed=i) for i, shape in enumerate(shapes)]
-    assert torch.equal(torch.compile(function, fullgraph=True, backend="aot_eager")(*inputs), function(*inputs))
+    with ROUTES[route]():
+        assert torch.equal(torch.compile(function, fullgraph=True, backend="aot_eager")(*inputs), function(*inputs))
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("name", CASES)
-def test_inductor_is_no_further_from_the_exact_result(name):
+def test_inductor_is_no_further_from_the_exact_result(name, route):
     """Inductor fuses and reorders; the yardstick is float64, and twice how far torch's own ops in turn are from it."""
     function, shapes = CASES[name]
     torch._dynamo.reset()
@@ -102,7 +115,8 @@ def test_inductor_is_no_further_from_the_exact_result(name):
         return [result.detach(), *torch.autograd.grad(result.sum(), inputs)]
 
     exact, eager = everything(function, torch.float64), everything(function, torch.float32)
-    compiled = everything(torch.compile(function, fullgraph=True), torch.float32)
+    with ROUTES[route]():
+        compiled = everything(torch.compile(function, fullgraph=True), torch.float32)
     for a, b, e in zip(compiled, eager, exact, strict=True):
         unit = torch.finfo(torch.float32).eps * e.abs().max()
         assert (a.double() - e).abs().max() <= 2 * (b.double() - e).abs().max() + unit
@@ -141,7 +155,8 @@ def test_other_sizes_use_the_same_graph():
     compiled = torch.compile(layer, fullgraph=True, backend=counting, dynamic=True)
     for rows in (4, 5, 9):
         x, w = leaves((rows, 6), W)
-        assert torch.equal(compiled(x, w), layer(x, w))
+        with composites():
+            assert torch.equal(compiled(x, w), layer(x, w))
     assert len(graphs) == 1
     assert "chainrule.affine_keeping" in graphs[0].print_readable(print_output=False)
 
@@ -201,30 +216,34 @@ REFUSED = {
 }
 
 
+@pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("sentence", REFUSED)
-def test_a_refusal_keeps_its_sentence(sentence):
+def test_a_refusal_keeps_its_sentence(sentence, route):
     torch._dynamo.reset()
-    with pytest.raises(Exception, match=sentence.replace("(", "[(]")):
+    with ROUTES[route](), pytest.raises(Exception, match=sentence.replace("(", "[(]")):
         REFUSED[sentence]()
-    with pytest.raises(Exception, match=sentence.replace("(", "[(]")):
+    with ROUTES[route](), pytest.raises(Exception, match=sentence.replace("(", "[(]")):
         torch.compile(REFUSED[sentence], fullgraph=True, backend="aot_eager")()
 
 
-def test_running_statistics_are_updated_once():
+@pytest.mark.parametrize("route", ROUTES)
+def test_running_statistics_are_updated_once(route):
     torch._dynamo.reset()
     x = data(8, 6)
     seen = []
     for wrap in (lambda f: f, lambda f: torch.compile(f, fullgraph=True, backend="aot_eager")):
         mu, var = running()
-        wrap(lambda x, mu, var: batch_norm(x, mu, var, training=True))(x, mu, var)
+        with ROUTES[route]():
+            wrap(lambda x, mu, var: batch_norm(x, mu, var, training=True))(x, mu, var)
         seen.append((mu, var))
     for a, b in zip(*seen, strict=True):
         assert torch.equal(a, b)
         assert not torch.equal(a, running()[0])
 
 
+@pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
-def test_a_whole_network_in_one_graph(order):
+def test_a_whole_network_in_one_graph(order, route):
     """The deck's Net, in both memory orders: same bits, same strides."""
     torch._dynamo.reset()
     torch.manual_seed(0)
@@ -232,8 +251,9 @@ def test_a_whole_network_in_one_graph(order):
     x = data(2, 1, 32, 32).contiguous(memory_format=order).requires_grad_()
     compiled = torch.compile(net, fullgraph=True, backend="aot_eager")
     inputs = [x, *net.parameters()]
-    eager = torch.autograd.grad(net(x).square().sum(), inputs)
-    traced = torch.autograd.grad(compiled(x).square().sum(), inputs)
+    with ROUTES[route]():
+        eager = torch.autograd.grad(net(x).square().sum(), inputs)
+        traced = torch.autograd.grad(compiled(x).square().sum(), inputs)
     for a, b in zip(eager, traced, strict=True):
         assert torch.equal(a, b)
 

@@ -13,8 +13,9 @@ import torch.nn.functional as T
 
 from chainrule.conformance.simulator import simulate
 from chainrule.triton_kernels import functional as F
+from chainrule.triton_kernels.launch import composites
 
-WHERE = {"composite": contextlib.nullcontext, "kernel": simulate}
+WHERE = {"torch": contextlib.nullcontext, "composite": composites, "kernel": simulate}
 
 
 def data(*shape, seed=0):
@@ -42,7 +43,8 @@ CALLS = {
     "batch_norm, all in one": (
         lambda x, g, b, r: F.batch_norm(x, None, None, g, b, True, added=r, act="relu"), ((4, 5), (5,), (5,), (4, 5))),
     "batch_norm, evaluation": (
-        lambda x, g, b: F.batch_norm(x, data(5, seed=8), data(5, seed=9).abs(), g, b), ((4, 5), (5,), (5,))),
+        lambda x, g, b: F.batch_norm(x, data(5, seed=8).to(x), data(5, seed=9).to(x).abs(), g, b),
+        ((4, 5), (5,), (5,))),
     "cross_entropy": (lambda z: F.cross_entropy(z, Y), ((4, 5),)),
     "cross_entropy, each": (lambda z: F.cross_entropy(z, Y, label_smoothing=0.25, reduction="none"), ((4, 5),)),
     "mse_loss": (F.mse_loss, ((4, 5), (4, 5))),
@@ -110,7 +112,7 @@ def test_only_the_gradients_that_are_asked_for(name, where):
                 assert launches <= most
 
 
-@pytest.mark.parametrize("where", WHERE)
+@pytest.mark.parametrize("where", ["composite", "kernel"])
 @pytest.mark.parametrize("name", CALLS)
 def test_a_second_derivative_is_refused_in_one_sentence(name, where):
     """A constant incoming gradient too, for which torch's own `once_differentiable` says nothing. (Where its maxima
@@ -122,6 +124,21 @@ def test_a_second_derivative_is_refused_in_one_sentence(name, where):
         for gradient in first:
             with pytest.raises(RuntimeError, match=r"cannot be differentiated again; use torch\.nn\.functional where"):
                 gradient.square().sum().backward(retain_graph=True)
+
+
+#: where torch does not stand in on a CPU: its g′ of a stored tanh has lost digits, and ELU's at 0 is not the deck's
+OURS_EVERYWHERE = {"tanh", "elu", "linear_act", "mlp", "conv2d_act, pooled", "locally_connected1d", "shared_linear"}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_on_a_cpu_a_second_derivative_is_right_or_refused(name):
+    given = [t.detach().double().requires_grad_() for t in inputs(name)]
+    if name not in OURS_EVERYWHERE:
+        assert torch.autograd.gradgradcheck(CALLS[name][0], given)
+        return
+    (gradient, *_) = torch.autograd.grad(loss_of(CALLS[name][0](*given)), given, create_graph=True)
+    with pytest.raises(RuntimeError, match="cannot be differentiated again"):
+        gradient.square().sum().backward()
 
 
 @pytest.mark.parametrize("where", WHERE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from itertools import pairwise
 
@@ -13,8 +14,10 @@ from chainrule.conformance.chains import ChainFault
 from chainrule.conformance.simulator import simulate
 from chainrule.conformance.watched import watched
 from chainrule.triton_kernels import act, functional, nn, optim
+from chainrule.triton_kernels.launch import composites
 
 OURS = {"nn": nn, "F": functional, "optim": optim}
+PLACES = {"torch": contextlib.nullcontext, "composite": composites, "kernel": simulate}
 TORCHS = {"nn": torch.nn, "F": torch.nn.functional, "optim": torch.optim}
 OPTIMIZER, STEP = (part.strip() for part in spec.get("torch.loop").code.split("# in your training loop:"))
 
@@ -150,7 +153,7 @@ def dyadic_net(names, sizes):
     return net
 
 
-@pytest.mark.parametrize("where", ["composite", "kernel"])
+@pytest.mark.parametrize("where", PLACES)
 @pytest.mark.parametrize(("sizes", "steps"), [((6, 5, 3), 1), ((6, 7, 5, 2), 1), ((6, 3), 3)])
 def test_exact_on_dyadic_data(sizes, steps, where):
     """Square loss, ReLU, η = 2⁻⁴: the float32 run is the float64 run, as far as mantissas last. (The third loss, a sum
@@ -159,10 +162,7 @@ def test_exact_on_dyadic_data(sizes, steps, where):
     ours, exact = dyadic_net(OURS, sizes), dyadic_net(TORCHS, sizes).double()
     before = parameters(ours)
     criterion = nn.MSELoss(reduction="sum")
-    if where == "kernel":
-        with simulate():
-            losses = trained(OURS, ours, criterion, data, 2.0**-4)
-    else:
+    with PLACES[where]():
         losses = trained(OURS, ours, criterion, data, 2.0**-4)
     wanted = trained(TORCHS, exact, torch.nn.MSELoss(reduction="sum"), [(x.double(), y.double()) for x, y in data],
                      2.0**-4)

@@ -44,7 +44,7 @@ def test_without_a_gpu(findings, monkeypatch):
     said = findings()
     assert list(said) == ["chainrule", "machine", "packages", "GPU", "conform", "training"]
     assert said["GPU"] == "none that torch sees"
-    assert said["training"] == ("CPU tensors run torch's composites of the same equations; explain(fn, …, "
+    assert said["training"] == ("CPU tensors run torch's functions of the same equations; explain(fn, …, "
                                 "target='sm_90') names the kernels of a GPU")
 
 
@@ -53,7 +53,7 @@ def test_with_a_gpu_it_names_the_kernels_of_a_layer(findings, gpu, arch, half):
     gpu(arch)
     said = findings()
     assert said["GPU"].startswith(f"a GPU ({arch}), CUDA ")
-    assert said["training"] == "CUDA tensors run our kernels, CPU tensors torch's composites"
+    assert said["training"] == "CUDA tensors run our kernels, CPU tensors torch's functions"
     float32, bfloat16 = said["layers"].split("; ")
     assert float32.startswith("float32 by affine_kernel (")
     assert float32.endswith(", ieee)")

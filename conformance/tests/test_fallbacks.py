@@ -92,6 +92,11 @@ def said(caplog):
     return lambda: [record.getMessage() for record in caplog.records]
 
 
+def alike(found, by_torch):
+    """A composite's result and torch's own: a few roundings apart."""
+    assert (found - by_torch).abs().max() <= 4 * torch.finfo(found.dtype).eps * by_torch.abs().max()
+
+
 @pytest.mark.parametrize("name", CALLS)
 def test_float64_is_said_once_and_right(name, said):
     id = name.partition(",")[0]
@@ -104,7 +109,7 @@ def test_float64_is_said_once_and_right(name, said):
     assert said() == lines
     assert len(lines) == len(set(lines)) == (3 if name == "alg.average.sgd" else 1)
     assert torch.equal(found, again)
-    assert torch.equal(found, CALLS[name](torch.float64))
+    alike(found, CALLS[name](torch.float64))
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -118,8 +123,9 @@ def test_strict_refuses_float64(name, monkeypatch):
 
 @pytest.mark.parametrize("name", BACKWARD)
 def test_gradients_fall_back_no_more_quietly(name, monkeypatch):
-    """Forward outside the simulator, as on a CPU; its gradient where a kernel is expected."""
-    out = BACKWARD[name](torch.float64)
+    """Forward by a composite, and its gradient where a kernel is expected."""
+    with simulate():
+        out = BACKWARD[name](torch.float64)
     monkeypatch.setenv("CHAINRULE_STRICT", "1")
     with simulate(), pytest.raises(RuntimeError, match=rf"^{name}: no kernel computes in float64 \(CHAINRULE_STRICT"):
         out.sum().backward()
@@ -140,7 +146,7 @@ def test_without_triton(name, said, monkeypatch):
     ops.kernels.cache_clear()
     try:
         with simulate():
-            assert torch.equal(CALLS[name](torch.float32), expected)
+            alike(CALLS[name](torch.float32), expected)
             lines = said()
             CALLS[name](torch.float32)
             assert said() == lines

@@ -12,6 +12,7 @@ import torch.nn.functional as T
 from chainrule.conformance.simulator import simulate
 from chainrule.triton_kernels import configs, nn
 from chainrule.triton_kernels import functional as F
+from chainrule.triton_kernels.launch import composites
 
 
 @contextlib.contextmanager
@@ -21,7 +22,8 @@ def two_passes():
         yield
 
 
-WHERE = {"composite": contextlib.nullcontext, "rows": simulate, "two passes": two_passes}
+WHERE = {"torch": contextlib.nullcontext, "composite": composites, "rows": simulate, "two passes": two_passes}
+OURS = ("composite", "rows", "two passes")
 REDUCTIONS = ("mean", "sum", "none")
 
 
@@ -64,7 +66,7 @@ def test_cross_entropy_as_torch(where, smoothing, weighted):
         assert not ours[1][7].any()
 
 
-@pytest.mark.parametrize("where", WHERE)
+@pytest.mark.parametrize("where", OURS)
 def test_without_options_the_printed_loss_to_the_bit(where):
     """The same δ and losses as loss.softmax has, exactly; the mean is over the targets that count."""
     from chainrule.triton_kernels import OPS
@@ -95,12 +97,14 @@ def test_nothing_counts(where):
         assert torch.equal(gradient, torch.zeros(3, 5))
 
 
-@pytest.mark.parametrize("where", WHERE)
+@pytest.mark.parametrize("where", OURS)
 def test_another_target_out_of_range_is_nan_there_and_in_the_mean(where):
     z, y = data(4, 5), torch.tensor([0, 5, -100, -1])
     with WHERE[where]():
         each, gradient = run(F.cross_entropy, z, y, reduction="none", label_smoothing=0.25)
         assert F.cross_entropy(z, y).isnan()
+    with pytest.raises(IndexError, match="out of bounds"):              # on a CPU torch can say it
+        F.cross_entropy(z, y)
     assert each.isnan().tolist() == gradient.isnan().all(1).tolist() == [False, True, False, True]
 
 
@@ -150,7 +154,7 @@ def test_the_options_cost_nothing_where_they_are_not_used():
         assert image <= forward[1] <= image + small
 
 
-@pytest.mark.parametrize("where", ["composite", "rows"])
+@pytest.mark.parametrize("where", ["torch", "composite", "rows"])
 @pytest.mark.parametrize("reduction", REDUCTIONS)
 @pytest.mark.parametrize("shape", [(5,), (2, 5, 3), (2, 5, 3, 2)])
 def test_one_example_and_images_of_them_as_torch(shape, reduction, where):
@@ -163,7 +167,7 @@ def test_one_example_and_images_of_them_as_torch(shape, reduction, where):
     no_further(ours, run(T.cross_entropy, z, y, **how), run(T.cross_entropy, z.double(), y, **how))
 
 
-@pytest.mark.parametrize("where", ["composite", "rows"])
+@pytest.mark.parametrize("where", ["torch", "composite", "rows"])
 def test_modules_pass_their_options_on(where):
     z, y, w = data(6, 4), torch.tensor([0, 3, 2, 2, 1, 0]), torch.tensor([0.5, 1.0, 2.0, 4.0])
     with WHERE[where]():

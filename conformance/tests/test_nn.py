@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import io
 
@@ -13,6 +14,9 @@ from chainrule.conformance.simulator import simulate
 from chainrule.triton_kernels import functional as F
 from chainrule.triton_kernels import nn as ours
 from chainrule.triton_kernels import optim
+from chainrule.triton_kernels.launch import composites
+
+PLACES = {"torch": contextlib.nullcontext, "composite": composites, "kernel": simulate}
 
 
 def data(*shape, seed=0, dtype=torch.float32):
@@ -58,19 +62,16 @@ def results(module, x):
     return [y.detach(), *gradients, *(b.clone() for b in module.buffers() if b.is_floating_point())]
 
 
-@pytest.mark.parametrize("mode", ["composite", "kernel"])
+@pytest.mark.parametrize("mode", PLACES)
 @pytest.mark.parametrize("name", TWINS)
 def test_as_the_twin(name, mode):
     own, twin, shape = pair(name)
     x = data(*shape)
     exact = results(copy.deepcopy(twin).double(), x.double())
     plain = results(copy.deepcopy(twin), x)
-    if mode == "kernel":
-        with simulate() as sim:
-            found = results(own, x)
-        assert sim.launches
-    else:
+    with PLACES[mode]() as sim:
         found = results(own, x)
+    assert sim is None or sim.launches
     no_further(found, plain, exact)
 
 
@@ -192,7 +193,7 @@ NETWORKS = {
 }
 
 
-@pytest.mark.parametrize("mode", ["composite", "kernel"])
+@pytest.mark.parametrize("mode", PLACES)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_networks_as_plain_torch(name, mode):
     make, plain, shape = NETWORKS[name]
@@ -202,10 +203,7 @@ def test_networks_as_plain_torch(name, mode):
     twin.load_state_dict(own.state_dict())
     x = data(*shape)
     exact, other = results(copy.deepcopy(twin).double(), x.double()), results(copy.deepcopy(twin), x)
-    if mode == "kernel":
-        with simulate(check=False):
-            found = results(own, x)
-    else:
+    with simulate(check=False) if mode == "kernel" else PLACES[mode]():
         found = results(own, x)
     no_further_in_all(found, other, exact)
 

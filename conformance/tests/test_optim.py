@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import inspect
 import io
@@ -16,6 +17,7 @@ from chainrule.conformance.numbers.bounded import FLOAT32
 from chainrule.conformance.oracle import truth
 from chainrule.conformance.simulator import simulate
 from chainrule.triton_kernels import optim
+from chainrule.triton_kernels.launch import composites
 
 PAIRS = {
     "sgd": (optim.SGD, torch.optim.SGD, {"lr": 0.1, "weight_decay": 0.25}),
@@ -29,7 +31,7 @@ PAIRS = {
     "adamw": (optim.AdamW, torch.optim.AdamW, {"lr": 0.1, "weight_decay": 0.25}),
 }
 SHAPES = ((7, 5), (5,), (70, 61), ())
-MODES = ("composite", "kernel")
+PLACES = {"torch": contextlib.nullcontext, "composite": composites, "kernel": simulate}
 
 
 def parameters(dtype=torch.float32):
@@ -43,14 +45,10 @@ def gradients(theta, seed):
         p.grad = torch.randn(p.shape, generator=generator, dtype=torch.float32).to(p.dtype)
 
 
-def run(optimizer, theta, seeds, mode="composite"):
+def run(optimizer, theta, seeds, mode="torch"):
     for seed in seeds:
         gradients(theta, seed)
-        if mode == "kernel":
-            with simulate():
-                optimizer.step()
-        else:
-            optimizer.step()
+        run_once(optimizer, mode)
 
 
 def close(ours, theirs, exact):
@@ -60,19 +58,19 @@ def close(ours, theirs, exact):
         assert (a.double() - c).abs().max() <= 2 * (b.double() - c).abs().max() + unit
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", PLACES)
 @pytest.mark.parametrize("name", PAIRS)
 def test_three_steps_are_as_good_as_torchs(name, mode):
     ours, twin, options = PAIRS[name]
     results = []
-    for make, dtype, how in ((ours, torch.float32, mode), (twin, torch.float32, ""), (twin, torch.float64, "")):
+    for make, dtype in ((ours, torch.float32), (twin, torch.float32), (twin, torch.float64)):
         theta = parameters(dtype)
-        run(make(theta, **options), theta, (1, 2, 3), how)
+        run(make(theta, **options), theta, (1, 2, 3), mode if make is ours else "torch")
         results.append([p.detach() for p in theta])
     close(*results)
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", PLACES)
 @pytest.mark.parametrize("name", PAIRS)
 def test_checkpoints_go_both_ways(name, mode):
     ours, twin, options = PAIRS[name]
@@ -80,14 +78,14 @@ def test_checkpoints_go_both_ways(name, mode):
         theta, plain = parameters(), parameters()
         before, after = first(theta, **options), second(theta, **options)
         reference = twin(plain, **options)
-        run(before, theta, (1, 2), mode if first is ours else "")
+        run(before, theta, (1, 2), mode if first is ours else "torch")
         file = io.BytesIO()
         torch.save(before.state_dict(), file)
         file.seek(0)
         saved = torch.load(file)
         assert jsonable(saved) == jsonable(before.state_dict())
         after.load_state_dict(saved)
-        run(after, theta, (3, 4), mode if second is ours else "")
+        run(after, theta, (3, 4), mode if second is ours else "torch")
         run(reference, plain, (1, 2, 3, 4))
         exact = parameters(torch.float64)
         run(twin(exact, **options), exact, (1, 2, 3, 4))
@@ -167,7 +165,7 @@ def test_groups_have_their_own_numbers():
     assert theta[1].tolist() == [0.5] * 3
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", PLACES)
 def test_schedulers_of_torch(mode):
     theta = [nn.Parameter(torch.zeros(3))]
     optimizer = optim.SGD(theta, lr=1.0)
@@ -182,13 +180,11 @@ def test_schedulers_of_torch(mode):
 
 
 def run_once(optimizer, mode):
-    if mode == "kernel":
-        with simulate():
-            return optimizer.step()
-    return optimizer.step()
+    with PLACES[mode]():
+        return optimizer.step()
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", PLACES)
 def test_a_tensor_as_learning_rate(mode):
     theta = [nn.Parameter(torch.zeros(3))]
     eta = torch.tensor(1.0)
@@ -200,7 +196,7 @@ def test_a_tensor_as_learning_rate(mode):
     assert theta[0].tolist() == [-1.25] * 3
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", PLACES)
 def test_states_are_float32_for_half_parameters_and_stay_so(mode):
     for make in (optim.Adam, optim.LAMB, optim.Adagrad):
         theta = parameters(torch.bfloat16)
@@ -214,7 +210,7 @@ def test_states_are_float32_for_half_parameters_and_stay_so(mode):
                 assert torch.equal(value, optimizer.state[p][key])
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", PLACES)
 def test_parameters_without_a_gradient_keep_their_own_count(mode):
     theta = parameters()
     optimizer = optim.Adam(theta)
@@ -263,7 +259,7 @@ def test_the_change_is_visible_to_autograd():
         loss.backward()
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", PLACES)
 def test_lamb_where_a_length_is_zero(mode):
     """The ratio is 1: a layer of zeros moves, a layer without gradient and decay stays."""
     theta = [nn.Parameter(torch.zeros(4)), nn.Parameter(torch.ones(4))]
@@ -274,7 +270,7 @@ def test_lamb_where_a_length_is_zero(mode):
     assert theta[1].tolist() == [1.0] * 4
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", PLACES)
 def test_lamb_moves_each_layer_by_its_length(mode):
     """‖Δθ‖ = η ‖θ‖ for every layer, whatever its gradient's length."""
     theta = parameters()[:3]

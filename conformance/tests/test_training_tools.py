@@ -16,12 +16,13 @@ from torch.utils.checkpoint import checkpoint
 from chainrule.conformance.simulator import simulate
 from chainrule.triton_kernels import functional as F
 from chainrule.triton_kernels import nn, optim
+from chainrule.triton_kernels.launch import composites
 
-MODES = ("composite", "kernel")
+PLACES = {"torch": contextlib.nullcontext, "composite": composites, "kernel": lambda: simulate(check=False)}
 
 
 def place(mode):
-    return simulate(check=False) if mode == "kernel" else contextlib.nullcontext()
+    return PLACES[mode]()
 
 
 def data(*shape, seed=0):
@@ -59,7 +60,7 @@ def in_turn(optimizer):
     return lr_scheduler.SequentialLR(optimizer, [warm, lr_scheduler.CosineAnnealingLR(optimizer, 5)], [3])
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", PLACES)
 @pytest.mark.parametrize("schedule", [one_cycle, in_turn])
 @pytest.mark.parametrize("make", ["SGD", "Adam"])
 def test_a_schedule_of_torch_moves_every_number_of_a_step(make, schedule, mode):
@@ -70,7 +71,7 @@ def test_a_schedule_of_torch_moves_every_number_of_a_step(make, schedule, mode):
         theta = torch.nn.Parameter(data(40).to(dtype))
         optimizer = getattr(library, make)([theta], **how)
         steps, seen = schedule(optimizer), []
-        with place(mode if library is optim else ""):
+        with place(mode if library is optim else "torch"):
             for step in range(8):
                 theta.grad = data(40, seed=step + 1).to(dtype)
                 seen.append({k: optimizer.param_groups[0][k] for k in ("lr", "momentum", "betas")
@@ -102,7 +103,7 @@ def test_a_plateau_lowers_the_rate_and_an_average_follows():
     assert average.module.weight.tolist() == [[-1.75, -1.75]]
 
 
-def scaled_steps(library, dtype, mode="composite", skipped=3):
+def scaled_steps(library, dtype, mode="torch", skipped=3):
     """Eight steps under autocast with a scaler, one of them with an infinite loss; `dtype` None: without either."""
     net = network(library)
     net = net if dtype else net.double()
@@ -123,13 +124,13 @@ def scaled_steps(library, dtype, mode="composite", skipped=3):
     return everything(net)
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", PLACES)
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_a_loop_under_autocast_with_a_scaler(dtype, mode):
     no_further(scaled_steps(nn, dtype, mode), scaled_steps(torch.nn, dtype), scaled_steps(torch.nn, None))
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", PLACES)
 @pytest.mark.parametrize("reentrant", [False, True])
 def test_a_checkpointed_block_has_the_same_gradients(reentrant, mode):
     """Bit for bit; its forward pass runs twice, so that its running statistics move twice, as torch's do."""
@@ -153,7 +154,7 @@ KEPT = {"MLP": (lambda: nn.MLP([5, 4, 3], "tanh"), (6, 5)), "block": (lambda: nn
         "pooled": (lambda: nn.ConvActPool(2, 3, 3), (2, 2, 6, 6))}
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", PLACES)
 @pytest.mark.parametrize("name", KEPT)
 def test_a_graph_can_be_kept_and_gradients_accumulate(name, mode):
     make, shape = KEPT[name]
@@ -178,7 +179,7 @@ def reloaded(optimizer):
     return torch.load(file, weights_only=False)
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", PLACES)
 @pytest.mark.parametrize("make", [optim.SGD, optim.Adagrad, optim.Adam, optim.AdamW, optim.LAMB])
 def test_a_pickled_optimizer_goes_on(make, mode):
     theta = [torch.nn.Parameter(data(5, 3)), torch.nn.Parameter(data(3))]
@@ -199,7 +200,7 @@ def test_a_pickled_optimizer_goes_on(make, mode):
         assert torch.equal(p, q)
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", PLACES)
 def test_deterministic_mode_changes_nothing(mode):
     """There torch fills new memory with NaN and refuses what may vary."""
     results = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from chainrule.conformance.simulator import simulate
 from chainrule.triton_kernels import functional as F
 from chainrule.triton_kernels import nn
 from chainrule.triton_kernels.batch_norm import batch_norm
+from chainrule.triton_kernels.launch import composites
 
 # torch's own tracer does what torch warns about
 pytestmark = pytest.mark.filterwarnings("ignore:.*Function.*should not be instantiated:DeprecationWarning")
@@ -29,6 +31,7 @@ def leaves(*shapes):
     return [data(*shape, seed=i).requires_grad_() for i, shape in enumerate(shapes)]
 
 
+PLACES = {"torch": contextlib.nullcontext, "composite": composites, "kernel": simulate}
 X, W, B, W2, B2 = (4, 6), (3, 6), (3,), (2, 3), (2,)
 
 
@@ -40,7 +43,7 @@ def theirs(w, b, w2, b2, x, t):
     return T.cross_entropy(T.linear(torch.tanh(T.linear(x[None], w, b)), w2, b2), t[None])
 
 
-@pytest.mark.parametrize("mode", ["composite", "kernel"])
+@pytest.mark.parametrize("mode", PLACES)
 def test_per_example_gradients_by_vmap_of_grad(mode):
     x, w, b, w2, b2 = (data(*s, seed=i) for i, s in enumerate((X, W, B, W2, B2)))
     t = torch.tensor([0, 1, 1, 0])
@@ -50,12 +53,9 @@ def test_per_example_gradients_by_vmap_of_grad(mode):
 
     plain = each(theirs, w, b, w2, b2, x)
     exact = each(theirs, *(p.double() for p in (w, b, w2, b2, x)))
-    if mode == "kernel":
-        with simulate() as sim:
-            own = each(ours, w, b, w2, b2, x)
-        assert sim.launches
-    else:
+    with PLACES[mode]() as sim:
         own = each(ours, w, b, w2, b2, x)
+    assert sim is None or sim.launches
     for a, p, e in zip(own, plain, exact, strict=True):
         unit = torch.finfo(a.dtype).eps * e.abs().max()
         assert (a.double() - e).abs().max() <= 2 * (p.double() - e).abs().max() + unit
@@ -65,12 +65,19 @@ def test_a_second_derivative_is_refused():
     with pytest.raises(RuntimeError, match="cannot be differentiated again"):
         grad(lambda x: grad(lambda y: (F.tanh(y) * F.tanh(y)).sum())(x).sum())(data(3))
     x = data(5, 6).requires_grad_()
-    (g,) = torch.autograd.grad(batch_norm(x, None, None, training=True).square().sum(), x, create_graph=True)
+    with composites():
+        (g,) = torch.autograd.grad(batch_norm(x, None, None, training=True).square().sum(), x, create_graph=True)
     with pytest.raises(RuntimeError, match="cannot be differentiated again"):
         g.sum().backward()
 
 
-@pytest.mark.parametrize("mode", ["composite", pytest.param("kernel", marks=pytest.mark.slow)])
+def same(found, alone, mode):
+    """To the bit, since our ops run example by example; torch has rules of its own, which sum in another order."""
+    unit = torch.finfo(found.dtype).eps * alone.abs().max()
+    assert torch.equal(found, alone) or (mode == "torch" and (found - alone).abs().max() <= 16 * unit)
+
+
+@pytest.mark.parametrize("mode", ["torch", "composite", pytest.param("kernel", marks=pytest.mark.slow)])
 def test_per_example_gradients_of_a_convolutional_network(mode):
     """The deck's Net, example by example: what each contributes to the gradient of the sum."""
     torch.manual_seed(0)
@@ -83,30 +90,27 @@ def test_per_example_gradients_of_a_convolutional_network(mode):
     def each():
         return vmap(grad(loss), in_dims=(None, 0))(parameters, x)
 
-    if mode == "kernel":
-        with simulate() as simulator:
-            own = each()
-            alone = [torch.autograd.grad(net(one[None]).square().sum(), list(net.parameters())) for one in x]
-        assert simulator.launches
-    else:
+    with PLACES[mode]() as simulator:
         own = each()
         alone = [torch.autograd.grad(net(one[None]).square().sum(), list(net.parameters())) for one in x]
+    assert simulator is None or simulator.launches
     for name, *gradients in zip(parameters, *alone, strict=True):
-        assert torch.equal(own[name], torch.stack(gradients)), name
+        same(own[name], torch.stack(gradients), mode)
 
 
-def test_pooling_and_normalization_under_vmap():
-    x = data(3, 2, 4, 6, 5)
-    pooled, places = vmap(lambda x: F.max_pool2d(x, 2, return_indices=True))(x)
-    for one, y, at in zip(x, pooled, places, strict=True):
-        assert all(torch.equal(a, b) for a, b in zip((y, at), F.max_pool2d(one, 2, return_indices=True), strict=True))
+@pytest.mark.parametrize("mode", ["torch", "composite"])
+def test_pooling_and_normalization_under_vmap(mode):
+    x, gamma = data(3, 2, 4, 6, 5), data(4)
 
     def loss(gamma, x):
         return batch_norm(x, None, None, gamma, gamma, True).square().sum()
 
-    gamma = data(4)
-    for one, found in zip(x, vmap(grad(loss), in_dims=(None, 0))(gamma, x), strict=True):
-        assert torch.equal(found, grad(loss)(gamma, one))
+    with PLACES[mode]():
+        pooled, places = vmap(lambda x: F.max_pool2d(x, 2, return_indices=True))(x)
+        for one, y, at in zip(x, pooled, places, strict=True):
+            assert all(map(torch.equal, (y, at), F.max_pool2d(one, 2, return_indices=True)))
+        for one, found in zip(x, vmap(grad(loss), in_dims=(None, 0))(gamma, x), strict=True):
+            same(found, grad(loss)(gamma, one), mode)
 
 
 def exported(module, x, **how):
