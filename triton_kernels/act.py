@@ -69,7 +69,7 @@ def tanh_prime(z, p):
 
 @triton.jit
 def relu(z, p):
-    return tl.where(z <= 0, 0.0, z)
+    return tl.maximum(z, 0.0, propagate_nan=tl.PropagateNan.ALL)
 
 
 @triton.jit

@@ -75,7 +75,7 @@ _SMALL = (          # 99 KB of shared memory: what most people own
     Row(64, 64, 32, 4, 3, HALF),
     Row(64, 16, 32, 4, 3, HALF),
     Row(16, 64, 32, 4, 3, HALF),
-    *_FLOAT,
+    _FLOAT[0], Row(64, 64, 16, 4, 2, FLOAT), *_FLOAT[2:],
 )
 
 # Products through tensor descriptors: operands move in boxes, blocks stay. Two small tiles share a processor.
@@ -113,7 +113,7 @@ _WINDOWS = (Row(128, 1, 8, warps=4), Row(8, 1, 64, warps=4))       # BM outputs,
 # Convolution layers by gathered products: BM positions, BN filters; for their D, BM filters and BN columns.
 _GATHERED = (
     Row(128, 64, 32, 8, 3, HALF), Row(64, 64, 32, 4, 3, HALF), Row(64, 32, 32, 4, 2, HALF), Row(64, 16, 32, 4, 3, HALF),
-    Row(64, 64, 16, 4, 2, FLOAT), Row(64, 16, 16, 4, 3, FLOAT),
+    Row(64, 64, 16, 8, 2, FLOAT), Row(64, 16, 16, 4, 3, FLOAT),
 )
 _FILTERS = (
     Row(64, 64, 32, 4, 3, HALF), Row(16, 32, 64, 4, 3, HALF),

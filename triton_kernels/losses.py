@@ -102,7 +102,7 @@ def softmax_rows_kernel(
         tl.store(mass + r, own.to(mass.dtype.element_ty), mask=r < B)
         total, row = tl.where(counted, total, float("inf")), tl.where(counted, row, 0.0)
     e, inverse = exp(x.to(tl.float32) - largest[:, None]), (1.0 / total)[:, None]
-    d = tl.where(hit, -others[:, None], e) * inverse
+    d = tl.where(hit, (-others / total)[:, None], e * inverse)
     if WEIGHTED or SMOOTHED:
         own *= tl.cast(keep, tl.float32)
         row *= own

@@ -123,8 +123,8 @@ def update_block(
     RULE: tl.constexpr, STATES: tl.constexpr, COUPLED: tl.constexpr, UPHILL: tl.constexpr,
     THETA: tl.constexpr, STATE: tl.constexpr, ALIGNED: tl.constexpr,
 ):
-    theta = tl.load(address(row, 0, THETA, ALIGNED) + i, mask=inside, other=0.0).to(tl.float32)
     D = tl.load(address(row, 2, THETA, ALIGNED) + i, mask=inside, other=0.0).to(tl.float32)
+    theta = tl.load(address(row, 0, THETA, ALIGNED) + i, mask=inside, other=0.0).to(tl.float32)
     m = tl.zeros_like(theta)
     v = tl.zeros_like(theta)
     if STATES > 0:
