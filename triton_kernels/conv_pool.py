@@ -24,7 +24,7 @@ from .conv_layer import terms
 from .image_checks import Layer
 from .launch import current_arch, launch, math_mode
 from .layout import like
-from .pool import takes
+from .pool import beats
 
 
 @triton.jit
@@ -46,17 +46,14 @@ def larger(a, b):
 
 @triton.jit
 def best_of_four(v0, v1, v2, v3, PLACES: tl.constexpr):
-    """The largest, by the rule of `pool.max`, and its number, if places are asked for."""
-    best, at = v0, tl.zeros(v0.shape, tl.int32)
+    """The largest, by the rule of `pool.max`, and its number, if places are asked for: of each row, then of the two."""
     if PLACES:
-        wins = takes(v1, best, at)
-        best, at = tl.where(wins, v1, best), tl.where(wins, 1, at)
-        wins = takes(v2, best, at)
-        best, at = tl.where(wins, v2, best), tl.where(wins, 2, at)
-        wins = takes(v3, best, at)
-        best, at = tl.where(wins, v3, best), tl.where(wins, 3, at)
+        right, right_below = beats(v1, v0), beats(v3, v2)
+        above, below = tl.where(right, v1, v0), tl.where(right_below, v3, v2)
+        down = beats(below, above)
+        best, at = tl.where(down, below, above), tl.where(down, tl.where(right_below, 3, 2), tl.where(right, 1, 0))
     else:
-        best = larger(larger(v0, v1), larger(v2, v3))
+        best, at = larger(larger(v0, v1), larger(v2, v3)), 0
     return best, at
 
 

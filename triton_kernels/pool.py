@@ -35,9 +35,9 @@ def place(e, channels, rows, columns, LAST: tl.constexpr):
 
 
 @triton.jit
-def takes(v, best, at):
-    """Does v take the place of the best so far? It does if it is larger, or NaN, or the first at all."""
-    return (v > best) | (v != v) | (at < 0)
+def beats(v, best):
+    """Does v take the place of the best so far? It does if it is larger, or NaN."""
+    return (v > best) | (v != v)
 
 
 @triton.jit
@@ -54,7 +54,7 @@ def pool_kernel(
         row, column = i * stride[0] - padding[0] + m, j * stride[1] - padding[1] + n
         inside = (e < size) & (row >= 0) & (row < source[0]) & (column >= 0) & (column < source[1])
         v = tl.load(to_x + row * x_s[2] + column * x_s[3], mask=inside, other=float("-inf")).to(tl.float32)
-        better = inside & takes(v, best, at)
+        better = inside & (beats(v, best) | (at < 0))
         best, at = tl.where(better, v, best), tl.where(better, window, at)
     to_out = image * out_s[0] + channel * out_s[1] + i * out_s[2] + j * out_s[3]
     tl.store(out + to_out, best.to(out.dtype.element_ty), mask=e < size)

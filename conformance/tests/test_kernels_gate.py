@@ -112,7 +112,7 @@ def test_a_pooled_layer_that_does_more_than_its_maxima_fails(monkeypatch):
     assert over(facts(pooled, instructions=pooled["instructions"] + 1), facts(pooled), row.BM * row.BN, False) != []
     assert over(facts(pooled, instructions=2 * pooled["instructions"]), facts(pooled), row.BM * row.BN, True) != []
     four = "best_of_four(z00, z01, z10, z11, PLACES)"
-    always = Edit("conv_pool", "conv2d.layer", "places", "if PLACES:\n        wins", "if True:\n        wins")
+    always = Edit("conv_pool", "conv2d.layer", "places", "if PLACES:\n        right", "if True:\n        right")
     more = edited(Edit("conv_pool_boxes", "conv2d.layer", "places for nobody", "if PLACES:", "if True:"))
     monkeypatch.setattr(triton_kernels, "conv_pool_boxes", more)
     monkeypatch.setattr(more, "best_of_four", edited(always).best_of_four)

@@ -80,6 +80,19 @@ def test_fused_pooling_is_the_two_ops_in_turn(act, dtype):
     assert all(map(torch.equal, composite[1:], fused[1:]))
 
 
+def test_every_window_of_five_numbers_and_nan_has_torch_s_place():
+    """Two rows of 6⁴ windows through a filter that is 1: ties, infinities and NaN in every order."""
+    numbers = torch.tensor([-math.inf, -1.0, 0.0, 2.0, math.inf, math.nan])
+    x = torch.cartesian_prod(*[numbers] * 4).reshape(1, 1, -1, 2, 2).permute(0, 1, 3, 2, 4).reshape(1, 1, 2, -1)
+    wanted, at = torch.nn.functional.max_pool2d(x, 2, return_indices=True)
+    sizes = image_checks.layer("conv2d.layer", x.shape, (1, 1, 1, 1), 1, 0, 1, 1)
+    with simulate():
+        y, index, _ = image_autograd.room("conv_pool", "conv2d.layer", x).pooled_keeping(
+            x, torch.ones(1, 1, 1, 1), None, sizes, "identity", 0.0, False)
+    assert torch.equal(y.nan_to_num(7.0), wanted.nan_to_num(7.0))
+    assert torch.equal(composite_images.in_image(index, image_checks.pool("pool.max", x.shape, 2, 2, 0)), at)
+
+
 @pytest.mark.parametrize("where", PLACES)
 def test_without_a_gradient_no_place_is_stored(where):
     """Nor read: the same values, a byte a maximum less, NaN and all."""

@@ -309,9 +309,9 @@ def detours(found: Facts) -> list[str]:
     return [f"{n} {name} in the main loop" for name, n in found.loop.items() if name != "all"]
 
 
-#: A place is found by three comparisons (is it larger, is it NaN, which value, which place), is made a byte, gets an
-#: address and is stored. The second store, of all places, is begun and waited for.
-PLACE, STORE = 3 * 4 + 4, 16
+#: A place is found by three comparisons (is it larger, is it NaN), takes as many selections, and is stored: all that a
+#: window may cost more than without pooling. The second store, of all places, is begun and waited for.
+PLACE, STORE = 3 * 2 + 3 + 1, 16
 
 
 def over(pooled: Facts, plain: Facts, positions: int, places: bool) -> list[str]:
