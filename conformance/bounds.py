@@ -51,15 +51,17 @@ def bound(op: str, arguments: Mapping[str, Any], dtype: str, arithmetic: Arithme
     input_u = arithmetic.input_u if OPERATIONS[op].dot else 0.0
     plain = _errors(op, arguments, evolve(arithmetic, input_u=0.0))
     rounded = _errors(op, arguments, arithmetic) if input_u else plain
+    return {name: limit(value, error, rounded[name][1], dtype) for name, (value, error) in plain.items()}
+
+
+def limit(value: Array, error: Array, rounded: Array, dtype: str) -> Bound:
+    """B of a value in a dtype: its error without and with rounded operands, and the rounding of the result."""
     form = FORMATS[dtype]
-    result = {}
-    for name, (value, error) in plain.items():
-        # a result that is already float32 is rounded by its last operation; a narrower one is rounded once more
-        u = 0.0 if form.bits >= 24 else form.u
-        with np.errstate(invalid="ignore"):
-            result[name] = Bound(error, rounded[name][1] - error, u * (np.abs(value) + rounded[name][1]),
-                                 np.full(value.shape, form.step / 2 if form.bits < 24 else 0.0))
-    return result
+    # a result that is already float32 is rounded by its last operation; a narrower one is rounded once more
+    u = 0.0 if form.bits >= 24 else form.u
+    with np.errstate(invalid="ignore"):
+        return Bound(error, rounded - error, u * (np.abs(value) + rounded),
+                     np.full(value.shape, form.step / 2 if form.bits < 24 else 0.0))
 
 
 def _errors(op: str, arguments: Mapping[str, Any], arithmetic: Arithmetic) -> dict[str, tuple[Array, Array]]:
