@@ -76,11 +76,15 @@ for _name, _relation in {"eq": sp.Eq, "ne": sp.Ne, "lt": sp.Lt, "le": sp.Le, "gt
 class Language:
     """What `tl` means over expressions; a name that is not here is not mathematics."""
 
-    constexpr = tl.constexpr
+    constexpr, PropagateNan = tl.constexpr, tl.PropagateNan
 
     @staticmethod
     def where(condition: Any, then: Any, otherwise: Any) -> Term:
         return Term(then if decide(condition) else otherwise)
+
+    @staticmethod
+    def maximum(x: Term, y: Any, propagate_nan: Any = None) -> Term:
+        return Language.where(x >= y, x, y)             # type: ignore[operator]
 
     @staticmethod
     def abs(x: Term) -> Term:
