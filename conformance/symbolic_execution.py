@@ -84,7 +84,7 @@ class Language:
 
     @staticmethod
     def maximum(x: Term, y: Any, propagate_nan: Any = None) -> Term:
-        return Language.where(x >= y, x, y)             # type: ignore[operator]
+        return Language.where(x >= y, x, y)
 
     @staticmethod
     def abs(x: Term) -> Term:
