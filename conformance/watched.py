@@ -117,6 +117,8 @@ def _stepping(watch: Watch, original: Callable[..., None]) -> Callable[..., None
     def step(self: Any, key: Any, works: list[Any]) -> None:
         _, _, rule, coupled, uphill = key
         letters, numbers = RULES[rule]
+        if any(self.param_groups[work.group].get("dampening") for work in works if letters):
+            raise ChainFault(f"opt.{rule} with dampening: the suite has no op of it")
         before = [(work.theta.clone(), {k: self.state[work.parameter][n].clone() for k, n in letters.items()})
                   for work in works]
         launches = watch.ran()
@@ -124,8 +126,6 @@ def _stepping(watch: Watch, original: Callable[..., None]) -> Callable[..., None
         watch.launches += watch.ran() - launches
         for work, (theta, states) in zip(works, before):
             group, state = self.param_groups[work.group], self.state[work.parameter] if letters else {}
-            if group.get("dampening"):
-                raise ChainFault(f"opt.{rule} with dampening ran, and the suite has no op of it")
             given = {name: float(group[option]) for name, option in numbers.items()}
             if "betas" in group:
                 given |= {"beta1": group["betas"][0], "beta2": group["betas"][1], "t": int(state["step"])}
@@ -168,3 +168,6 @@ def watched(mode: str = "simulated") -> Iterator[Watch]:
         yield watch
     finally:
         autograd.eager_room, optim._Fused._step = room, step                       # type: ignore[method-assign]
+    if not watch.calls:
+        raise ChainFault("nothing was judged: on a CPU kernels run inside simulate() only, and a function that was "
+                         "compiled outside it runs none there either")

@@ -17,7 +17,7 @@ from torch._C import _are_functorch_transforms_active as transforms_active
 from torch._C._functorch import unwrap_if_dead
 from torch.autograd import Function
 from torch.compiler import is_compiling
-from torch.nn.functional import binary_cross_entropy_with_logits, linear, mse_loss
+from torch.nn.functional import linear, mse_loss
 
 from . import composite, library, saved, traced
 from .launch import by_torch, fall_back, runs_kernel
@@ -260,9 +260,10 @@ def as_ops(t: Any) -> bool:
 
 
 def activation(z: Tensor, act: str, p: float) -> Tensor:
+    p = float(p)
     if by_torch(z):
         return activated(z, act, p)
-    a: Tensor = applied(Activation, z, act, float(p))
+    a: Tensor = applied(Activation, z, act, p)
     return a
 
 
@@ -307,8 +308,7 @@ def chain(x: Tensor, parameters: tuple[Any, ...], act: str, p: float, math: str 
 
 def loss(identity: str, input: Tensor, target: Tensor, reduction: str) -> Tensor:
     """`mean`, `sum` or `none` of a loss per entry."""
-    if by_torch(input):
-        of = mse_loss if identity == "loss.square" else binary_cross_entropy_with_logits
-        return of(input, target, reduction=reduction)
+    if identity == "loss.square" and by_torch(input):       # torch's loss from logits cancels where g(z) is near y
+        return mse_loss(input, target, reduction=reduction)
     result: Tensor = applied(Loss, identity, input, target, reduction)[0]
     return result

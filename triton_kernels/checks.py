@@ -12,7 +12,7 @@ from torch import Tensor
 PARAMETER = {"sigmoid": 0.0, "tanh": 0.0, "relu": 0.0, "leaky": 0.1, "elu": 1.0, "identity": 0.0}
 _KEYWORD = {"leaky": "slope", "elu": "alpha"}
 _FLOATING = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
-_PLAIN = (torch.Tensor, torch.nn.Parameter)
+PLAIN = (torch.Tensor, torch.nn.Parameter)
 
 
 def activation(name: str, act: str, **parameter: float) -> float:
@@ -32,11 +32,11 @@ def activation(name: str, act: str, **parameter: float) -> float:
 
 def alike(first: Tensor | None, *others: Tensor | None) -> bool:
     """Is all well, as `floating` asks it? Most calls are right, and need no words for what is not."""
-    if first is None or type(first) not in _PLAIN or first.dtype not in _FLOATING:
+    if first is None or type(first) not in PLAIN or first.dtype not in _FLOATING:
         return False
     dtype, device = first.dtype, first.device
     for t in others:
-        if t is not None and not (type(t) in _PLAIN and t.dtype == dtype and t.device == device):
+        if t is not None and not (type(t) in PLAIN and t.dtype == dtype and t.device == device):
             return False
     return True
 

@@ -68,8 +68,9 @@ def cross_entropy(
 
     As in torch, input may be one example (K,) with target (), or (B, K, …) with target (B, …), whose positions are
     examples: of these only channels_last is read as it lies, anything else is copied. A target equal to ignore_index
-    counts for nothing; any other outside 0 … K − 1 gives NaN, or where torch computes an IndexError. `mean` divides by
-    the weights of the targets that count, NaN where none does; `sum` adds up; `none` gives one loss a target.
+    counts for nothing; any other outside 0 … K − 1 gives NaN, or where torch computes an error. `mean` divides by the
+    weights of the targets that count, NaN where none does; `sum` adds up; `none` gives one loss a target. Where torch
+    computes, the gradient at the target, softmax(z)_y − 1, has its dtype's absolute accuracy; kernels keep its digits.
     """
     checks.reduction("cross_entropy", reduction, size_average, reduce)
     shape = target.shape
@@ -81,7 +82,8 @@ def cross_entropy(
         raise ValueError("cross_entropy: weight requires a gradient, and no kernel has it; detach it")
     if by_torch(input):
         loss = torch.nn.functional.cross_entropy(
-            input, target, weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing)
+            input, target, weight, ignore_index=int(ignore_index), reduction=reduction,
+            label_smoothing=float(label_smoothing))
     else:
         loss = applied(ClassLoss, input, target, weight, int(ignore_index), float(label_smoothing), reduction)[0]
     return loss if reduction != "none" else loss.view(shape)

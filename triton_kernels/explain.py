@@ -64,7 +64,7 @@ def explain(fn: Callable[..., Any], *args: Any, target: str | None = None, **kwa
     if target is not None and not re.fullmatch(r"sm_\d+", target):
         raise ValueError(f"explain: target {target!r} is unknown; give one as 'sm_90'")
     if target is None and not any(t.is_cuda for t in tensors):
-        return Explanation("cpu", (), "CPU tensors run torch's functions; name a target ('sm_90') for kernels")
+        return Explanation("cpu", (), "no kernel runs on a CPU; name a target ('sm_90') for one")
     arch = target or launch.current_arch(next(t.device for t in tensors if t.is_cuda))
     if any(t.dtype == torch.float64 for t in (*tensors, *held.values())):
         return Explanation(arch, (), "no kernel computes in float64: the ATen composites would run")

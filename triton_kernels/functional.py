@@ -6,7 +6,8 @@ Losses are means here unless told otherwise, as in torch, and leaky ReLU's slope
 
 A CUDA tensor runs the Triton kernels. A CPU tensor runs torch's functions of the same equations (`launch.by_torch`), or
 where there are none, ATen composites: 16-bit numbers, which these round once; tanh, whose g′ torch reads off a rounded
-a; ELU, whose g′(0) is the deck's; the local and shared layers. Only torch's functions have a second derivative.
+a; ELU, whose g′(0) is the deck's; the loss from logits, where torch's cancels; the local and shared layers. Only
+torch's functions have a second derivative.
 """
 
 from __future__ import annotations
@@ -105,7 +106,7 @@ def mlp(
 ) -> Tensor:
     """A feed-forward network: act after every layer but the last, which returns its z (losses take logits).
 
-    x (B, I), weights[l] (n_{l+1}, n_l), biases[l] (n_{l+1},) or None. One autograd node: in the backward
+    x (B, I), weights[l] (n_{l+1}, n_l), biases[l] (n_{l+1},) or None. Of kernels one autograd node: in the backward
     pass each layer's δ is multiplied by the previous layer's g′ before it is written (bp.delta.chain).
     """
     p = checks.activation("mlp", act, **parameter)

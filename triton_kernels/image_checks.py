@@ -70,18 +70,20 @@ def in_numbers(name: str, padding: Sides | str, w: Tensor, dilation: Sides) -> S
 Sizes = TypeVar("Sizes", bound=Callable[..., Any])
 
 
+def _plain(given: Any) -> bool:
+    """Whole numbers, none that a tracer leaves open, and nothing that only equals one."""
+    if isinstance(given, tuple):
+        return all(type(n) is int for n in given)
+    return given is None or type(given) in (int, bool, str)
+
+
 def remembered(sizes: Sizes) -> Sizes:
     """Sizes are worked out once for each shape: a training step asks for the same again and again."""
     known = lru_cache(1024)(sizes)
 
     @wraps(sizes)
     def look(*how: Any) -> Any:
-        if not is_compiling():
-            try:
-                return known(*how)
-            except TypeError:               # a list, or a size that a tracer leaves open, cannot be looked up
-                pass
-        return sizes(*how)
+        return known(*how) if not is_compiling() and all(map(_plain, how)) else sizes(*how)
 
     return cast(Sizes, look)
 

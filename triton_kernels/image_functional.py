@@ -32,7 +32,7 @@ def conv2d_act(
     padding: Sides | str = 0, dilation: Sides = 1, groups: int = 1, *, pool: bool = False,
     precision: str | None = None, **parameter: float,
 ) -> Tensor:
-    """conv2d.layer   g(b + x ∗ w) in one pass; with `pool` the 2 × 2 maximum of it, and the whole is never stored.
+    """conv2d.layer   g(b + x ∗ w) in one pass; with `pool` the 2 × 2 maximum of it, and no kernel stores the whole.
 
     act is sigmoid, tanh, relu, leaky (slope=0.1), elu (alpha=1) or identity.
     """

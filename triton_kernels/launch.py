@@ -23,6 +23,7 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch._subclasses.functional_tensor import FunctionalTensor
 from torch.compiler import is_exporting
 
+from .checks import PLAIN as PLAIN
 from .configs import Row
 
 log = logging.getLogger("chainrule")
@@ -33,7 +34,6 @@ simulation: ContextVar[Any | None] = ContextVar("chainrule_simulation", default=
 #: Set by the ahead-of-time gate: called with (kernel, grid, args, meta) in place of the launch.
 recording: ContextVar[Callable[..., None] | None] = ContextVar("chainrule_recording", default=None)
 
-_PLAIN = (torch.Tensor, torch.nn.Parameter)
 _EXACT: tuple[torch.dtype, ...] = (torch.float32, torch.float64)
 
 
@@ -49,19 +49,20 @@ def runs_kernel(t: Any) -> bool:
     """Does an op on this tensor run the kernel? Fake and subclassed CPU tensors never do."""
     if not isinstance(t, torch.Tensor):
         return False
-    return t.is_cuda or (simulating() and type(t) in _PLAIN)
+    return t.is_cuda or (simulating() and type(t) in PLAIN)
 
 
 def by_torch(t: Any) -> bool:
-    """Does torch compute this op, and differentiate it too? On a CPU, in float32 and float64, its own functions are the
-    same equations, recorded in the fewest calls. (16-bit numbers go through the composites, which round once; a program
-    that is exported keeps our ops, since it may be loaded elsewhere.)"""
+    """Does torch compute this op, and differentiate it too? Where there is no kernel, in float32 and float64, its own
+    functions are the same equations, recorded in the fewest calls. (16-bit numbers go through the composites, which
+    round once; a program that is exported keeps our ops, since it may be loaded elsewhere.)"""
     return isinstance(t, torch.Tensor) and t.dtype in _EXACT and not runs_kernel(t) and not is_exporting()
 
 
 @contextlib.contextmanager
 def composites() -> Iterator[None]:
-    """CPU tensors go through our composites and nodes in every dtype, as where a kernel is missing."""
+    """CPU tensors go through our composites and nodes in every dtype, as where a kernel is missing: for tests, in one
+    thread."""
     global _EXACT
     before, _EXACT = _EXACT, ()
     try:

@@ -11,8 +11,10 @@ def is_channels_last(t: Tensor) -> bool:
 
     The rule is torch's (c10, `is_channels_last_strides_2d_s4`), so that a chain of ours and torch's ops agrees.
     """
-    if t.dim() != 4 or t.is_contiguous() or t.stride(1) == 0:
+    if t.dim() != 4 or t.stride(1) == 0:
         return False
+    if t.shape[1] > 1 and t.shape[2] * t.shape[3] > 1 and t.is_contiguous():
+        return False                # by far the most images: no need to look further
     least = 0
     for axis in (1, 3, 2, 0):
         size, stride = t.shape[axis], t.stride(axis)

@@ -185,7 +185,7 @@ class ConvActPool(Conv2d):
 
 
 class MLP(nn.Module):
-    """net.out   a feed-forward network: act after every layer but the last, all layers one autograd node.
+    """net.out   a feed-forward network: act after every layer but the last, all kernels one autograd node.
 
     sizes n_1 … n_{L+1}. The parameters are those of `layers`, Linear modules.
     """

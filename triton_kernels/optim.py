@@ -4,7 +4,7 @@ They subclass their torch twins: constructor, repr and `state_dict` are torch's,
 into the other and torch's schedulers work unchanged. The states are float32, whatever the parameters are. η and
 the step live on the device: nothing is compiled anew when they change, and a CUDA graph can capture `step` after
 one ordinary step. torch.compile ends its graph before a step and begins another after it. On a CPU, in float32 and
-float64, torch's own rule takes the step, fused where the user leaves it open.
+float64, torch's own rule takes the step.
 
 `param_groups(model, lam)` regularises as the deck does: weights, neither intercepts nor norm parameters. Names that are
 not here are torch.optim's (`torch_names`).
@@ -25,11 +25,10 @@ from torch.optim import lr_scheduler as lr_scheduler
 
 from . import composite, composite_training, torch_names
 from .autograd import room
-from .launch import by_torch, fall_back
+from .composite import NARROW
+from .launch import PLAIN, by_torch, fall_back
 
 NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
-HALVES = (torch.float16, torch.bfloat16)
-_PLAIN = (Tensor, nn.Parameter)
 TABLES = 8                               # gradients that are allocated anew mostly come back to an old place
 NUMBERS = ("eta", "lam", "beta1", "share", "beta2", "eps", "slowing")
 
@@ -106,15 +105,15 @@ class _Fused(torch.optim.Optimizer):
             _end_of_graph()
         return self._now(closure)
 
-    def _now(self, closure: Callable[[], Any] | None) -> Any:
-        return self._torchs_step(closure) if self._by_torch() else self._our_step(closure)
-
     @torch.no_grad()
-    def _our_step(self, closure: Callable[[], Any] | None) -> Any:
+    def _now(self, closure: Callable[[], Any] | None) -> Any:
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        if self._by_torch():
+            self._torchs_step()
+            return loss
         launches: dict[tuple[Any, ...], list[_Work]] = {}
         for work in self._works():
             launches.setdefault(work.key, []).append(work)
@@ -123,29 +122,25 @@ class _Fused(torch.optim.Optimizer):
         return loss
 
     def _by_torch(self) -> bool:
-        """Is this torch's optimizer on tensors that torch is to compute with?"""
+        """Is this torch's optimizer, on parameters, gradients and states that torch's plain rule can take?"""
         if self.twin is None:
             return False
         for group in self.param_groups:
             _supported(type(self).__name__, group)
+            if group.get("fused") or group.get("capturable"):
+                return False
+            _, names = self._rule(group)
             for p in group["params"]:
-                if type(p) not in _PLAIN or not by_torch(p) or (p.grad is not None and p.grad.is_sparse):
+                if not _whole(p, self.state.get(p), names):
                     return False
         return True
 
-    def _torchs_step(self, closure: Callable[[], Any] | None) -> Any:
-        """The twin's step, without the hooks around it: those around ours have run. In one call for all tensors, unless
-        the user has chosen another way."""
+    def _torchs_step(self) -> None:
+        """The twin's step, without the hooks around it: those around ours run already."""
         step: Any = self.twin.step                              # type: ignore[union-attr]
-        step = step.__wrapped__ if hasattr(step, "hooked") else step
-        free = [group for group in self.param_groups if _free(group)]
-        for group in free:
-            group["fused"] = True
-        try:
-            return step(self, closure)
-        finally:
-            for group in free:
-                group["fused"] = None
+        while hasattr(step, "hooked"):
+            step = step.__wrapped__
+        step(self)
 
     def _works(self) -> Iterator[_Work]:
         for g, group in enumerate(self.param_groups):
@@ -272,14 +267,17 @@ class _Fused(torch.optim.Optimizer):
         own = chain.from_iterable(group["params"] for group in self.param_groups)
         for key, p in zip(saved, own):
             for name, value in state_dict["state"].get(key, {}).items():
-                if name != "step" and isinstance(value, Tensor) and p.dtype in HALVES:
+                if name != "step" and isinstance(value, Tensor) and p.dtype in NARROW:
                     self.state[p][name] = value.detach().to(p.device, torch.float32, copy=True)
 
 
-def _free(group: dict[str, Any]) -> bool:
-    """May torch's fused rule take this group? It walks memory as it lies."""
-    return group.get("fused", False) is None and group["foreach"] is None and all(
-        p.grad is None or (p.is_contiguous() and p.grad.is_contiguous()) for p in group["params"])
+def _whole(p: Tensor, state: dict[str, Any] | None, names: tuple[str, ...]) -> bool:
+    """Is all of one parameter's step on a CPU, of one dtype, and there?"""
+    D = p.grad
+    if type(p) not in PLAIN or not by_torch(p) or (D is not None and (D.is_sparse or D.dtype != p.dtype)):
+        return False
+    states = [state.get(name) for name in names] if state else ()
+    return all(t is not None and t.dtype == p.dtype for t in states)
 
 
 def _local(t: Tensor) -> Tensor:
@@ -316,7 +314,7 @@ class Adagrad(_Fused, torch.optim.Adagrad):
 
     def _prepare(self, p: Tensor, names: tuple[str, ...]) -> bool:
         fresh, state = super()._prepare(p, names), self.state[p]
-        if state["sum"].dtype in HALVES:                                # torch makes them with the optimizer
+        if state["sum"].dtype in NARROW:                                # torch makes them with the optimizer
             state["sum"] = state["sum"].float()
         return fresh
 

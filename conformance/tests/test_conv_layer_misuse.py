@@ -5,6 +5,7 @@ import torch
 
 from chainrule.conformance.simulator import simulate
 from chainrule.triton_kernels import OPS
+from chainrule.triton_kernels import functional as F
 
 
 def at(*shape):
@@ -49,3 +50,16 @@ def test_misuse(message, where):
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
     assert sim is None or sim.launches == 0
+
+
+def test_a_refusal_does_not_depend_on_what_came_before():
+    """1.0 equals 1, which is remembered."""
+    x, w = torch.ones(1, 2, 6, 6), torch.ones(3, 2, 3, 3)
+    F.conv2d(x, w, stride=1, padding=(1, 1))
+    for how in ({"stride": 1.0}, {"stride": (1, 1.0)}, {"stride": 1, "padding": (1.0, 1.0)}):
+        with pytest.raises(TypeError, match="expected a whole number or two"):
+            F.conv2d(x, w, **how)
+    F.max_pool2d(x, 2, (2, 2))
+    with pytest.raises(TypeError, match="expected a whole number or two"):
+        F.max_pool2d(x, 2, (2.0, 2))
+    assert F.conv2d(x, w, stride=[1, 1], padding=[1, 1]).shape == (1, 3, 6, 6)

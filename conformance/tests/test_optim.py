@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import inspect
 import io
 
@@ -223,6 +224,94 @@ def test_parameters_without_a_gradient_keep_their_own_count(mode):
     assert [int(optimizer.state[p]["step"]) for p in theta] == [2, 2, 1, 2]
 
 
+@pytest.mark.parametrize("mode", PLACES)
+@pytest.mark.parametrize("name", PAIRS)
+def test_a_parameter_may_get_its_first_gradient_late(name, mode):
+    """As where a layer is frozen at first, or a head added to a group."""
+    ours, twin, options = PAIRS[name]
+    results = []
+    for make, dtype in ((ours, torch.float32), (twin, torch.float32), (twin, torch.float64)):
+        theta = parameters(dtype)
+        optimizer = make(theta, **options)
+        for seed in (1, 2, 3):
+            gradients(theta, seed)
+            if seed == 1:
+                theta[1].grad = None
+            run_once(optimizer, mode if make is ours else "torch")
+        results.append([p.detach() for p in theta])
+    close(*results)
+
+
+@pytest.mark.parametrize("mode", PLACES)
+@pytest.mark.parametrize("how", ["state", "gradient", "fused"])
+def test_states_and_gradients_may_lie_in_another_order(how, mode):
+    """A checkpoint of a channels_last model, or a gradient that is a transposed product."""
+    options = {"lr": 0.1, "momentum": 0.5, **({"fused": True} if how == "fused" else {})}
+
+    def stepped(make, mode):
+        theta = nn.Parameter(torch.arange(6.0).reshape(2, 3))
+        optimizer = make([theta], **options)
+        optimizer.state[theta]["momentum_buffer"] = torch.arange(6.0).reshape(3, 2).t() if how == "state" else (
+            torch.ones(2, 3))
+        theta.grad = torch.ones(2, 3) if how == "state" else torch.arange(6.0).reshape(3, 2).t()
+        run_once(optimizer, mode)
+        return theta.detach()
+
+    options["fused"], fused = None, options.get("fused")
+    wanted = stepped(torch.optim.SGD, "torch")
+    options["fused"] = fused
+    assert torch.allclose(stepped(optim.SGD, mode), wanted, rtol=0, atol=torch.finfo(torch.float32).eps)
+
+
+@pytest.mark.parametrize("mode", PLACES)
+def test_what_a_closure_makes_is_what_counts(mode):
+    """Its gradients, in whatever order, and what it may read of the optimizer meanwhile."""
+    theta = nn.Parameter(torch.zeros(2, 3))
+    optimizer = optim.SGD([theta], lr=1.0)
+    seen = []
+
+    def closure():
+        seen.append(copy.deepcopy(optimizer.state_dict()))
+        theta.grad = torch.arange(6.0).reshape(3, 2).t()
+        return torch.tensor(3.0)
+
+    with PLACES[mode]():
+        assert optimizer.step(closure) == 3
+    assert torch.equal(theta.detach(), -torch.arange(6.0).reshape(3, 2).t())
+    assert seen[0]["param_groups"] == optimizer.state_dict()["param_groups"]
+
+    def sparse():
+        theta.grad = torch.eye(2, 3).to_sparse()
+
+    with PLACES[mode](), pytest.raises(TypeError, match=r"^opt\.sgd: sparse gradients and complex parameters have no"):
+        optimizer.step(sparse)
+
+
+def test_a_model_may_change_its_dtype_between_steps():
+    theta = nn.Parameter(torch.ones(3))
+    for dtype in (torch.float32, torch.float64):
+        theta.data = theta.data.to(dtype)
+        theta.grad = torch.ones(3, dtype=dtype)
+        if dtype == torch.float32:
+            optimizer = optim.Adam([theta], lr=0.5)
+        optimizer.step()
+    assert torch.allclose(theta.detach(), torch.zeros(3, dtype=torch.float64), atol=1e-6)
+
+
+def test_hooks_run_once_however_torchs_step_is_wrapped(monkeypatch):
+    torch.optim.SGD([nn.Parameter(torch.ones(1))])                          # torch hooks its class's step
+    hooked = torch.optim.SGD.step
+    monkeypatch.setattr(torch.optim.SGD, "step", functools.wraps(hooked)(lambda *args: hooked(*args)))
+    theta = nn.Parameter(torch.ones(3))
+    theta.grad = torch.ones(3)
+    optimizer, seen = optim.SGD([theta], lr=0.5), []
+    optimizer.register_step_pre_hook(lambda *_: seen.append("before"))
+    optimizer.register_step_post_hook(lambda *_: seen.append("after"))
+    optimizer.step()
+    assert seen == ["before", "after"]
+    assert theta.tolist() == [0.5] * 3
+
+
 def test_copies_go_on_alone():
     theta = parameters()
     optimizer = optim.Adam(theta)
@@ -249,12 +338,12 @@ def test_any_memory_order():
     assert torch.equal(*results)
 
 
-def test_the_change_is_visible_to_autograd():
+@pytest.mark.parametrize("mode", PLACES)
+def test_the_change_is_visible_to_autograd(mode):
     theta = nn.Parameter(torch.ones(3))
     loss = (theta * theta).sum()
     theta.grad = torch.ones(3)
-    with simulate():
-        optim.SGD([theta], lr=0.5).step()
+    run_once(optim.SGD([theta], lr=0.5), mode)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         loss.backward()
 

@@ -185,3 +185,18 @@ def test_an_activation_that_falls_is_not_pooled_by_its_z():
 def test_an_output_without_a_window_is_refused():
     with pytest.raises(ValueError, match="conv2d_act: an output of 1 × 5 has no 2 × 2 window"):
         F.conv2d_act(torch.ones(1, 1, 3, 7), torch.ones(1, 1, 3, 3), pool=True)
+
+
+@pytest.mark.parametrize("where", PLACES)
+@pytest.mark.parametrize("shape", [(2, 3, 4, 5), (2, 3, 1, 1), (2, 1, 4, 4), (1, 1, 1, 5), (2, 3, 1, 4)], ids=str)
+@pytest.mark.parametrize("strides", ["rows", "last", "odd"])
+def test_memory_order_is_torch_s_where_both_orders_hold(strides, shape, where):
+    x = torch.ones(shape)
+    if strides == "last":
+        x = torch.ones(shape[0], *shape[2:], shape[1]).permute(0, 3, 1, 2)
+    elif strides == "odd":                                      # axes of one entry, whose strides mean nothing
+        x = x.as_strided(shape, [7 if n == 1 else s for n, s in zip(shape, x.stride())])
+    w = torch.ones(4, shape[1], 2, 2)
+    wanted = torch.nn.functional.conv2d(x, w, padding=1)
+    with PLACES[where]():
+        assert F.conv2d(x, w, padding=1).stride() == wanted.stride()

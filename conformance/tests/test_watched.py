@@ -142,9 +142,14 @@ def test_a_number_read_wrongly_by_an_optimizer_is_caught(rule, number, monkeypat
         loop("mlp", rule, 2)
 
 
+def test_where_nothing_is_judged_nobody_is_told_that_all_is_well():
+    with pytest.raises(ChainFault, match=r"^nothing was judged"), watched():
+        loop("mlp", "sgd")
+
+
 def test_what_the_suite_cannot_judge_is_an_error():
     net = NETWORKS["mlp"][0]()
     optimizer = optim.SGD(net.parameters(), lr=0.1, momentum=0.5, dampening=0.25)
     net(data(4, 6, seed=0)).sum().backward()
-    with simulate(), watched(), pytest.raises(ChainFault, match=r"^opt\.momentum with dampening ran"):
+    with simulate(), watched(), pytest.raises(ChainFault, match=r"^opt\.momentum with dampening: the suite"):
         optimizer.step()
