@@ -105,7 +105,6 @@ class _Fused(torch.optim.Optimizer):
             _end_of_graph()
         return self._now(closure)
 
-    @torch.no_grad()
     def _now(self, closure: Callable[[], Any] | None) -> Any:
         loss = None
         if closure is not None:
@@ -113,17 +112,22 @@ class _Fused(torch.optim.Optimizer):
                 loss = closure()
         if self._by_torch():
             self._torchs_step()
-            return loss
+        else:
+            self._our_step()
+        return loss
+
+    @torch.no_grad()
+    def _our_step(self) -> None:
         launches: dict[tuple[Any, ...], list[_Work]] = {}
         for work in self._works():
             launches.setdefault(work.key, []).append(work)
         for key, works in launches.items():
             self._step(key, works)
-        return loss
 
     def _by_torch(self) -> bool:
         """Is this torch's optimizer, on parameters, gradients and states that torch's plain rule can take?"""
-        if self.twin is None:
+        lead = self.param_groups[0]["params"][:1]
+        if self.twin is None or not lead or not by_torch(lead[0]):
             return False
         for group in self.param_groups:
             _supported(type(self).__name__, group)
@@ -131,7 +135,7 @@ class _Fused(torch.optim.Optimizer):
                 return False
             _, names = self._rule(group)
             for p in group["params"]:
-                if not _whole(p, self.state.get(p), names):
+                if not _alike(lead[0], p, self.state.get(p) if names else None, names):
                     return False
         return True
 
@@ -271,13 +275,15 @@ class _Fused(torch.optim.Optimizer):
                     self.state[p][name] = value.detach().to(p.device, torch.float32, copy=True)
 
 
-def _whole(p: Tensor, state: dict[str, Any] | None, names: tuple[str, ...]) -> bool:
-    """Is all of one parameter's step on a CPU, of one dtype, and there?"""
+def _alike(lead: Tensor, p: Tensor, state: dict[str, Any] | None, names: tuple[str, ...]) -> bool:
+    """Is all of one parameter's step there, on the device of the first, of its dtype?"""
     D = p.grad
-    if type(p) not in PLAIN or not by_torch(p) or (D is not None and (D.is_sparse or D.dtype != p.dtype)):
+    if type(p) not in PLAIN or p.dtype != lead.dtype or p.device != lead.device:
         return False
-    states = [state.get(name) for name in names] if state else ()
-    return all(t is not None and t.dtype == p.dtype for t in states)
+    if D is not None and (D.dtype != lead.dtype or D.is_sparse):
+        return False
+    return not state or all(
+        isinstance(t := state.get(name), Tensor) and t.dtype == lead.dtype for name in names)
 
 
 def _local(t: Tensor) -> Tensor:
