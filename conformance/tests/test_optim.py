@@ -297,6 +297,33 @@ def test_a_model_may_change_its_dtype_between_steps():
     assert theta.tolist() == [-0.25] * 3
 
 
+@pytest.mark.parametrize("mode", PLACES)
+@pytest.mark.parametrize("lost", ["step", "exp_avg", "exp_avg_sq"])
+def test_what_a_state_lacks_is_made(lost, mode):
+    theta = parameters()
+    optimizer = optim.Adam(theta)
+    run(optimizer, theta, (1,), mode)
+    del optimizer.state[theta[0]][lost]
+    run(optimizer, theta, (2,), mode)
+    assert set(optimizer.state[theta[0]]) == set(optimizer.state[theta[1]]) == {"step", "exp_avg", "exp_avg_sq"}
+    assert int(optimizer.state[theta[0]]["step"]) == (1 if lost == "step" else 2)
+
+
+def test_on_a_cpu_the_fused_rule_steps_and_nobody_sees_it(monkeypatch):
+    calls, right = [], torch._fused_adam_
+    monkeypatch.setattr(torch, "_fused_adam_", lambda *args, **how: (calls.append(1), right(*args, **how)))
+    theta = parameters()
+    optimizer = optim.Adam(theta)
+    options = copy.deepcopy(optimizer.param_groups[0] | {"params": None})
+    run(optimizer, theta, (1, 2), "torch")
+    assert len(calls) == 2
+    assert optimizer.param_groups[0] | {"params": None} == options
+    monkeypatch.setattr(torch, "_fused_adam_", lambda *args, **how: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run_once(optimizer, "torch")
+    assert optimizer.param_groups[0] | {"params": None} == options
+
+
 def test_hooks_run_once_however_torchs_step_is_wrapped(monkeypatch):
     torch.optim.SGD([nn.Parameter(torch.ones(1))])                          # torch hooks its class's step
     hooked = torch.optim.SGD.step
