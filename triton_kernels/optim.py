@@ -158,14 +158,15 @@ class _Fused(torch.optim.Optimizer):
         """May torch's fused rule, in a third of the time, take a group whose user has left it open? It goes through
         memory as it lies, makes all states or none, and hides its writes from autograd."""
         _, names = self._rule(group)
-        if not names or group.get("fused", True) is not None or group["foreach"] is not None or isinstance(
-                group["lr"], Tensor):
+        chosen = group.get("fused", False) is not None or group["foreach"] is not None
+        if chosen or not names or isinstance(group["lr"], Tensor):
             return False
-        states = [self.state.get(p) or {} for p in group["params"] if p.grad is not None]
-        tensors = [t for p in group["params"] if p.grad is not None for t in (p, p.grad)]
+        moving = [p for p in group["params"] if p.grad is not None]
+        states = [self.state.get(p) or {} for p in moving]
+        tensors = [t for p in moving for t in (p, p.grad)]
         tensors += [state[name] for state in states for name in names if name in state]
         made = {all(name in state for name in names) for state in states}
-        return len(made) == 1 and all(t.is_contiguous() and not t.is_neg() for t in tensors)
+        return len(made) == 1 and all(t.is_cpu and t.is_contiguous() and not t.is_neg() for t in tensors)
 
     def _works(self) -> Iterator[_Work]:
         for g, group in enumerate(self.param_groups):
