@@ -218,6 +218,8 @@ class _Fused(torch.optim.Optimizer):
     def _composite(self, work: _Work, rule: str, coupled: bool, uphill: bool) -> None:
         state = self.state[work.parameter] if work.names else {}
         numbers = self._row(self.param_groups[work.group], work.fresh)
+        if isinstance(numbers["eta"], Tensor) and numbers["eta"].is_cpu:
+            numbers["eta"] = float(numbers["eta"])          # a float32 tensor would round what it is divided by
         if "step" in state:
             state["step"] += 1
             numbers["t"] = float(state["step"])
