@@ -81,7 +81,8 @@ def batch_norm(
     """norm.batch, norm.batch.inference   g(γ (x − μ) / √(σ² + ε) + β + added), g identity or relu, in one pass.
 
     input (N, C) or (N, C, …); the others (C,), of its dtype or float32. In training the running statistics, if
-    given, are updated in place with torch's momentum (norm.batch.running); these are all that changes.
+    given, are updated in place with torch's momentum (norm.batch.running); these are all that changes. Where torch
+    computes (`launch.by_torch`), x γ/√… and μ γ/√… are subtracted last, which loses digits where |μ| is large beside σ.
     """
     name = "batch_norm"
     checks.batch_norm(name, input, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)

@@ -34,7 +34,7 @@ def conv2d_act(
 ) -> Tensor:
     """conv2d.layer   g(b + x ∗ w) in one pass; with `pool` the 2 × 2 maximum of it, and no kernel stores the whole.
 
-    act is sigmoid, tanh, relu, leaky (slope=0.1), elu (alpha=1) or identity.
+    act is sigmoid, tanh, relu, leaky (slope=0.1), elu (alpha=1) or identity. On a CPU torch keeps the unpooled map.
     """
     p = checks.activation("conv2d_act", act, **parameter)
     if pool and act == "elu" and p < 0:
