@@ -182,6 +182,10 @@ class _Fused(torch.optim.Optimizer):
                 if rule == "lamb" and hasattr(p, "to_local"):
                     raise TypeError("opt.lamb: ‖θ‖ of a sharded parameter needs all its shards; replicate it")
                 fresh = self._prepare(p, names) and group.get("dampening", 0) != 0
+                for name, t in (("the gradient", p.grad), *((name, self.state[p][name]) for name in names)):
+                    if t.shape != p.shape:
+                        raise ValueError(f"opt.{rule}: {name} has shape {tuple(t.shape)}, its parameter "
+                                         f"{tuple(p.shape)}; a checkpoint of another model, or a resized parameter?")
                 theta = _local(p)
                 key = (theta.device, theta.dtype, rule, coupled, bool(group["maximize"]))
                 yield _Work(p, theta, _local(p.grad), names, g, fresh, key)
@@ -304,12 +308,12 @@ def _alike(lead: Tensor, p: Tensor, state: dict[str, Any] | None, names: tuple[s
     D = p.grad
     if type(p) not in PLAIN or p.dtype != lead.dtype or p.device != lead.device:
         return False
-    if D is not None and (D.dtype != lead.dtype or D.is_sparse):
+    if D is not None and (D.dtype != lead.dtype or D.is_sparse or D.shape != p.shape):
         return False
     if state and "step" not in state and "momentum_buffer" not in names:
         return False
     return not state or all(
-        isinstance(t := state.get(name), Tensor) and t.dtype == lead.dtype for name in names)
+        isinstance(t := state.get(name), Tensor) and t.dtype == lead.dtype and t.shape == p.shape for name in names)
 
 
 def _local(t: Tensor) -> Tensor:
@@ -346,6 +350,8 @@ class Adagrad(_Fused, torch.optim.Adagrad):
 
     def _prepare(self, p: Tensor, names: tuple[str, ...]) -> bool:
         fresh, state = super()._prepare(p, names), self.state[p]
+        if fresh:                                                       # a parameter that was added later
+            state["sum"].fill_(self.defaults["initial_accumulator_value"])
         if state["sum"].dtype in NARROW:                                # torch makes them with the optimizer
             state["sum"] = state["sum"].float()
         return fresh

@@ -365,11 +365,52 @@ def test_any_memory_order():
 
 
 @pytest.mark.parametrize("mode", PLACES)
-def test_the_change_is_visible_to_autograd(mode):
+@pytest.mark.parametrize("name", PAIRS)
+def test_another_shape_is_refused_before_anything_is_written(name, mode):
+    """A checkpoint of another model, or a parameter resized in place: no kernel, ours or torch's fused, may see it."""
+    ours, _, options = PAIRS[name]
+
+    def made(*shape):
+        theta = nn.Parameter(torch.ones(shape))
+        optimizer = ours([theta], **options)
+        theta.grad = torch.ones(shape)
+        run_once(optimizer, mode)
+        return theta, optimizer
+
+    for shape, other in (((5,), (70,)), ((70,), (5,)), ((12,), (3, 4))):
+        theta, optimizer = made(*shape)
+        if optimizer.state[theta]:
+            theta, optimizer = made(*other)
+            optimizer.load_state_dict(made(*shape)[1].state_dict())
+            before = theta.detach().clone()
+            with pytest.raises(ValueError, match=r"has shape \(.*\), its parameter \("):
+                run_once(optimizer, mode)
+            assert torch.equal(theta, before)
+        theta, optimizer = made(*shape)
+        theta.data = torch.ones(other)
+        optimizer.state.clear()
+        with pytest.raises(ValueError, match=r"the gradient has shape \("):
+            run_once(optimizer, mode)
+
+
+@pytest.mark.parametrize("mode", PLACES)
+def test_a_parameter_added_later_starts_where_the_others_did(mode):
+    theta = [nn.Parameter(torch.ones(3)) for _ in range(2)]
+    optimizer = optim.Adagrad(theta[:1], lr=0.5, initial_accumulator_value=3.0)
+    optimizer.add_param_group({"params": theta[1:]})
+    for p in theta:
+        p.grad = torch.ones(3)
+    run_once(optimizer, mode)
+    assert theta[0].tolist() == theta[1].tolist() == [0.75] * 3
+
+
+@pytest.mark.parametrize("mode", PLACES)
+@pytest.mark.parametrize("momentum", [0.0, 0.5])
+def test_the_change_is_visible_to_autograd(momentum, mode):
     theta = nn.Parameter(torch.ones(3))
     loss = (theta * theta).sum()
     theta.grad = torch.ones(3)
-    run_once(optim.SGD([theta], lr=0.5), mode)
+    run_once(optim.SGD([theta], lr=0.5, momentum=momentum), mode)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         loss.backward()
 
