@@ -7,7 +7,7 @@ CONSTRAINTS := $(shell command -v nvidia-smi >/dev/null 2>&1 || echo "-c constra
 ARGS ?=
 TRITONS := 3.6.0 3.9.0
 BIN := .venv/bin
-GATE := src/chainrule/conformance/tests/test_kernels_gate.py
+GATE := src/chainrule/conformance/tests/kernels/test_kernels_gate.py
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: conform test mutate full bench gate gpu readme lint clean

@@ -11,10 +11,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from chainrule.triton_kernels import act as act_kernels
 from chainrule.triton_kernels import functional as F
-from chainrule.triton_kernels import launch, linear, nn, optim
+from chainrule.triton_kernels import nn, optim
+from chainrule.triton_kernels.activations import kernels as act_kernels
 from chainrule.triton_kernels.gate.offline import Target
+from chainrule.triton_kernels.layers import kernels as linear
+from chainrule.triton_kernels.runtime import launch
 
 from . import steps
 from .rounds import rounds

@@ -8,8 +8,8 @@ from typing import Any
 import attrs
 import torch
 
-from chainrule.triton_kernels import configs
-from chainrule.triton_kernels.launch import current_arch
+from chainrule.triton_kernels.runtime import configs
+from chainrule.triton_kernels.runtime.launch import current_arch
 
 from . import check
 from .device import Clocks

@@ -74,7 +74,7 @@ def jobs(run: Run, chosen: Iterable[Subject]) -> list[Job]:
 
 def choices(table: str | None) -> int:
     """How many rows there are to choose from, on the GPU that the most were made for."""
-    from chainrule.triton_kernels import configs
+    from chainrule.triton_kernels.runtime import configs
 
     return 0 if table is None else len(configs.rows(table, "sm_90"))
 
@@ -105,7 +105,7 @@ def compile_one(id: str, arch: str) -> str | None:
 
 
 def compile_all(run: Run, mine: list[Subject], seconds: float) -> None:
-    from chainrule.triton_kernels.launch import current_arch
+    from chainrule.triton_kernels.runtime.launch import current_arch
 
     arch = current_arch()
     context = multiprocessing.get_context("spawn")

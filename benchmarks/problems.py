@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from chainrule.triton_kernels import OPS
-from chainrule.triton_kernels.launch import runs_kernel
+from chainrule.triton_kernels.runtime.launch import runs_kernel
 
 from . import floors, steps
 from .floors import Floor
@@ -139,7 +139,7 @@ def descent(
     def ours(t: Tensors) -> Call:
         if not runs_kernel(t["w"]):
             return plain(text)(t)
-        from chainrule.triton_kernels import fused_update
+        from chainrule.triton_kernels.updates import fused as fused_update
 
         tables = fused_update.tables({"eta": 1.0, "beta1": mu, "share": 1.0}, 1.0, t["w"].device)
         kept = (t["w"], *([t["v"]] if "v" in t else []))

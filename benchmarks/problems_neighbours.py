@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.grad import conv1d_weight
 
 from chainrule.triton_kernels import OPS
-from chainrule.triton_kernels.composite_band import corners
+from chainrule.triton_kernels.bands.composite import corners
 
 from .floors import Floor
 from .problems import LAM, TORCH_ACT, UNITS, Call, Input, Prepare, Problem, Tensors, plain

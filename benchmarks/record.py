@@ -16,7 +16,8 @@ SCHEMA = 1
 
 def sources(folder: Path = KERNELS) -> dict[str, str]:
     """sha256 of every kernel file, by name: what a measurement speaks of."""
-    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(folder.glob("*.py"))}
+    return {file.relative_to(folder).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
+            for file in sorted(folder.rglob("*.py")) if "gate" not in file.parts}
 
 
 def digest(files: dict[str, str]) -> str:

@@ -15,7 +15,7 @@ FORMATS = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 def casts() -> dict[str, Any]:
     """Every 16-bit pattern's neighbourhood: float32 numbers rounded by the device and by our own model of formats."""
-    from chainrule.conformance.numbers.formats import round_to
+    from chainrule.conformance.judging.numbers.formats import round_to
 
     generator = torch.Generator().manual_seed(0)
     patterns = torch.randint(-(2**31), 2**31 - 1, (2**20,), generator=generator).to(torch.int32).view(torch.float32)

@@ -14,8 +14,9 @@ import attrs
 import torch
 from torch import Tensor
 
-from chainrule.triton_kernels import OPS, autograd, optim
-from chainrule.triton_kernels.launch import runs_kernel
+from chainrule.triton_kernels import OPS, optim
+from chainrule.triton_kernels.layers import nodes as autograd
+from chainrule.triton_kernels.runtime.launch import runs_kernel
 
 ETA, LAM, MU = 0.1, 1e-4, 0.9
 
@@ -107,7 +108,7 @@ def by_ops(net: Network, x: Tensor, y: Tensor) -> Tensor:
 @torch.no_grad()
 def fused(net: Network, x: Tensor, y: Tensor) -> Tensor:
     """D and the step on Θ in one op a layer; D is never in memory, and each δ leaves the sums for its intercepts."""
-    linear = autograd.room("linear", "bp.delta.rec", x)
+    linear = autograd.room("layers.kernels", "bp.delta.rec", x)
     prime, sums = linear.derivative("sigmoid", "a"), None
     a, z = forward(net, x)
     loss, delta = OPS["loss.softmax"](z=z, y=y)
@@ -121,7 +122,7 @@ def fused(net: Network, x: Tensor, y: Tensor) -> Tensor:
 
 def update(net: Network, l: int, delta: Tensor, a: Tensor, sums: Tensor | None) -> None:
     """By the kernels, in place."""
-    from chainrule.triton_kernels import fused_update
+    from chainrule.triton_kernels.updates import fused as fused_update
 
     if net.tables is None:
         numbers = {"eta": ETA, "beta1": MU if net.weight_states else 0.0, "share": 1.0}

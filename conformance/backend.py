@@ -18,7 +18,7 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .cases import Case
+    from .judging.cases import Case
 
 Function = Callable[..., Any]
 GROUP = "chainrule.backends"
@@ -86,7 +86,7 @@ class Backend:
 
 def known_op(id: str) -> str:
     """The id if there is such an op; BackendError naming near ones otherwise."""
-    from .operations import OPERATIONS
+    from .judging.operations import OPERATIONS
 
     if id not in OPERATIONS:
         near = get_close_matches(id, OPERATIONS, n=3, cutoff=0.5)

@@ -63,7 +63,7 @@ def listing(chosen: Selection, keyword: str) -> Any:
 
     from rich.table import Table
 
-    from .operations import OPERATIONS
+    from .judging.operations import OPERATIONS
 
     if keyword:
         return "\n".join(case.id for case in chosen.cases if keyword in case.id)

@@ -11,8 +11,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from .cases import DTYPES
-from .operations import OPERATIONS
+from .judging.cases import DTYPES
+from .judging.operations import OPERATIONS
 from .plugin import Recorder
 from .results import Results, device, versions
 from .selection import Selection

@@ -28,7 +28,7 @@ def lines(simulator: bool) -> Iterator[Line]:
 def _device() -> Iterator[Line]:
     import torch
 
-    from ..triton_kernels import launch
+    from ..triton_kernels.runtime import launch
 
     triton = find_spec("triton") is not None
     without = "Triton is not installed: torch's composites of the same equations stand in everywhere"

@@ -9,8 +9,8 @@ from typing import Any
 from attrs import frozen
 
 from .backend import Backend, BackendError, load
-from .cases import DTYPES, Case, cases
-from .recipes import FAMILIES
+from .judging.cases import DTYPES, Case, cases
+from .judging.recipes import FAMILIES
 
 
 @frozen

@@ -20,16 +20,18 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from ..triton_kernels import autograd, launch, optim
+from ..triton_kernels import optim
+from ..triton_kernels.layers import nodes as autograd
+from ..triton_kernels.runtime import launch
 from .backend import load
-from .bounds import declared, limit
-from .cases import Case
-from .chains import DTYPE, ChainFault, Judged, as_array
-from .judge import compare
-from .known import BEFORE, KNOWN, RULES, Number
-from .numbers.bounded import FLOAT32, FLOAT64, Arithmetic, Bounded
-from .operations import OPERATIONS, evaluate, stable
-from .oracle import Truth
+from .judging.bounds import declared, limit
+from .judging.cases import Case
+from .judging.judge import compare
+from .judging.numbers.bounded import FLOAT32, FLOAT64, Arithmetic, Bounded
+from .judging.operations import OPERATIONS, evaluate, stable
+from .judging.oracle import Truth
+from .training.chains import DTYPE, ChainFault, Judged, as_array
+from .training.known import BEFORE, KNOWN, RULES, Number
 
 
 class Watch(Judged):
@@ -161,7 +163,8 @@ def watched(mode: str = "simulated") -> Iterator[Watch]:
 
     def watching(module: str, name: str, t: Tensor) -> Any:
         found = room(module, name, t)
-        return Room(watch, module, found) if found.__name__.endswith(f".{module}") and module != "optimizers" else found
+        judged = found.__name__.endswith(f".{module}") and module != "updates.kernels"
+        return Room(watch, module, found) if judged else found
 
     autograd.eager_room, optim._Fused._step = watching, _stepping(watch, step)     # type: ignore[method-assign]
     try:

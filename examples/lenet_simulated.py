@@ -62,7 +62,7 @@ def step(op: Op, Theta: Network, x: Tensor, y: Tensor) -> tuple[Network, float]:
 def simulated(data: Images, console: Console, steps: int = STEPS) -> int:
     """`steps` steps on kernels, every op judged, beside the same on composites; 1 if an op fails."""
     from chainrule.conformance.backend import load
-    from chainrule.conformance.chains import ChainFault, Judged
+    from chainrule.conformance.training.chains import ChainFault, Judged
 
     judged = Judged(load("triton"), "simulated")
     random = torch.Generator().manual_seed(0)

@@ -176,7 +176,7 @@ def simulated(head: Head) -> int:
     """One epoch on the kernels and one on the composites, from the same Θ; 1 if an op failed or the two disagree."""
     try:
         from chainrule.conformance.backend import load
-        from chainrule.conformance.chains import ChainFault, Judged
+        from chainrule.conformance.training.chains import ChainFault, Judged
     except ModuleNotFoundError as missing:
         refuse(NAME, f'{missing.name} is not installed; pip install "chainrule[conformance]"')
     judged = Judged(load("triton"), "simulated")

@@ -71,7 +71,7 @@ def main(
     torch.set_num_threads(1)        # layers this small gain nothing from more, and sums keep one order everywhere
     found = images(NAME, data)
     if simulate:
-        needed(NAME, "chainrule.conformance.chains", '"chainrule[conformance]"')
+        needed(NAME, "chainrule.conformance.training.chains", '"chainrule[conformance]"')
         from lenet_simulated import simulated
 
         raise typer.Exit(simulated(found, console))

@@ -13,7 +13,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from . import launch
+from .runtime import launch
 
 
 @attrs.frozen

@@ -17,17 +17,19 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from . import autograd, checks, composite, torch_names
-from . import precision as casting
-from .band_functional import locally_connected1d as locally_connected1d
-from .band_functional import shared_linear as shared_linear
-from .batch_norm import batch_norm as batch_norm
-from .class_losses import cross_entropy as cross_entropy
-from .image_functional import conv1d as conv1d
-from .image_functional import conv2d as conv2d
-from .image_functional import conv2d_act as conv2d_act
-from .image_functional import max_pool2d as max_pool2d
-from .launch import asked
+from .bands.functional import locally_connected1d as locally_connected1d
+from .bands.functional import shared_linear as shared_linear
+from .images.functional import conv1d as conv1d
+from .images.functional import conv2d as conv2d
+from .images.functional import conv2d_act as conv2d_act
+from .images.functional import max_pool2d as max_pool2d
+from .layers import composite
+from .layers import nodes as autograd
+from .losses.functional import cross_entropy as cross_entropy
+from .norms.functional import batch_norm as batch_norm
+from .runtime import checks, torch_names
+from .runtime import precision as casting
+from .runtime.launch import asked
 
 
 def sigmoid(input: Tensor) -> Tensor:
@@ -153,14 +155,14 @@ def _unweighted(name: str, **weights: Tensor | None) -> None:
 
 def sgd(theta: Tensor, D: Tensor, eta: float) -> Tensor:
     """opt.sgd   Θ − η D, a new tensor."""
-    result: Tensor = autograd.room("update", "opt.sgd", theta).sgd(theta, D, eta)
+    result: Tensor = autograd.room("updates.sgd", "opt.sgd", theta).sgd(theta, D, eta)
     return result
 
 
 @torch.no_grad()
 def sgd_(theta: Tensor, D: Tensor, eta: float) -> Tensor:
     """opt.sgd   Θ ← Θ − η D, in place: the one function here that changes an argument; returns it."""
-    room = autograd.room("update", "opt.sgd", theta)
+    room = autograd.room("updates.sgd", "opt.sgd", theta)
     room.sgd_(theta, D, eta)
     if room is not composite and not torch.compiler.is_compiling():
         torch.autograd.graph.increment_version(theta)       # a kernel's write is invisible to autograd

@@ -21,11 +21,11 @@ from torch.nn import ModuleList as ModuleList
 from torch.nn import Parameter as Parameter
 from torch.nn import Sequential as Sequential
 
-from . import checks, torch_names
 from . import functional as F
 from . import functional as functional
-from .band_nn import LocallyConnected1d as LocallyConnected1d
-from .band_nn import SharedLinear as SharedLinear
+from .bands.modules import LocallyConnected1d as LocallyConnected1d
+from .bands.modules import SharedLinear as SharedLinear
+from .runtime import checks, torch_names
 
 
 class Sigmoid(nn.Sigmoid):

@@ -12,25 +12,24 @@ from typing import Any
 
 import torch
 
-from . import (
-    composite,
-    composite_band,
-    composite_images,
-    composite_losses,
-    composite_norm,
-    composite_training,
-    composite_updates,
-)
-from .launch import runs_kernel
+from .bands import composite as composite_band
+from .images import composite as composite_images
+from .layers import composite
+from .losses import composite as composite_losses
+from .norms import composite as composite_norm
+from .runtime.launch import runs_kernel
+from .updates import composite as composite_training
+from .updates import composite_fused as composite_updates
 
 #: The module that holds the kernels of an id: by its first words, or by the whole id where that has one of its own.
 MODULES = {
-    "conv2d.layer": "conv_layer", "conv2d.layer.grad_x": "conv_layer",
-    "conv2d.layer.grad_w": "conv_filters", "conv2d.layer.grad_b": "conv_filters", "pool": "pool",
-    **dict.fromkeys(composite_updates.OPS, "fused_update"),
-    **dict.fromkeys(composite_band.WEIGHTS, "band_weights"),
-    "act": "act", "arch": "band", "net": "linear", "bp": "linear", "alg": "linear", "opt": "optimizers", "norm": "norm",
-    "loss": "losses", "conv1d": "conv1d", "conv2d": "conv2d",
+    "conv2d.layer": "images.layer", "conv2d.layer.grad_x": "images.layer",
+    "conv2d.layer.grad_w": "images.filters", "conv2d.layer.grad_b": "images.filters", "pool": "images.pool",
+    **dict.fromkeys(composite_updates.OPS, "updates.fused"),
+    **dict.fromkeys(composite_band.WEIGHTS, "bands.weights"),
+    "act": "activations.kernels", "arch": "bands.kernels", "net": "layers.kernels", "bp": "layers.kernels",
+    "alg": "layers.kernels", "opt": "updates.kernels", "norm": "norms.kernels", "loss": "losses.kernels",
+    "conv1d": "signals.conv1d", "conv2d": "signals.conv2d",
 }
 
 

@@ -23,10 +23,12 @@ from torch.compiler import is_compiling
 from torch.optim import Optimizer as Optimizer
 from torch.optim import lr_scheduler as lr_scheduler
 
-from . import composite, composite_training, torch_names
-from .autograd import room
-from .composite import NARROW
-from .launch import PLAIN, by_torch, fall_back
+from .layers import composite
+from .layers.composite import NARROW
+from .layers.nodes import room
+from .runtime import torch_names
+from .runtime.launch import PLAIN, by_torch, fall_back
+from .updates import composite as composite_training
 
 NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 TABLES = 8                               # gradients that are allocated anew mostly come back to an old place
@@ -205,7 +207,7 @@ class _Fused(torch.optim.Optimizer):
 
     def _step(self, key: tuple[Any, ...], works: list[_Work]) -> None:
         device, dtype, rule, coupled, uphill = key
-        kernels = room("optimizers", f"opt.{rule}", works[0].theta)
+        kernels = room("updates.kernels", f"opt.{rule}", works[0].theta)
         if kernels is not composite and not all(kernels.pointwise.is_dense(work.theta) for work in works):
             fall_back(f"opt.{rule}: a parameter's elements do not fill one stretch of memory")
             kernels = composite

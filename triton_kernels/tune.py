@@ -18,9 +18,9 @@ from pathlib import Path
 import attrs
 import torch
 
-from . import configs
-from .configs import Row
-from .launch import current_arch
+from .runtime import configs
+from .runtime.configs import Row
+from .runtime.launch import current_arch
 
 Shape = tuple[int, ...]
 Key = tuple[str, Shape, str]

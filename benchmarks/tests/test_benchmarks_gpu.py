@@ -415,8 +415,8 @@ def test_distance_between_floating_point_numbers(of):
 
 def test_every_subject_compiles_through_the_launcher(of, monkeypatch):
     """Each subject starts kernels of ours on tensors without memory; compiling them is the gate's business."""
-    from chainrule.triton_kernels import launch
     from chainrule.triton_kernels.gate.offline import Target
+    from chainrule.triton_kernels.runtime import launch
 
     started = []
     for one in of("subjects").SUBJECTS:

@@ -2,7 +2,7 @@
 
 from ...triton_kernels.ops import COMPOSITES
 from ..backend import Backend
-from ..operations import OPERATIONS
+from ..judging.operations import OPERATIONS
 
 backend = Backend("torch")
 for _id in OPERATIONS:

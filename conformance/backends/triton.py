@@ -11,10 +11,10 @@ from functools import partial
 import torch
 
 from ... import triton_kernels
-from ...triton_kernels import configs, launch
+from ...triton_kernels.runtime import configs, launch
 from ..backend import Backend
-from ..cases import Case, pinned
-from ..operations import OPERATIONS
+from ..judging.cases import Case, pinned
+from ..judging.operations import OPERATIONS
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 # op, the table its launcher reads, and the size that leaves a ragged edge on every side of a row's tile

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..bounds import Bound
-from ..numbers.lanes import Array
-from ..oracle import Truth
+from ..judging.bounds import Bound
+from ..judging.numbers.lanes import Array
+from ..judging.oracle import Truth
 from .faults import FAULTS
 
 EXPLAINED = 0.98             # the share of elements a fault must reproduce to be named

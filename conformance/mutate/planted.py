@@ -9,9 +9,9 @@ import torch
 from attrs import frozen
 
 from ..backend import Backend
-from ..cases import Case, cases_of
-from ..judge import FAIL, judge
-from ..operations import OPERATIONS
+from ..judging.cases import Case, cases_of
+from ..judging.judge import FAIL, judge
+from ..judging.operations import OPERATIONS
 from .faults import Fault
 
 

@@ -17,8 +17,8 @@ import mpmath
 import numpy as np
 import sympy
 
-from ..numbers import lanes, multiprecision, symbolic
-from ..numbers.counting import Counted, polynomial
+from ..judging.numbers import lanes, multiprecision, symbolic
+from ..judging.numbers.counting import Counted, polynomial
 from ..witnesses import Witness, disagreement, table
 from .reference_refusals import REFUSALS, Refusal
 

@@ -1,6 +1,6 @@
 """Change one sign, index or bound in a record's machine form: the comparison with the reference must notice.
 
-`chainrule.conformance.certify_forms` judges values, over the exact field; `certify_stable` judges stable forms.
+`proofs.certify_forms` judges values, over the exact field; `certify_stable` judges stable forms.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import attrs
 
 from ... import spec
 from ...spec import expressions
-from .. import certify_forms, certify_stable
+from ..proofs import certify_forms, certify_stable
 
 Edit = tuple[str, Callable[[], None], Callable[[], None]]       # what, do, undo
 SIGN: dict[type, type] = {ast.Add: ast.Sub, ast.Sub: ast.Add}

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from ...triton_kernels.launch import simulation
+from ...triton_kernels.runtime.launch import simulation
 from . import active
 from .fault import KernelFault
 from .sim import Sim

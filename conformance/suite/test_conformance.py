@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chainrule.conformance.judge import FAIL, PASS, judge
+from chainrule.conformance.judging.judge import FAIL, PASS, judge
 
 
 def test_case(case, chosen, record_property):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ... import reference
-from ..numbers.bounded import FLOAT64, Bounded
+from ..judging.numbers.bounded import FLOAT64, Bounded
 from .architectures import ROWS as ARCHITECTURES
 from .convolution import ROWS as CONVOLUTION
 from .networks import ROWS as NETWORKS

@@ -112,7 +112,7 @@ def show(
     from .spec import show as pages
 
     with suppress(ModuleNotFoundError):              # the proofs of findings that need the reference, or torch
-        from .conformance import proofs, proofs_torch  # noqa: F401
+        from .conformance.proofs import findings, findings_torch  # noqa: F401
 
     if readings or id is None:
         if not readings:
@@ -135,13 +135,15 @@ def reference_source(id: str) -> str | None:
 
 def kernel_source(id: str) -> str | None:
     """Which kernel file speaks of this id, and the line of its docstring that does."""
-    from importlib.resources import files
+    from importlib.resources import as_file, files
 
-    for file in sorted(files("chainrule.triton_kernels").iterdir(), key=lambda f: f.name):
-        if file.name.endswith(".py") and "@triton.jit" in (text := file.read_text(encoding="utf-8")):
+    with as_file(files("chainrule.triton_kernels")) as folder:
+        sources = {file.relative_to(folder): file.read_text(encoding="utf-8") for file in sorted(folder.rglob("*.py"))}
+    for file, text in sources.items():
+        if "@triton.jit" in text:
             for line in text.partition('"""')[2].partition('"""')[0].splitlines():
                 if id in line.split():
-                    return f"triton_kernels/{file.name}: {' '.join(line.split())}"
+                    return f"triton_kernels/{file.as_posix()}: {' '.join(line.split())}"
     return None
 
 

@@ -17,7 +17,7 @@ import torch
 import triton
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from .. import configs
+from ..runtime import configs
 from . import machine_code
 from .machine_code import Facts, facts
 from .offline import SHARED, compiled

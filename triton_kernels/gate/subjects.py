@@ -12,10 +12,17 @@ import attrs
 import torch
 from torch import Tensor
 
-from .. import band_weights, configs, conv_filters, conv_pool, fused_update, image_checks, linear, norm
-from ..configs import Row
+from ..bands import weights as band_weights
+from ..blocks.reduce import column_sums
+from ..images import checks as image_checks
+from ..images import filters as conv_filters
+from ..images import pooled as conv_pool
+from ..layers import kernels as linear
+from ..norms import kernels as norm
 from ..ops import OPS
-from ..reduce import column_sums
+from ..runtime import configs
+from ..runtime.configs import Row
+from ..updates import fused as fused_update
 from .machine_code import Facts
 
 N = 4096

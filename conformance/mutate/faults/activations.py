@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ...numbers.lanes import Array
+from ...judging.numbers.lanes import Array
 from .base import fault, zero_last
 
 

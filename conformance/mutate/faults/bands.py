@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ...numbers.lanes import Array
+from ...judging.numbers.lanes import Array
 from .activations import PRIME, VALUE
 from .base import fault, zero_last
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from attrs import frozen
 
-from ...numbers.lanes import Array
+from ...judging.numbers.lanes import Array
 
 Outputs = tuple[Array, ...]
 

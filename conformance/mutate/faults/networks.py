@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ...numbers.lanes import Array
+from ...judging.numbers.lanes import Array
 from .activations import PRIME, VALUE, sigmoid
 from .base import Outputs, dropped, fault, half_sum, rounded, transposed, zero_last
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ...numbers.lanes import Array
+from ...judging.numbers.lanes import Array
 from .base import Outputs, fault, zero_last
 
 

@@ -1,0 +1,1 @@
+"""Cases, oracle, bounds and the judge: how one verdict is reached."""

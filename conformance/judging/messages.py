@@ -1,0 +1,54 @@
+"""What a failure says: where, what was expected, what came, how far off, what it looks like, how to see it again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ... import spec
+from .edges import traps
+
+if TYPE_CHECKING:
+    from .judge import Verdict
+
+
+def slide(id: str) -> str:
+    """The slide an op's record stands on, and the deck line of its formula."""
+    record = spec.load().get(id) or spec.load().get(id.rpartition(".")[0])
+    if record is None:
+        return ""
+    lines = [line for form in record.forms for line in form.lines]
+    where = f"slide “{record.slide}”" if record.slide else f"{record.status}, not printed"
+    return f"{where}, deck line {lines[0]}" if lines else where
+
+
+def failure(verdict: Verdict) -> str:
+    """The failure text of one case."""
+    from .judge import digits_of, hexadecimal
+
+    case, worst = verdict.case, verdict.worst
+    rows = [f"FAIL {case.id}   {verdict.backend}, {verdict.mode}", ("what", slide(case.op))]
+    if worst is None or verdict.reason:
+        rows.append(("because", verdict.reason))
+    else:
+        index = ", ".join(map(str, worst.index))
+        terms = " + ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in worst.terms.items() if value)
+        rows += [
+            ("where", f"{worst.output}[{index}]"),
+            ("expected", digits_of(verdict)),
+            ("actual", f"{worst.actual!r}   {hexadecimal(worst.actual, case.dtype)}"),
+            ("error", f"{worst.error:.6g}"),
+            ("bound", f"{worst.bound:.6g} = {terms}" if terms else "0: the data are exact, so the answer must be"),
+            ("fraction", f"{worst.fraction:.6g} of the bound"),
+        ]
+    rows += _trap(verdict)
+    if verdict.looks_like:
+        rows.append(("looks like", verdict.looks_like))
+    rows.append(("again", verdict.repro))
+    return "\n".join(row if isinstance(row, str) else f"  {row[0]:10} {row[1]}" for row in rows if row and row[-1])
+
+
+def _trap(verdict: Verdict) -> list[tuple[str, str]]:
+    for trap in traps(verdict.case.op) if verdict.worst is not None else ():
+        if trap.name == verdict.case.trap:
+            return [("why", trap.why), ("seen in", " · ".join(trap.seen))]
+    return []

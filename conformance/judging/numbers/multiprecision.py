@@ -1,0 +1,14 @@
+"""mpmath's mpf: the oracle where a formula has an exponential.
+
+Its exponents are unbounded, so a formula written literally never overflows; its digits are those of
+`mpmath.workdps`. Importing this module registers mpf with `chainrule.scalar`.
+"""
+
+from __future__ import annotations
+
+import mpmath
+
+from .... import scalar
+
+for _name in ("exp", "expm1", "log", "log1p", "sqrt"):
+    getattr(scalar, _name).register(mpmath.mpf, getattr(mpmath, _name))

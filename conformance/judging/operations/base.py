@@ -1,0 +1,86 @@
+"""One entry per op id: how a backend's tensors enter the unchanged reference.
+
+An op is called by keyword with tensors. The same arguments become the reference's lists: nodes and batch rows are lanes
+(arrays), so only the sums of the formula are walked one by one. `lift` turns an array into the number type asked for,
+`form` picks the formula: `literal` (as printed, the oracle) or `stable` (what a careful kernel computes, the bound).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+from attrs import frozen
+
+from .... import reference, spec
+from ....spec.derivations import derived
+from ..numbers.bounded import Bounded, joined
+from ..numbers.lanes import Array
+
+Lift = Callable[[Array], Any]
+Form = Callable[[str], Callable[..., Any]]
+Outputs = dict[str, Any]
+
+ACTIVATIONS = ("sigmoid", "tanh", "relu", "leaky", "elu", "identity")
+PARAMETERS = {"leaky": {"slope": 0.1}, "elu": {"alpha": 1.0}}      # as the deck prints them; α it leaves open
+
+
+@frozen
+class Operation:
+    """One op: its id, its outputs in order, and the reference over its arguments."""
+
+    id: str
+    outputs: tuple[str, ...]
+    evaluate: Callable[..., Outputs]
+    dot: bool = False            # the inputs meet in a matrix product, so tf32 may round them
+    integers: tuple[str, ...] = ()       # outputs that are places, not numbers: uint8
+
+
+OPERATIONS: dict[str, Operation] = {}
+
+
+def literal(name: str) -> Callable[..., Any]:
+    """The formula as printed; where the deck prints none, the Python that the derivation printed."""
+    found = reference.FUNCTIONS.get(name)
+    return found if found is not None else derived(name)
+
+
+def stable(name: str) -> Callable[..., Any]:
+    """The numerically careful form of a scalar formula; formulas without one are careful as printed."""
+    record = spec.load().get(name)
+    return spec.function(name, "stable") if record is not None and record.stable else literal(name)
+
+
+def operation(id: str, *outputs: str, dot: bool = False,
+              integers: tuple[str, ...] = ()) -> Callable[[Callable[..., Outputs]], Callable[..., Outputs]]:
+    def register(evaluate: Callable[..., Outputs]) -> Callable[..., Outputs]:
+        OPERATIONS[id] = Operation(id, outputs, evaluate, dot, integers)
+        return evaluate
+
+    return register
+
+
+def gathered(numbers: Any) -> Any:
+    """Nested lists of numbers as one array, or as one Bounded array."""
+    probe = numbers
+    while isinstance(probe, list) and probe:
+        probe = probe[0]
+    return joined(numbers) if isinstance(probe, Bounded) else np.array(numbers)
+
+
+def scalars(lift: Lift, x: Array) -> Any:
+    """An array as nested lists of single lifted numbers."""
+    return lift(np.asarray(x)) if x.ndim == 0 else [scalars(lift, row) for row in x]
+
+
+def g(form: Form, act: str, suffix: str = "") -> Callable[[Any], Any]:
+    """The activation (or its derivative) that a layer applies, with the parameters the deck prints."""
+    return partial(form(f"act.{act}{suffix}"), **PARAMETERS.get(act, {}))
+
+
+def evaluate(id: str, lift: Lift, form: Form, arguments: Mapping[str, Any]) -> Outputs:
+    """The outputs of one op over the number type of `lift`."""
+    with np.errstate(all="ignore"):
+        return OPERATIONS[id].evaluate(lift, form, **arguments)

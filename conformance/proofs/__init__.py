@@ -1,0 +1,1 @@
+"""What is proved rather than measured: certificates, machine forms, findings about the deck, traceability."""

@@ -1,0 +1,169 @@
+"""What every function of `functional` promises besides its numbers: inputs unchanged, graphs that can be kept, only the
+gradients that are asked for, no second derivative without a word, and torch's arguments in torch's order."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import itertools
+
+import pytest
+import torch
+import torch.nn.functional as T
+
+from chainrule.conformance.simulator import simulate
+from chainrule.triton_kernels import functional as F
+from chainrule.triton_kernels.runtime.launch import composites
+
+WHERE = {"torch": contextlib.nullcontext, "composite": composites, "kernel": simulate}
+
+
+def data(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def pooled(x, w, b):
+    return F.conv2d_act(x, w, b, "tanh", padding=1, pool=True)
+
+
+IMAGE, FILTERS = (2, 2, 4, 6), (3, 2, 3, 3)
+Y = torch.tensor([0, 4, 2, 2])
+#: name: (function of its differentiable inputs, their shapes)
+CALLS = {
+    **{name: (getattr(F, name), ((4, 5),)) for name in ("sigmoid", "tanh", "relu", "leaky_relu", "elu")},
+    "linear": (F.linear, ((4, 5), (3, 5), (3,))),
+    "linear_act": (lambda x, w, b: F.linear_act(x, w, b, "elu"), ((4, 5), (3, 5), (3,))),
+    "mlp": (lambda x, w, b, u, c: F.mlp(x, [w, u], [b, c], "tanh"), ((4, 5), (3, 5), (3,), (2, 3), (2,))),
+    "conv1d": (F.conv1d, ((2, 3, 7), (4, 3, 3), (4,))),
+    "conv2d": (lambda x, w, b: F.conv2d(x, w, b, 2, 1), (IMAGE, FILTERS, (3,))),
+    "conv2d_act": (lambda x, w, b: F.conv2d_act(x, w, b, "sigmoid"), (IMAGE, FILTERS, (3,))),
+    "conv2d_act, pooled": (pooled, (IMAGE, FILTERS, (3,))),
+    "max_pool2d": (lambda x: F.max_pool2d(x, 2), (IMAGE,)),
+    "batch_norm": (lambda x, g, b: F.batch_norm(x, None, None, g, b, True), ((4, 5), (5,), (5,))),
+    "batch_norm, all in one": (
+        lambda x, g, b, r: F.batch_norm(x, None, None, g, b, True, added=r, act="relu"), ((4, 5), (5,), (5,), (4, 5))),
+    "batch_norm, evaluation": (
+        lambda x, g, b: F.batch_norm(x, data(5, seed=8).to(x), data(5, seed=9).to(x).abs(), g, b),
+        ((4, 5), (5,), (5,))),
+    "cross_entropy": (lambda z: F.cross_entropy(z, Y), ((4, 5),)),
+    "cross_entropy, each": (lambda z: F.cross_entropy(z, Y, label_smoothing=0.25, reduction="none"), ((4, 5),)),
+    "mse_loss": (F.mse_loss, ((4, 5), (4, 5))),
+    "binary_cross_entropy_with_logits": (F.binary_cross_entropy_with_logits, ((4, 5), (4, 5))),
+    "locally_connected1d": (F.locally_connected1d, ((4, 5), (5, 3), (5,))),
+    "shared_linear": (F.shared_linear, ((4, 5), (3,), (1,))),
+}
+
+
+def inputs(name, wanted=None):
+    made = [data(*shape, seed=i) for i, shape in enumerate(CALLS[name][1])]
+    return [t.requires_grad_(wanted is None or wanted[i]) for i, t in enumerate(made)]
+
+
+def loss_of(y):
+    """A number whose gradient differs from entry to entry."""
+    return (y * torch.arange(1.0, y.numel() + 1).reshape(y.shape)).sum()
+
+
+def test_every_function_is_here():
+    """F.sgd and F.sgd_ are updates, not functions of a graph."""
+    own = {name for name, f in vars(F).items() if inspect.isfunction(f) and not name.startswith("_")
+           and f.__module__.startswith("chainrule.triton_kernels")} - {"sgd", "sgd_", "asked"}
+    assert own == {name.partition(",")[0] for name in CALLS}
+
+
+@pytest.mark.parametrize("where", WHERE)
+@pytest.mark.parametrize("name", CALLS)
+def test_inputs_stay_and_a_kept_graph_gives_the_same_again(name, where):
+    given = inputs(name)
+    before, versions = [t.detach().clone() for t in given], [t._version for t in given]
+    with WHERE[where]():
+        y = CALLS[name][0](*given)
+        kept = y.detach().clone()
+        first = torch.autograd.grad(loss_of(y), given, retain_graph=True)
+        second = torch.autograd.grad(loss_of(y), given)
+        assert torch.equal(y, kept)
+        with pytest.raises(RuntimeError, match="backward through the graph a second time"):
+            torch.autograd.grad(loss_of(y), given)
+    for t, old, version in zip(given, before, versions, strict=True):
+        assert torch.equal(t, old)
+        assert t._version == version
+    for a, b in zip(first, second, strict=True):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("where", WHERE)
+@pytest.mark.parametrize("name", CALLS)
+def test_only_the_gradients_that_are_asked_for(name, where):
+    """Every choice of inputs: the same bits for those, nothing for the others, and never more launches than for all."""
+    count = len(CALLS[name][1])
+    with WHERE[where]() as sim:
+        def gradients(wanted):
+            given = inputs(name, wanted)
+            before = sim.launches if sim else 0
+            loss_of(CALLS[name][0](*given)).backward()
+            return [t.grad for t in given], (sim.launches if sim else 0) - before
+
+        every, most = gradients([True] * count)
+        for wanted in itertools.product([False, True], repeat=count):
+            if any(wanted):
+                found, launches = gradients(wanted)
+                for one, whole, asked in zip(found, every, wanted, strict=True):
+                    assert torch.equal(one, whole) if asked else one is None
+                assert launches <= most
+
+
+@pytest.mark.parametrize("where", ["composite", "kernel"])
+@pytest.mark.parametrize("name", CALLS)
+def test_a_second_derivative_is_refused_in_one_sentence(name, where):
+    """A constant incoming gradient too, for which torch's own `once_differentiable` says nothing. (Where its maxima
+    stand, a pooling's gradient does not depend on x, so there the loss must.)"""
+    given = inputs(name)
+    with WHERE[where]():
+        loss = loss_of(CALLS[name][0](*given))
+        first = torch.autograd.grad(loss.square() if name == "max_pool2d" else loss, given, create_graph=True)
+        for gradient in first:
+            with pytest.raises(RuntimeError, match=r"cannot be differentiated again; use torch\.nn\.functional where"):
+                gradient.square().sum().backward(retain_graph=True)
+
+
+#: where torch does not stand in on a CPU: its g′ of a stored tanh has lost digits, ELU's at 0 is not the deck's
+OURS_EVERYWHERE = {"tanh", "elu", "linear_act", "mlp", "conv2d_act, pooled", "locally_connected1d", "shared_linear",
+                   "binary_cross_entropy_with_logits"}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_on_a_cpu_a_second_derivative_is_right_or_refused(name):
+    given = [t.detach().double().requires_grad_() for t in inputs(name)]
+    if name not in OURS_EVERYWHERE:
+        assert torch.autograd.gradgradcheck(CALLS[name][0], given)
+        return
+    (gradient, *_) = torch.autograd.grad(loss_of(CALLS[name][0](*given)), given, create_graph=True)
+    with pytest.raises(RuntimeError, match="cannot be differentiated again"):
+        gradient.square().sum().backward()
+
+
+@pytest.mark.parametrize("where", WHERE)
+@pytest.mark.parametrize("name", CALLS)
+def test_without_gradients_nothing_is_kept(name, where):
+    with WHERE[where](), torch.no_grad():
+        assert CALLS[name][0](*inputs(name)).grad_fn is None
+
+
+#: torch's own signatures where Python can read them; the others by their documentation
+SIGNATURES = {
+    **{name: tuple(inspect.signature(getattr(T, name)).parameters) for name in (
+        "sigmoid", "tanh", "relu", "leaky_relu", "elu", "batch_norm", "cross_entropy", "mse_loss",
+        "binary_cross_entropy_with_logits")},
+    "linear": ("input", "weight", "bias"),
+    **dict.fromkeys(("conv1d", "conv2d"), ("input", "weight", "bias", "stride", "padding", "dilation", "groups")),
+    "max_pool2d": ("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices"),
+}
+
+
+@pytest.mark.parametrize("name", SIGNATURES)
+def test_arguments_are_torchs_in_torchs_order(name):
+    """What is ours besides is by keyword only."""
+    ours = inspect.signature(getattr(F, name)).parameters
+    positional = [p.name for p in ours.values() if p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
+    assert tuple(positional) == SIGNATURES[name]
+    assert all(p.annotation is not inspect.Parameter.empty for p in ours.values())

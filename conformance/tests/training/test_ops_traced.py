@@ -1,0 +1,203 @@
+"""The torch.library ops one by one: what a graph holds in their place for a GPU that is not here, and that it computes
+what the op does."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+import torch
+import triton
+from torch import Tensor
+from torch.utils._pytree import tree_map_only
+from triton.runtime.jit import JITFunction
+
+from chainrule.conformance.simulator import simulate
+from chainrule.conformance.training.graphs import PLUMBING, AsWritten, contents, recorded
+from chainrule.triton_kernels.activations import kernels as act
+from chainrule.triton_kernels.images import ops as image_library
+from chainrule.triton_kernels.runtime import library
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*_prims_common:DeprecationWarning")
+
+OPS = {**library.OPS, **image_library.OPS}
+
+
+def data(*shape, seed=0, dtype=torch.float32):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)).to(dtype)
+
+
+def places(*shape):
+    return torch.randint(0, 4, shape, generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+
+
+def running():
+    return data(6, seed=2), data(6, seed=3).square()
+
+
+X, W, B = (4, 6), (3, 6), (3,)
+IMAGE, FILTERS, OUT = (2, 3, 7, 6), (4, 3, 3, 3), (2, 4, 7, 6)
+HOW = ([1, 1], [1, 1], [1, 1], 1, "tanh", 0.0)
+NONE = torch.empty(0, dtype=torch.uint8)
+#: name: (its arguments, the kernels that stand in a graph for it)
+CHECKED = {
+    "act_value": (lambda: (data(*X), "tanh", 0.0), ["unary_kernel"]),
+    "act_backward": (lambda: (data(*X), data(*X, seed=1).t().contiguous().t(), "tanh", "z", 0.0), ["binary_kernel"]),
+    "affine_keeping": (lambda: (data(*X), data(*W), data(*B), "elu", 1.0, True, "ieee"), ["affine_kernel"]),
+    "averaged": (lambda: (data(4, 3), data(*X), data(*W), 0.5, 4.0, True, "ieee"), ["average_kernel"]),
+    "delta_through": (
+        lambda: (data(4, 3), data(*W), data(*X), "tanh", "z", 0.0, "bp.delta.chain", "ieee"),
+        ["delta_kernel", "column_sums_kernel"]),
+    "band_keeping": (lambda: (data(*X), data(6, 3), data(6), "elu", 1.0, True), ["band_kernel"]),
+    "band_delta": (lambda: (data(*X), data(3)), ["band_kernel"]),
+    "band_averaged": (lambda: (data(*X), data(*X, seed=1), 3, False, True, True), ["average_kernel"]),
+    "loss": (lambda: ("loss.softmax", data(*X), torch.tensor([0, 5, 2, 2])), ["softmax_rows_kernel"]),
+    "class_loss": (
+        lambda: (data(*X), torch.tensor([0, 5, -100, 2]), data(6).abs(), -100, 0.25), ["softmax_rows_kernel"]),
+    "loss_averaged": (lambda: (data(4), data(4, seed=1).abs()), ["mean_kernel"]),
+    "loss_shared": (lambda: (data(*X), torch.tensor(2.0), torch.tensor(3.0)), ["share_kernel"]),
+    "scaled": (lambda: (data(*X), torch.tensor(2.0), 3), ["binary_kernel"]),
+    "sgd": (lambda: (data(*X), data(*X, seed=1), 0.25), ["binary_kernel"]),
+    "sgd_": (lambda: (data(*X), data(*X, seed=1), 0.25), ["binary_kernel"]),
+    "norm_statistics": (lambda: (data(*X), 1e-5), ["statistics_kernel", "merge_kernel"]),
+    "norm_running": (lambda: (data(*X), 1e-5, *running(), 0.25), ["statistics_kernel", "merge_kernel"]),
+    "norm_root": (lambda: (data(6).square(), 1e-5), ["roots_kernel"]),
+    "norm_applied": (lambda: (data(*X), *running(), data(6), data(6), data(*X), True), ["apply_kernel"]),
+    "norm_sums": (
+        lambda: (data(*X), data(*X, seed=1), data(*X, seed=4), *running(), True, True), ["sums_kernel", "join_kernel"]),
+    "norm_backward": (
+        lambda: (data(*X), data(*X, seed=1), data(*X, seed=4), *running(), data(6), data(2, 6), True, True),
+        ["grad_x_kernel"]),
+    "convolution": (lambda: (data(*IMAGE), data(*FILTERS), data(4), *HOW, False, "ieee"), ["correlate_kernel"]),
+    "convolution_backward": (
+        lambda: (data(*OUT), data(*IMAGE), data(*FILTERS), NONE, data(*OUT, seed=1), True, [True] * 3, *HOW, False,
+                 "ieee"),
+        ["binary_kernel", "correlate_kernel", "average_kernel"]),
+    "max_pool": (lambda: (data(*IMAGE), [2, 2], [2, 2], [0, 0]), ["pool_kernel"]),
+    "max_pool_backward": (
+        lambda: (data(2, 3, 3, 3), places(2, 3, 3, 3), list(IMAGE), [2, 2], [2, 2], [0, 0]), ["pool_gradient_kernel"]),
+    "max_pool_places": (lambda: (places(2, 3, 3, 3), list(IMAGE), [2, 2], [2, 2], [0, 0]), []),
+}
+MORE = {
+    "band_keeping, shared": (lambda: (data(*X), data(3), None, "identity", 0.0, False), ["band_kernel"]),
+    "band_averaged, shared, many": (
+        lambda: (data(40, 6), data(40, 6, seed=1), 3, True, True, False), ["average_kernel", "join_kernel"]),
+    "convolution, pooled": (
+        lambda: (data(*IMAGE), data(*FILTERS), None, *HOW, True, "tf32"), ["conv_pool_kernel"]),
+    "convolution_backward, pooled": (
+        lambda: (data(2, 4, 3, 3), data(*IMAGE), data(*FILTERS), places(2, 4, 3, 3), data(2, 4, 3, 3, seed=1), False,
+                 [False, True, True], *HOW, True, "ieee"),
+        ["pool_gradient_kernel", "average_kernel"]),
+    "loss, square": (lambda: ("loss.square", data(*X), data(*X, seed=1)), ["pair_kernel"]),
+    "loss, many classes": (lambda: ("loss.softmax", data(1, 33000), torch.tensor([7])), ["softmax_long_kernel"]),
+    "affine_keeping, nothing kept": (
+        lambda: (data(*X), data(6, 3).t(), None, "leaky", 0.1, False, "ieee"), ["affine_kernel"]),
+}
+CASES = {**CHECKED, **MORE}
+
+
+def op_of(name):
+    rooms = library.registered(), image_library.registered()
+    name = name.split(",")[0]
+    return next(getattr(room, name) for room in rooms if hasattr(room, name))
+
+
+def test_every_op_is_checked():
+    assert set(CHECKED) == set(OPS)
+
+
+@pytest.mark.parametrize("name", CHECKED)
+def test_opcheck(name):
+    args = CHECKED[name][0]()
+    if name in ("convolution", "max_pool"):                 # these have a backward pass of their own
+        args = tree_map_only(Tensor, lambda t: t.requires_grad_(), args)
+    outcome = torch.library.opcheck(op_of(name), args)
+    assert set(outcome.values()) == {"SUCCESS"}
+
+
+def nhwc(*shape, seed=0):
+    return data(*shape, seed=seed).contiguous(memory_format=torch.channels_last)
+
+
+#: Operands that kernels which move boxes take, in 16 bits.
+BOXED = {
+    **{name: CHECKED[name][0] for name in library.BOXED},
+    "convolution": lambda: (nhwc(2, 16, 7, 6), nhwc(8, 16, 3, 3), data(8), *HOW, False, "ieee"),
+    "convolution_backward": lambda: (
+        nhwc(2, 8, 7, 6), nhwc(2, 16, 7, 6), nhwc(8, 16, 3, 3), NONE, nhwc(2, 8, 7, 6, seed=1), True, [True] * 3, *HOW,
+        False, "ieee"),
+}
+
+
+@pytest.mark.parametrize("name", BOXED)
+def test_16_bit_products_stay_whole_where_a_gpu_moves_boxes(name):
+    """Opaque, and named so; the same op opens up for a GPU without boxes."""
+    whole, make = op_of(f"{name}_boxes"), BOXED[name]
+    assert set(torch.library.opcheck(whole, make()).values()) == {"SUCCESS"}
+    args = tree_map_only(Tensor, lambda t: t.bfloat16() if t.is_floating_point() else t, make())
+    kernels, others = contents(recorded(op_of(name), args, "sm_90"))
+    assert not kernels
+    assert f"chainrule.{name}_boxes.default" in others
+    assert contents(recorded(op_of(name), args, "sm_80"))[0] == CASES[name][1]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_graph_for_a_gpu_holds_our_kernels_and_nothing_else_that_computes(name):
+    make, wanted = CASES[name]
+    kernels, others = contents(recorded(op_of(name), make()))
+    assert kernels == wanted
+    if kernels:
+        assert set(others) <= PLUMBING
+    else:
+        assert not any("chainrule" in other for other in others)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_is_written_down_computes_the_same_bits(name, tmp_path):
+    op, make = op_of(name), CASES[name][0]
+    graph = recorded(op, make())
+    changed = [i for i, a in enumerate(op._opoverload._schema.arguments) if a.alias_info and a.alias_info.is_write]
+    with simulate():
+        args = make()
+        out = op(*args)
+        wanted = [*(args[i] for i in changed), *(out if isinstance(out, tuple) else () if out is None else (out,))]
+    found = AsWritten(graph, tmp_path).run(*(a for a in make() if isinstance(a, Tensor)))
+    assert len(found) == len(wanted)
+    for a, b in zip(found, wanted, strict=True):
+        assert a.dtype == b.dtype
+        assert a.stride() == b.stride()
+        assert torch.equal(a, b)
+
+
+def kernels_of(module):
+    return [value for value in vars(importlib.import_module(module)).values() if isinstance(value, JITFunction)]
+
+
+MODULES = [f"chainrule.triton_kernels.{name}" for name in (
+    "blocks.pointwise", "layers.kernels", "losses.kernels", "norms.kernels", "blocks.reduce", "images.layer",
+    "images.filters", "images.pooled", "images.pool", "bands.kernels", "bands.weights")]
+
+
+def meanings(function, seen):
+    """Every name that a kernel reaches, with what it stands for."""
+    for name in function.fn.__code__.co_names:
+        value = function.fn.__globals__.get(name)
+        if not isinstance(value, JITFunction | triton.language.constexpr):
+            continue
+        new = name not in seen
+        assert seen.setdefault(name, value) is value, f"{function.__name__}: {name} means two things in one kernel"
+        if new and isinstance(value, JITFunction):
+            meanings(value, seen)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_one_name_means_one_thing_in_a_kernel(module):
+    """Inductor writes a kernel and all it calls into one file; of two meanings of a name one would be lost."""
+    for kernel in kernels_of(module):
+        taken = {p.name for p in kernel.params} | set(kernel.fn.__code__.co_varnames)
+        for table in (act.VALUE, act.PRIME, act.PRIME_OF_A):
+            for g in table.values():
+                assert g.__name__ not in taken
+                seen = {g.__name__: g}
+                meanings(g, seen)
+                meanings(kernel, seen)

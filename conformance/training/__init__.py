@@ -1,0 +1,1 @@
+"""Whole programs and training code, judged op by op."""

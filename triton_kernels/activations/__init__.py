@@ -1,0 +1,1 @@
+"""Activations: value and derivative, and what is kept for backward."""

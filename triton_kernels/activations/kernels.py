@@ -1,0 +1,142 @@
+"""The deck's activations g and their derivatives g′, as scalar functions (z, p) → number.
+
+act.sigmoid   1 / (1 + e⁻ᶻ)                 g′ = g (1 − g)
+act.tanh      (eᶻ − e⁻ᶻ) / (eᶻ + e⁻ᶻ)       g′ = 1 − g²
+act.relu      max(0, z)                     g′ = 1 if z > 0 else 0
+act.leaky     max(p z, z), 0 ≤ p ≤ 1        g′ = 1 if z > 0 else p
+act.elu       z if z ≥ 0 else p (eᶻ − 1)    g′ = 1 if z ≥ 0 else p eᶻ
+act.identity  z                             g′ = 1
+
+p is the slope of leaky, the α of elu, and unused elsewhere: one signature, so that any of them is an
+epilogue.
+
+Traps: no exponential sees a positive argument, so nothing overflows (e⁻ᶻ at z = −100, the discarded
+branch of elu at 89); tanh and elu near 0 go through expm1; g′ of sigmoid and tanh is written in e^(−|z|),
+because 1 − g cancels where g saturates; NaN goes through every branch (a maximum would drop it).
+"""
+# mypy: disable-error-code="no-untyped-def, untyped-decorator"
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from ..blocks import pointwise
+from ..blocks.elementary import exp, expm1
+from ..runtime import checks
+
+
+@triton.jit
+def identity(z, p):
+    return z
+
+
+@triton.jit
+def identity_prime(z, p):
+    return tl.zeros_like(z) + 1.0
+
+
+@triton.jit
+def sigmoid(z, p):
+    e = exp(-tl.abs(z))
+    return tl.where(z >= 0, 1.0, e) / (1.0 + e)
+
+
+@triton.jit
+def sigmoid_prime(z, p):
+    e = exp(-tl.abs(z))
+    return e / ((1.0 + e) * (1.0 + e))
+
+
+@triton.jit
+def sigmoid_prime_of_a(a, p):
+    return a * (1.0 - a)
+
+
+@triton.jit
+def tanh(z, p):
+    t = expm1(-2.0 * tl.abs(z))
+    return tl.where(z >= 0, -t, t) / (2.0 + t)
+
+
+@triton.jit
+def tanh_prime(z, p):
+    e = exp(-2.0 * tl.abs(z))
+    return 4.0 * e / ((1.0 + e) * (1.0 + e))
+
+
+@triton.jit
+def relu(z, p):
+    return tl.maximum(z, 0.0, propagate_nan=tl.PropagateNan.ALL)
+
+
+@triton.jit
+def relu_prime(z, p):
+    return tl.where(z > 0, 1.0, tl.where(z <= 0, 0.0, z))
+
+
+@triton.jit
+def leaky(z, p):
+    return tl.where(z > 0, z, p * z)
+
+
+@triton.jit
+def leaky_prime(z, p):
+    return tl.where(z > 0, 1.0, tl.where(z <= 0, p, z))
+
+
+@triton.jit
+def elu(z, p):
+    return tl.where(z >= 0, z, p * expm1(tl.where(z >= 0, 0.0, z)))
+
+
+@triton.jit
+def elu_prime(z, p):
+    return tl.where(z >= 0, 1.0, p * exp(tl.where(z >= 0, 0.0, z)))
+
+
+VALUE = {"sigmoid": sigmoid, "tanh": tanh, "relu": relu, "leaky": leaky, "elu": elu, "identity": identity}
+PRIME = {
+    "sigmoid": sigmoid_prime, "tanh": tanh_prime, "relu": relu_prime,
+    "leaky": leaky_prime, "elu": elu_prime, "identity": identity_prime,
+}
+#: g′ written in a = g(z): only where `saved` allows a to be what is kept.
+PRIME_OF_A = {
+    "sigmoid": sigmoid_prime_of_a, "relu": relu_prime, "leaky": leaky_prime, "identity": identity_prime,
+}
+
+
+def derivative(act: str, form: str) -> Any:
+    """The scalar function for g′ as a function of what was saved: `a`, or `z`."""
+    return (PRIME_OF_A if form == "a" else PRIME)[act]
+
+
+@triton.jit
+def _times(grad, saved, p, G: tl.constexpr):
+    return grad * G(saved, p)
+
+
+def value(z: Tensor, act: str, p: float) -> Tensor:
+    """g(z)."""
+    return pointwise.unary(VALUE[act], z, p)
+
+
+def backward(grad: Tensor, saved: Tensor, act: str, form: str, p: float) -> Tensor:
+    """grad ⊙ g′, g′ read off what was saved."""
+    return pointwise.binary(_times, grad, saved, p, G=derivative(act, form))
+
+
+def _unary(name: str, functions: dict[str, Any], act: str, z: Tensor, **parameter: float) -> Tensor:
+    p = checks.activation(name, act, **parameter)
+    checks.floating(name, z=z)
+    checks.kernel_dtype(name, z)
+    return pointwise.unary(functions[act], z, p)
+
+
+OPS: dict[str, Callable[..., Tensor | tuple[Tensor, ...]]] = {}
+for _act in VALUE:
+    OPS[f"act.{_act}"] = partial(_unary, f"act.{_act}", VALUE, _act)
+    OPS[f"act.{_act}.prime"] = partial(_unary, f"act.{_act}.prime", PRIME, _act)

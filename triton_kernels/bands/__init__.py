@@ -1,0 +1,1 @@
+"""Locally connected and shared layers: a band of weights along the nodes."""

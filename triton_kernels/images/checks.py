@@ -1,0 +1,253 @@
+"""What the ops on images ask of their arguments: sizes that fit, in one sentence with the id and the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache, wraps
+from typing import Any, NamedTuple, TypeVar, cast
+
+import torch
+from torch import Tensor
+from torch.compiler import is_compiling
+
+from ..runtime import checks
+
+Sides = int | tuple[int, int]       # one number for both directions, or (vertical, horizontal)
+Pair = tuple[int, int]
+
+
+class Layer(NamedTuple):
+    """The sizes of one convolution: x (B, C·groups, H, W), w (F, C, M, N), y (B, F, P, Q)."""
+
+    batch: int
+    channels: int           # of one group
+    filters: int            # of all groups
+    input: Pair
+    taps: Pair
+    output: Pair
+    stride: Pair
+    padding: Pair
+    dilation: Pair
+    groups: int
+
+    @property
+    def x_shape(self) -> tuple[int, int, int, int]:
+        return self.batch, self.channels * self.groups, *self.input
+
+    @property
+    def w_shape(self) -> tuple[int, int, int, int]:
+        return self.filters, self.channels, *self.taps
+
+    @property
+    def y_shape(self) -> tuple[int, int, int, int]:
+        return self.batch, self.filters, *self.output
+
+
+def pair(name: str, label: str, sides: Sides, least: int) -> Pair:
+    """(vertical, horizontal), each a whole number and at least `least`."""
+    both = tuple(sides) if isinstance(sides, (tuple, list)) else (sides, sides)
+    if len(both) != 2 or not all(isinstance(side, int) for side in both):
+        raise TypeError(f"{name}: {label} = {sides}; expected a whole number or two")
+    if min(both) < least:
+        raise ValueError(f"{name}: {label} = {sides}; expected at least {least}")
+    return both[0], both[1]
+
+
+def in_numbers(name: str, padding: Sides | str, w: Tensor, dilation: Sides) -> Sides:
+    """torch's words for paddings: `valid` is none, `same` what keeps the image's size at stride 1."""
+    if not isinstance(padding, str):
+        return padding
+    if padding == "valid":
+        return 0
+    kernel = tuple(w.shape[2:])
+    around = [e * (m - 1) for m, e in zip(kernel, pair(name, "dilation", dilation, 1))]
+    if padding != "same" or any(both % 2 for both in around):
+        raise ValueError(f"{name}: padding = {padding!r} with a filter of {' × '.join(map(str, kernel))} is not the "
+                         "same on both sides, and has no kernel; give numbers, or use torch.nn.functional")
+    return around[0] // 2, around[1] // 2
+
+
+Sizes = TypeVar("Sizes", bound=Callable[..., Any])
+
+
+def _plain(given: Any) -> bool:
+    """Whole numbers, none that a tracer leaves open, and nothing that only equals one."""
+    if isinstance(given, tuple):
+        return all(type(n) is int for n in given)
+    return given is None or type(given) in (int, bool, str)
+
+
+def remembered(sizes: Sizes) -> Sizes:
+    """Sizes are worked out once for each shape: a training step asks for the same again and again."""
+    known = lru_cache(1024)(sizes)
+
+    @wraps(sizes)
+    def look(*how: Any) -> Any:
+        return known(*how) if not is_compiling() and all(map(_plain, how)) else sizes(*how)
+
+    return cast(Sizes, look)
+
+
+@remembered
+def layer(
+    name: str, x_shape: tuple[int, ...], w_shape: tuple[int, ...], stride: Sides, padding: Sides, dilation: Sides,
+    groups: int,
+) -> Layer:
+    """The sizes of a layer, or what does not fit."""
+    s, r, e = pair(name, "stride", stride, 1), pair(name, "padding", padding, 0), pair(name, "dilation", dilation, 1)
+    (batch, depth, *image), (filters, channels, *taps) = x_shape, w_shape
+    if not isinstance(groups, int) or groups < 1 or depth % groups or filters % groups:
+        raise ValueError(f"{name}: groups = {groups} does not divide {depth} channels and {filters} filters")
+    if channels * groups != depth:
+        raise ValueError(f"{name}: x has {depth} channels, {groups} group(s) of filters read {channels} each")
+    if min(taps) < 1 or channels < 1 or filters < 1:
+        raise ValueError(f"{name}: w has shape {tuple(w_shape)}; a filter needs at least one entry")
+    output = [_outputs(name, direction, *sizes) for direction, *sizes in zip(("rows", "columns"), image, taps, s, r, e)]
+    _count(name, batch, output)
+    _count(name, batch, image)
+    return Layer(batch, channels, filters, (image[0], image[1]), (taps[0], taps[1]), (output[0], output[1]), s, r, e,
+                 groups)
+
+
+def halved(name: str, sizes: Layer) -> tuple[int, int, int, int]:
+    """The shape after a 2 × 2 pooling."""
+    rows, columns = sizes.output
+    if min(rows, columns) < 2:
+        raise ValueError(f"{name}: an output of {rows} × {columns} has no 2 × 2 window to pool")
+    return sizes.batch, sizes.filters, rows // 2, columns // 2
+
+
+def _outputs(name: str, direction: str, n: int, m: int, stride: int, padding: int, dilation: int) -> int:
+    reach = dilation * (m - 1) + 1
+    if reach > n + 2 * padding:
+        raise ValueError(f"{name}: the filter reaches over {reach} {direction}, the padded input has "
+                         f"{n + 2 * padding}; there is no output")
+    return (n + 2 * padding - reach) // stride + 1
+
+
+def _count(name: str, batch: int, size: list[int]) -> None:
+    if batch * size[0] * size[1] >= 2**31 - 2**10:
+        raise ValueError(f"{name}: {batch} × {size[0]} × {size[1]} positions; a kernel counts fewer than 2³¹, "
+                         "split the batch")
+
+
+def forward(
+    x: Tensor, w: Tensor, b: Tensor | None, stride: Sides, padding: Sides, dilation: Sides, groups: int,
+    name: str = "conv2d.layer",
+) -> Layer:
+    if w is None or not (checks.alike(x, w, b) and x.dim() == w.dim() == 4):
+        checks.floating(name, x=x, w=w, b=b)
+        checks.rank(name, 4, x=x, w=w)
+    sizes = layer(name, x.shape, w.shape, stride, padding, dilation, groups)
+    if b is not None:
+        checks.rank(name, 1, b=b)
+        if b.shape[0] != sizes.filters:
+            raise ValueError(f"{name}: b has {b.shape[0]} entries for {sizes.filters} filters")
+    return sizes
+
+
+def grad_x(
+    d: Tensor, w: Tensor, H: int, W: int, stride: Sides, padding: Sides, dilation: Sides, groups: int,
+    z: Tensor | None, name: str = "conv2d.layer.grad_x",
+) -> Layer:
+    checks.floating(name, d=d, w=w, z=z)
+    checks.rank(name, 4, d=d, w=w)
+    sizes = layer(name, (d.shape[0], w.shape[1] * groups, H, W), tuple(w.shape), stride, padding, dilation, groups)
+    _agree(name, "d", d, sizes.y_shape)
+    if z is not None:
+        _agree(name, "z", z, sizes.x_shape)
+    return sizes
+
+
+def grad_w(
+    d: Tensor, x: Tensor, M: int, N: int, stride: Sides, padding: Sides, dilation: Sides, groups: int,
+    w: Tensor | None, lam: float, n: float, name: str = "conv2d.layer.grad_w",
+) -> Layer:
+    checks.floating(name, d=d, x=x, w=w)
+    checks.rank(name, 4, d=d, x=x)
+    channels = x.shape[1] // groups if isinstance(groups, int) and groups > 0 else 0
+    sizes = layer(name, tuple(x.shape), (d.shape[1], channels, M, N), stride, padding, dilation, groups)
+    _agree(name, "d", d, sizes.y_shape)
+    if w is not None:
+        _agree(name, "w", w, sizes.w_shape)
+    elif lam:
+        raise ValueError(f"{name}: lam = {lam} without w; λ multiplies the filters, pass them")
+    examples(name, n)
+    return sizes
+
+
+def grad_b(d: Tensor, n: float, name: str = "conv2d.layer.grad_b") -> None:
+    checks.floating(name, d=d)
+    checks.rank(name, 4, d=d)
+    _count(name, d.shape[0], [d.shape[2], d.shape[3]])
+    examples(name, n)
+
+
+def examples(name: str, n: float) -> None:
+    if not n > 0:
+        raise ValueError(f"{name}: n = {n}; an average needs at least one example")
+
+
+def _agree(name: str, label: str, t: Tensor, shape: tuple[int, ...]) -> None:
+    if tuple(t.shape) != shape:
+        raise ValueError(f"{name}: {label} has shape {tuple(t.shape)}; expected {shape}")
+
+
+class Pool(NamedTuple):
+    """The sizes of one pooling: x (B, C, H, W), y (B, C, P, Q)."""
+
+    x_shape: tuple[int, int, int, int]
+    window: Pair
+    stride: Pair
+    padding: Pair
+    output: Pair
+
+    @property
+    def y_shape(self) -> tuple[int, int, int, int]:
+        return *self.x_shape[:2], *self.output
+
+
+@remembered
+def pool(
+    name: str, x_shape: tuple[int, ...], k: Sides, stride: Sides | None, padding: Sides, ceil_mode: bool = False
+) -> Pool:
+    """The sizes of a pooling, or what does not fit."""
+    if ceil_mode:
+        raise ValueError(f"{name}: ceil_mode = True; the deck drops a last row or column that fills no window "
+                         "(13 becomes 6), so a partial window has no value here; pad the input instead")
+    window = pair(name, "k", k, 1)
+    s = pair(name, "stride", k if stride is None else stride, 1)
+    r = pair(name, "padding", padding, 0)
+    if any(2 * p > m for p, m in zip(r, window)):
+        raise ValueError(f"{name}: padding = {padding} is more than half of the window {window}")
+    if window[0] * window[1] > 256:
+        raise ValueError(f"{name}: a window of {window[0]} × {window[1]}; the index in a window has 8 bits, "
+                         "at most 256 entries")
+    batch, channels, *image = x_shape
+    output = [_outputs(name, way, n, m, t, p, 1) for way, n, m, t, p in zip(("rows", "columns"), image, window, s, r)]
+    return Pool((batch, channels, image[0], image[1]), window, s, r, (output[0], output[1]))
+
+
+def pooling(
+    name: str, x: Tensor, k: Sides, stride: Sides | None, padding: Sides, ceil_mode: bool = False
+) -> Pool:
+    checks.floating(name, x=x)
+    checks.rank(name, 4, x=x)
+    return pool(name, tuple(x.shape), k, stride, padding, ceil_mode)
+
+
+def pooled_gradient(
+    d: Tensor, index: Tensor, H: int, W: int, k: Sides, stride: Sides | None, padding: Sides, saved: Tensor | None,
+    name: str = "pool.max.grad_x",
+) -> Pool:
+    checks.floating(name, d=d, saved=saved)
+    checks.rank(name, 4, d=d)
+    sizes = pool(name, (d.shape[0], d.shape[1], H, W), k, stride, padding)
+    if not isinstance(index, Tensor) or index.dtype != torch.uint8:
+        kind = str(index.dtype).removeprefix("torch.") if isinstance(index, Tensor) else type(index).__name__
+        raise TypeError(f"{name}: index is {kind}; expected uint8, the place in the window that pool.max returns")
+    _agree(name, "d", d, sizes.y_shape)
+    _agree(name, "index", index, sizes.y_shape)
+    if saved is not None:
+        _agree(name, "saved", saved, sizes.y_shape)
+    return sizes

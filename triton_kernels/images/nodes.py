@@ -1,0 +1,138 @@
+"""The autograd nodes on images: a convolution layer, the same with its pooling, and pooling alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+from torch.nn.functional import max_pool2d_with_indices
+
+from ..activations import saved
+from ..layers.nodes import activated, applied, aside, once, recorded, through
+from ..layers.nodes import room as room_of
+from ..runtime.launch import by_torch
+from . import composite as composite_images
+from .checks import Layer, Pool, pool
+
+
+def room(module: str, name: str, t: Tensor) -> Any:
+    """The kernels of a module, or the composites where these have to stand in."""
+    found = room_of(module, name, t)
+    return found if found.__name__.endswith(module) else composite_images
+
+
+def gradients(
+    ctx: Any, d: Tensor, x: Tensor, w: Tensor, sizes: Layer, biased: bool, math: str | None
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    """∂x, ∂w and ∂b of what needs them."""
+    wants_x, wants_w, wants_b = ctx.needs_input_grad[:3]
+    dx = dw = db = None
+    if wants_x:
+        layer = room("images.layer", "conv2d.layer.grad_x", d)
+        dx = layer.delta_through(d, w, sizes, None, None, 0.0, math)
+    if wants_w or (wants_b and biased):
+        filters = room("images.filters", "conv2d.layer.grad_w", d)
+        dw, db = filters.averaged(d, x, None, sizes, 0.0, 1.0, wants_w, wants_b and biased, math)
+    return dx, dw if wants_w else None, db if wants_b and biased else None
+
+
+class Convolution(Function):
+    @staticmethod
+    def forward(
+        x: Tensor, w: Tensor, b: Tensor | None, sizes: Layer, act: str, p: float, math: str | None, keep: bool
+    ) -> tuple[Tensor, Tensor]:
+        keep_z = keep and saved.form(act, x.dtype, p) == "z"
+        layer = room("images.layer", "conv2d.layer", x)
+        a, z = layer.keeping(x, w, b, sizes, act, p, keep_z, math)
+        return a, z if keep_z else a.new_empty(0)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+        x, w, b, ctx.sizes, ctx.act, ctx.p, ctx.math, _ = inputs
+        ctx.biased, ctx.form = b is not None, saved.form(ctx.act, x.dtype, ctx.p)
+        aside(ctx, output[1])
+        ctx.save_for_backward(x, w, output[0] if ctx.form == "a" else output[1] if ctx.form == "z" else None)
+
+    @staticmethod
+    @once
+    def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+        x, w, kept = ctx.saved_tensors
+        d = through(grad, kept, ctx.act, ctx.form, ctx.p)
+        return *gradients(ctx, d, x, w, ctx.sizes, ctx.biased, ctx.math), None, None, None, None, None
+
+
+class ConvolutionPooled(Function):
+    """The layer and its 2 × 2 pooling: in backward g′ is read at the maxima, and the unpooled a is never kept."""
+
+    @staticmethod
+    def forward(
+        x: Tensor, w: Tensor, b: Tensor | None, sizes: Layer, act: str, p: float, math: str | None, keep: bool
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        keep_z = keep and saved.form(act, x.dtype, p) == "z"
+        pooled = room("images.pooled", "conv2d.layer", x)
+        y, index, z = pooled.pooled_keeping(x, w, b, sizes, act, p, keep_z, math, keep)
+        return y, index, z if keep_z else y.new_empty(0)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        x, w, b, ctx.sizes, ctx.act, ctx.p, ctx.math, _ = inputs
+        y, index, z = output
+        ctx.biased, ctx.form = b is not None, saved.form(ctx.act, x.dtype, ctx.p)
+        aside(ctx, index, z)
+        ctx.save_for_backward(x, w, index, y if ctx.form == "a" else z if ctx.form == "z" else None)
+
+    @staticmethod
+    @once
+    def backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+        x, w, index, kept = ctx.saved_tensors
+        whole = pool("pool.max.grad_x", ctx.sizes.y_shape, 2, 2, 0)
+        back = room("images.pool", "pool.max.grad_x", grad)
+        prime = back.derivative(ctx.act, "a" if ctx.form == "nothing" else ctx.form)
+        d = back.pooled_backward(grad, index, whole, kept, prime, ctx.p)
+        return *gradients(ctx, d, x, w, ctx.sizes, ctx.biased, ctx.math), None, None, None, None, None
+
+
+class MaxPool(Function):
+    @staticmethod
+    def forward(x: Tensor, sizes: Pool) -> tuple[Tensor, Tensor]:
+        y, index = room("images.pool", "pool.max", x).pooled(x, sizes)
+        return y, index
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+        _, ctx.sizes = inputs
+        aside(ctx, output[1])
+        ctx.save_for_backward(output[1])
+
+    @staticmethod
+    @once
+    def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor, None]:
+        (index,) = ctx.saved_tensors
+        back = room("images.pool", "pool.max.grad_x", grad)
+        return back.pooled_backward(grad, index, ctx.sizes, None, None, 0.0), None
+
+
+def convolution(
+    x: Tensor, w: Tensor, b: Tensor | None, sizes: Layer, act: str, p: float, math: str | None, pooled: bool = False
+) -> Tensor:
+    if by_torch(x) and x.numel():
+        z = composite_images.affine(x, w, b, sizes)
+        z = torch.max_pool2d(z, 2) if pooled else z                     # no g falls, so z is pooled
+        return composite_images.stored(activated(z, act, p), x, x.dtype)
+    node = ConvolutionPooled if pooled else Convolution
+    y: Tensor = applied(node, x, w, b, sizes, act, p, math, recorded(x, w, b))[0]
+    return y
+
+
+def max_pool(x: Tensor, sizes: Pool, indices: bool) -> Tensor | tuple[Tensor, Tensor]:
+    """The maxima; with `indices` also their row-major places in the image."""
+    if by_torch(x) and x.numel():
+        window = sizes.window, sizes.stride, sizes.padding
+        if not indices:
+            return composite_images.stored(torch.max_pool2d(x, *window), x, x.dtype)
+        y, index = max_pool2d_with_indices(x, *window)
+        return composite_images.stored(y, x, x.dtype), composite_images.stored(index, x, index.dtype)
+    y, index = applied(MaxPool, x, sizes)
+    return (y, composite_images.in_image(index, sizes)) if indices else y

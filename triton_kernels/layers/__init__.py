@@ -1,0 +1,1 @@
+"""Fully connected layers: forward, the delta recursion, the averaged gradient."""

@@ -1,0 +1,107 @@
+"""Batch normalization as one autograd node, with what was added before and a ReLU behind it in the same pass.
+
+Kept for backward: x, μ and 1/√(σ² + ε) in float32, γ, and y where a ReLU needs it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+
+from ..layers import composite
+from ..layers.nodes import activated, applied, aside, once, room
+from ..runtime import checks
+from ..runtime.launch import by_torch
+from . import composite as composite_norm
+
+ACTIVATIONS = ("identity", "relu")
+
+
+def kernels_for(name: str, x: Tensor) -> Any:
+    found = room("norms.kernels", name, x)
+    return composite_norm if found is composite else found
+
+
+class BatchNorm(Function):
+    """Running statistics, where given, are the only arguments that change."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(
+        x: Tensor, gamma: Tensor | None, beta: Tensor | None, added: Tensor | None, mu: Tensor | None,
+        var: Tensor | None, training: bool, rho: float, eps: float, relu: bool,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        if training:
+            kernels = kernels_for("norm.batch", x)
+            own = None if mu is None or var is None else (mu, var)
+            mean, rstd = kernels.statistics(kernels.walked(x), eps, own, rho, own)
+            if own is not None and kernels is not composite_norm and not torch.compiler.is_compiling():
+                torch.autograd.graph.increment_version(own)             # a kernel's write is invisible to autograd
+        else:
+            kernels = kernels_for("norm.batch.inference", x)
+            assert mu is not None
+            assert var is not None
+            mean, rstd = mu.clone(), kernels.reciprocal_root(var, eps)
+        return kernels.applied(kernels.walked(x), mean, rstd, gamma, beta, added, relu), mean, rstd
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
+        x, gamma, _, added, _, _, ctx.training, _, _, ctx.relu = inputs
+        y, mean, rstd = output
+        ctx.added = added is not None
+        aside(ctx, mean, rstd)
+        ctx.save_for_backward(x, gamma, mean, rstd, y if ctx.relu else None)
+
+    @staticmethod
+    @once
+    def backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+        x, gamma, mean, rstd, y = ctx.saved_tensors
+        kernels = kernels_for("norm.batch.grad_x", grad)
+        d, x = kernels.walked(grad), kernels.walked(x)
+        y = d if y is None else y
+        wants_x, wants_gamma, wants_beta, wants_added = ctx.needs_input_grad[:4]
+        both = dgamma = dbeta = dx = dz = None
+        if wants_gamma or wants_beta or (wants_x and ctx.training):
+            dtype = x.dtype if gamma is None else gamma.dtype
+            both, dgamma, dbeta = kernels.sums(d, y, x, mean, rstd, dtype, ctx.relu)
+        if wants_x or wants_added:
+            dx, dz = kernels.backward(
+                d, y, x, mean, rstd, gamma, both if ctx.training else None, ctx.relu, ctx.added and wants_added)
+        kept = (dx if wants_x else None, dgamma if wants_gamma else None, dbeta if wants_beta else None, dz)
+        return (*kept, None, None, None, None, None, None)
+
+
+def batch_norm(
+    input: Tensor, running_mean: Tensor | None, running_var: Tensor | None, weight: Tensor | None = None,
+    bias: Tensor | None = None, training: bool = False, momentum: float = 0.1, eps: float = 1e-5, *,
+    added: Tensor | None = None, act: str = "identity",
+) -> Tensor:
+    """norm.batch, norm.batch.inference   g(γ (x − μ) / √(σ² + ε) + β + added), g identity or relu, in one pass.
+
+    input (N, C) or (N, C, …); the others (C,), of its dtype or float32. In training the running statistics, if
+    given, are updated in place with torch's momentum (norm.batch.running); these are all that changes. Where torch
+    computes (`launch.by_torch`), x γ/√… and μ γ/√… are subtracted last, which loses digits where |μ| is large beside σ.
+    """
+    name = "batch_norm"
+    checks.batch_norm(name, input, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
+    if act not in ACTIVATIONS:
+        raise ValueError(f"{name}: act = {act!r} is not fused; choose {' or '.join(ACTIVATIONS)}")
+    if (running_mean is None) != (running_var is None) or (weight is None) != (bias is None):
+        raise ValueError(f"{name}: running_mean and running_var, and weight and bias, go together")
+    if running_mean is None and not training:
+        raise ValueError(f"{name}: evaluation needs running_mean and running_var")
+    if training:
+        checks.several(name, input)
+    if added is not None:
+        checks.same(name, input=input, added=added)
+    channels = running_mean, running_var, weight, bias
+    if by_torch(input) and input.numel() and all(t is None or t.dtype == input.dtype for t in channels):
+        own = torch.batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps, False)
+        return activated(own if added is None else own + added, act, 0.0)
+    y: Tensor = applied(BatchNorm, input, weight, bias, added, running_mean, running_var, training, float(momentum),
+                        float(eps), act == "relu")[0]
+    return y

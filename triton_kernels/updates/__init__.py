@@ -1,0 +1,1 @@
+"""The optimizers, alone and behind the averaged gradient in one kernel."""

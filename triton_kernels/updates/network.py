@@ -1,0 +1,223 @@
+"""A whole training step of a feed-forward network in which no gradient of a weight is ever stored.
+
+alg.average.sgd, alg.average.momentum, alg.average.adamw   for every layer, after the δ below it has been computed
+
+Nothing may want to see a gradient: `refusal` says in one sentence what does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .. import functional
+from ..activations import saved
+from ..layers import composite
+from ..layers import nodes as autograd
+from . import composite as composite_training
+from . import composite_fused as composite_updates
+
+#: The layers' activations by torch's names: (name here, attribute that holds the parameter).
+ACTIVATIONS: dict[type[nn.Module], tuple[str, str]] = {
+    nn.Sigmoid: ("sigmoid", ""), nn.Tanh: ("tanh", ""), nn.ReLU: ("relu", ""), nn.Identity: ("identity", ""),
+    nn.LeakyReLU: ("leaky", "negative_slope"), nn.ELU: ("elu", "alpha"),
+}
+LOSSES: dict[Any, str] = {
+    functional.cross_entropy: "loss.softmax", functional.mse_loss: "loss.square",
+    functional.binary_cross_entropy_with_logits: "loss.xent.logits",
+    nn.functional.cross_entropy: "loss.softmax", nn.functional.mse_loss: "loss.square",
+    nn.functional.binary_cross_entropy_with_logits: "loss.xent.logits",
+}
+_UNSUPPORTED = ("nesterov", "dampening", "maximize", "amsgrad", "differentiable")
+
+
+def layers_of(model: nn.Module) -> list[tuple[nn.Linear, str, float]] | None:
+    """(layer, activation, its parameter) of a Sequential of Linear layers and activations, else None."""
+    if type(model) is not nn.Sequential:
+        return None
+    found: list[tuple[nn.Linear, str, float]] = []
+    for part in model:
+        if type(part) is nn.Linear:
+            found.append((part, "identity", 0.0))
+        elif type(part) in ACTIVATIONS and found and found[-1][1] == "identity":
+            name, attribute = ACTIVATIONS[type(part)]
+            found[-1] = (found[-1][0], name, float(getattr(part, attribute)) if attribute else 0.0)
+        else:
+            return None
+    return found or None
+
+
+def refusal(
+    model: nn.Module, loss: Any, optimizer: torch.optim.Optimizer, clip: float | None = None, accumulate: int = 1
+) -> str | None:
+    """Why the update cannot ride on the gradient's product, or None."""
+    if clip is not None:
+        return "clipping needs the length of the whole gradient before the first update"
+    if accumulate != 1:
+        return f"accumulation over {accumulate} batches needs a gradient that waits for the last of them"
+    parallel = isinstance(model, nn.parallel.DistributedDataParallel) or type(model).__name__.startswith(
+        ("FSDP", "FullyShardedDataParallel"))
+    if parallel or (torch.distributed.is_available() and torch.distributed.is_initialized()
+                    and torch.distributed.get_world_size() > 1):
+        return "data parallelism adds up gradients of several processes before the update"
+    layers = layers_of(model)
+    if layers is None:
+        return f"the model is a {type(model).__name__}; it must be a Sequential of Linear layers and activations"
+    if loss not in LOSSES:
+        return "the loss is none of cross_entropy, mse_loss and binary_cross_entropy_with_logits"
+    return _parameters(layers) or _optimizer(layers, optimizer)
+
+
+def _parameters(layers: list[tuple[nn.Linear, str, float]]) -> str | None:
+    owned = [p for layer, *_ in layers for p in (layer.weight, layer.bias) if p is not None]
+    if len({id(p) for p in owned}) < len(owned):
+        return "two layers share a parameter, whose gradient is a sum over both"
+    for p in owned:
+        if not p.requires_grad:
+            return "a parameter is frozen"
+        if p._backward_hooks or getattr(p, "_post_accumulate_grad_hooks", None):
+            return "a hook wants to see a gradient"
+        if not p.is_contiguous():
+            return "a parameter is not contiguous"
+    return None
+
+
+def _optimizer(layers: list[tuple[nn.Linear, str, float]], optimizer: torch.optim.Optimizer) -> str | None:
+    if type(optimizer) not in (torch.optim.SGD, torch.optim.AdamW):
+        return f"the optimizer is {type(optimizer).__module__}.{type(optimizer).__name__}, not torch's SGD or AdamW"
+    group_of = {id(p): group for group in optimizer.param_groups for p in group["params"]}
+    for layer, *_ in layers:
+        for p in (layer.weight, layer.bias):
+            if p is None:
+                continue
+            group = group_of.get(id(p))
+            if group is None:
+                return "the optimizer does not have every parameter"
+            unsupported = [name for name in _UNSUPPORTED if group.get(name)]
+            if unsupported:
+                return f"the optimizer uses {unsupported[0]}"
+            if p is layer.bias and group["weight_decay"] and type(optimizer) is torch.optim.SGD:
+                return "weight_decay is on intercepts, which alg.average leaves out; give them a group of their own"
+    return None
+
+
+class FusedStep:
+    """x, y → the mean loss; Θ, b and the optimizer's states move in place, and no `.grad` is set."""
+
+    def __init__(
+        self, model: nn.Module, loss: Callable[..., Tensor], optimizer: torch.optim.Optimizer,
+        narrow: torch.dtype | None = None,
+    ) -> None:
+        layers = layers_of(model)
+        assert layers is not None
+        self.layers, self.identity, self.optimizer = layers, LOSSES[loss], optimizer
+        self.groups = {id(p): group for group in optimizer.param_groups for p in group["params"]}
+        adamw = type(optimizer) is torch.optim.AdamW
+        momentum = any(group.get("momentum") for group in optimizer.param_groups)
+        self.rule = "adamw" if adamw else "momentum" if momentum else "sgd"
+        self.narrow = narrow
+        self.shadows: dict[int, tuple[Tensor, int]] = {}        # a parameter in `narrow`, and the version it is of
+        self.tables: dict[int, Tensor] = {}
+        self.shown: dict[int, tuple[float, ...]] = {}
+
+    def numbers(self, group: dict[str, Any]) -> dict[str, float]:
+        if self.rule == "adamw":
+            beta1, beta2 = group["betas"]
+            return {"eta": float(group["lr"]), "lam": group["weight_decay"], "beta1": beta1, "share": 1 - beta1,
+                    "beta2": beta2, "eps": group["eps"]}
+        return {"eta": float(group["lr"]), "beta1": group.get("momentum", 0.0), "share": 1.0}
+
+    def refresh(self) -> None:
+        """Put what the optimizer's groups say now where the kernels read it: also before a graph is replayed.
+
+        A parameter that something else has written gets a new shadow; the kernels write both.
+        """
+        for p in [p for layer, *_ in self.layers for p in (layer.weight, layer.bias) if p is not None]:
+            if self.narrow is not None and self.shadows.get(id(p), (p, -1))[1] != p._version:
+                shadow = self.shadows[id(p)][0] if id(p) in self.shadows else torch.empty_like(p, dtype=self.narrow)
+                self.shadows[id(p)] = shadow.copy_(p.detach()), p._version
+            said = tuple({**dict.fromkeys(("eta", "lam", "beta1", "share", "beta2", "eps", "slowing"), 0.0),
+                          **self.numbers(self.groups[id(p)])}.values())
+            if self.shown.get(id(p)) != said:
+                row = torch.tensor(said, dtype=torch.float64)
+                table = self.tables.setdefault(id(p), torch.empty_like(row, device=p.device))
+                table.copy_(row)
+                self.shown[id(p)] = said
+
+    def states(self, p: Tensor) -> list[Tensor]:
+        """The optimizer's own, by torch's names, so that its checkpoints stay whole."""
+        state = self.optimizer.state[p]
+        names = {"sgd": (), "momentum": ("momentum_buffer",), "adamw": ("exp_avg", "exp_avg_sq")}[self.rule]
+        for name in names:
+            if state.get(name) is None:
+                state[name] = torch.zeros_like(p)
+        if "step" not in state and self.rule == "adamw":
+            state["step"] = torch.zeros((), dtype=torch.float32, device=p.device)
+        return [state[name] for name in names]
+
+    def moved(self, l: int, delta: Tensor, a: Tensor, n: float, sums: Tensor | None) -> None:
+        layer = self.layers[l][0]
+        room = autograd.room("updates.fused", f"alg.average.{self.rule}", layer.weight)
+        lam = 0.0 if self.rule == "adamw" else float(self.groups[id(layer.weight)]["weight_decay"])
+        if room is not composite:
+            weight, bias = (None if p is None else self.parameter(room, p) for p in (layer.weight, layer.bias))
+            room.layer(self.rule, delta, a, weight, bias, lam, n, sums)
+            return
+        wide = composite.wide(delta)
+        D = wide.t() @ composite.wide(a) / n
+        self.stepped(layer.weight, D + lam * composite.wide(layer.weight) if lam else D)
+        if layer.bias is not None:
+            self.stepped(layer.bias, wide.sum(0) / n)
+
+    def counted(self, p: Tensor) -> Tensor | None:
+        """The optimizer's own count of steps, this one included, where it keeps one."""
+        t: Tensor | None = self.optimizer.state[p].get("step")
+        return t if t is None else t.add_(1)
+
+    def parameter(self, room: Any, p: Tensor) -> Any:
+        tensors, t = (p.detach(), *self.states(p)), self.counted(p)
+        shadow = None if self.narrow is None else self.shadows[id(p)][0]
+        return room.Parameter(tensors, tensors, self.tables[id(p)], self.tables[id(p)] if t is None else t, shadow)
+
+    def seen(self, p: Tensor | None) -> Tensor | None:
+        """What the products multiply by: a parameter, or its shadow."""
+        return p if p is None or self.narrow is None else self.shadows[id(p)][0]
+
+    def stepped(self, p: Tensor, D: Tensor) -> None:
+        own, t = self.states(p), self.counted(p)
+        numbers = {**self.numbers(self.groups[id(p)]), "t": 1 if t is None else int(t)}
+        composite_training.step_(self.rule, p, D, own, numbers)
+
+    @torch.no_grad()
+    def __call__(self, x: Tensor, y: Tensor) -> Tensor:
+        x = x if self.narrow is None else x.to(self.narrow)
+        linear, kept = autograd.room("layers.kernels", "net.layer.affine", x), []
+        activations = [x]
+        for layer, act, p in self.layers:
+            form = saved.form(act, x.dtype, p)
+            a, z = linear.affine_keeping(
+                activations[-1], self.seen(layer.weight), self.seen(layer.bias), act, p, form == "z", None)
+            activations.append(a)
+            kept.append(z if form == "z" else a)
+        losses, delta = autograd.room("losses.kernels", self.identity, x).OPS[self.identity](activations[-1], y)
+        n = float(len(delta) if self.identity == "loss.softmax" else delta.numel())
+        _, act, p = self.layers[-1]
+        delta = autograd.through(delta, kept[-1], act, saved.form(act, x.dtype, p), p)
+        sums = None
+        for l in reversed(range(len(self.layers))):
+            below = sums_below = None
+            if l:                       # from the old Θ, so before it moves
+                _, act, p = self.layers[l - 1]
+                g_prime = linear.derivative(act, saved.form(act, x.dtype, p))
+                weight = self.seen(self.layers[l][0].weight)
+                below, sums_below = linear.delta_partial(
+                    delta, weight, kept[l - 1], g_prime, p, "bp.delta.chain", None)
+            self.moved(l, delta, activations[l], n, sums)
+            delta, sums = below, sums_below
+        return torch.mean(losses)
+
+
+__all__ = ["ACTIVATIONS", "LOSSES", "FusedStep", "composite_updates", "layers_of", "refusal"]
