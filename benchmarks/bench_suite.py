@@ -12,10 +12,10 @@ import mpmath
 import numpy as np
 import pytest
 import sympy
-from chainrule.conformance.proofs.findings.certify_networks import certify_network
 
 from chainrule.conformance.judging.numbers.bounded import Arithmetic, Bounded
 from chainrule.conformance.judging.numbers.lanes import lanes_of
+from chainrule.conformance.proofs.certify_networks import certify_network
 from chainrule.reference import FUNCTIONS
 from chainrule.spec.dual import Dual
 

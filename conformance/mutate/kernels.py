@@ -5,15 +5,20 @@ Each edit must match its kernel's source exactly once, so an edit whose anchor h
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import sys
 import tempfile
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from types import ModuleType
+from unittest import mock
 
 from attrs import field, frozen
 
 from ... import triton_kernels
+from ...triton_kernels.ops import module_of
 from ..backend import Backend
 from ..judging.judge import FAIL, Verdict, judge
 from .planted import ordered
@@ -35,27 +40,76 @@ class Edit:
         return f"{self.op}: {self.name}"
 
 
+def _file(module: str) -> Path:
+    return Path(str(triton_kernels.__file__)).parent / f"{module.replace('.', '/')}.py"
+
+
 def source(module: str) -> str:
-    return (Path(str(triton_kernels.__file__)).parent / f"{module.replace('.', '/')}.py").read_text()
+    return _file(module).read_text(encoding="utf-8")
 
 
 def edited(edit: Edit) -> ModuleType:
-    """The kernel's module with the edit, under a name of its own in the same package."""
+    """The module that starts the op's kernel, executed anew with the edit in place, as is every module between; or the
+    edited module alone, where the op's does not need it."""
+    home = module_of(edit.op)
+    fresh: dict[str, ModuleType] = {}
+    with ExitStack() as stack:
+        for module in _above(edit.module, home):
+            fresh[module] = _executed(module, _text(edit) if module == edit.module else source(module), stack)
+    return fresh.get(home, fresh[edit.module])
+
+
+def _text(edit: Edit) -> str:
     text = source(edit.module)
-    if text.count(edit.old) != 1:
-        raise ValueError(f"{edit}: {edit.old!r} stands {text.count(edit.old)} times in {edit.module}.py, not once")
-    folder = Path(tempfile.mkdtemp(prefix="chainrule-edited-"))
-    place = folder / f"{edit.module}.py"
-    place.write_text(text.replace(edit.old, edit.new))
-    package = f"{triton_kernels.__name__}.{edit.module}".rpartition(".")[0]
-    name = f"{package}.edited_{folder.name.rpartition('-')[2]}"
-    spec = importlib.util.spec_from_file_location(name, place)
+    if (times := text.count(edit.old)) != 1:
+        raise ValueError(f"{edit}: {edit.old!r} stands {times} times in {_file(edit.module).name}, not once")
+    return text.replace(edit.old, edit.new)
+
+
+def _executed(module: str, text: str, stack: ExitStack) -> ModuleType:
+    """The module from this text, in the place of ours until the stack is left."""
+    place = Path(tempfile.mkdtemp(prefix="chainrule-edited-")) / f"{module}.py"
+    place.write_text(text)
+    ours = f"{triton_kernels.__name__}.{module}"
+    package, _, leaf = ours.rpartition(".")
+    spec = importlib.util.spec_from_file_location(f"{package}.edited_{place.parent.name.rpartition('-')[2]}", place)
     assert spec is not None
     assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
+    found = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = found
+    spec.loader.exec_module(found)
+    importlib.import_module(ours)
+    stack.enter_context(mock.patch.dict(sys.modules, {ours: found}))
+    stack.enter_context(mock.patch.object(sys.modules[package], leaf, found))
+    return found
+
+
+def _above(module: str, home: str) -> list[str]:
+    """The module, and every one through which `home` imports it, lowest first."""
+    order: list[str] = []
+
+    def reaches(one: str) -> bool:
+        found = [reaches(other) for other in _imports(one)]         # all of them: each enters its own place
+        if one == module or any(found):
+            if one not in order:
+                order.append(one)
+            return True
+        return False
+
+    reaches(home)
+    return order or [module]
+
+
+@cache
+def _imports(module: str) -> tuple[str, ...]:
+    """The modules of kernels that this one imports as it is executed."""
+    package = module.split(".")[:-1]
+    names: list[str] = []
+    for node in ast.parse(source(module)).body:
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = [*package[: len(package) - node.level + 1], *(node.module or "").split(".")]
+            names += [".".join(filter(None, [*base, one])) for one in ("", *(alias.name for alias in node.names))]
+    return tuple(name for name in names if name and _file(name).is_file())
 
 
 def backend_with(edit: Edit) -> Backend:
@@ -81,23 +135,23 @@ _LOOP = "    for start in range(0, K, BK):\n        inside = k < K - start"
 _SOFTMAX, _WEIGHTED = "loss.softmax", "loss.softmax.weighted"
 
 EDITS = (
-    Edit("layers.kernels", _LAYER, "last K block dropped", _LOOP, _LOOP.replace("0, K, BK", "0, K // BK * BK, BK")),
-    Edit("layers.kernels", _CHAIN, "last K block dropped", _LOOP, _LOOP.replace("0, K, BK", "0, K // BK * BK, BK")),
-    Edit("layers.kernels", _AVERAGE, "last K block dropped", _LOOP, _LOOP.replace("0, K, BK", "0, K // BK * BK, BK")),
-    Edit("layers.kernels", _LAYER, "K mask missing on x", "mask=(rm < M)[:, None] & inside[None, :]",
+    Edit("layers.tiles", _LAYER, "last K block dropped", _LOOP, _LOOP.replace("0, K, BK", "0, K // BK * BK, BK")),
+    Edit("layers.tiles", _CHAIN, "last K block dropped", _LOOP, _LOOP.replace("0, K, BK", "0, K // BK * BK, BK")),
+    Edit("layers.tiles", _AVERAGE, "last K block dropped", _LOOP, _LOOP.replace("0, K, BK", "0, K // BK * BK, BK")),
+    Edit("layers.tiles", _LAYER, "K mask missing on x", "mask=(rm < M)[:, None] & inside[None, :]",
          "mask=(rm < M)[:, None]"),
-    Edit("layers.kernels", _LAYER, "row mask missing on x", "mask=(rm < M)[:, None] & inside[None, :]",
+    Edit("layers.tiles", _LAYER, "row mask missing on x", "mask=(rm < M)[:, None] & inside[None, :]",
          "mask=inside[None, :]"),
-    Edit("layers.kernels", _LAYER, "fill of masked lanes missing",
+    Edit("layers.tiles", _LAYER, "fill of masked lanes missing",
          "tile_b = tl.load(to_b, mask=inside[:, None] & (rn < N)[None, :], other=0.0)",
          "tile_b = tl.load(to_b, mask=inside[:, None] & (rn < N)[None, :])"),
-    Edit("layers.kernels", _LAYER, "pointer of x not advanced", "        to_a += step_a\n", ""),
-    Edit("layers.kernels", _LAYER, "accumulator overwritten",
+    Edit("layers.tiles", _LAYER, "pointer of x not advanced", "        to_a += step_a\n", ""),
+    Edit("layers.tiles", _LAYER, "accumulator overwritten",
          "total = tl.dot(tile_a, tile_b, total, input_precision=PRECISION)",
          "total = tl.dot(tile_a, tile_b, input_precision=PRECISION)"),
-    Edit("layers.kernels", _LAYER, "tf32 for ieee",
+    Edit("layers.tiles", _LAYER, "tf32 for ieee",
          "total, input_precision=PRECISION)", 'total, input_precision="tf32")'),
-    Edit("layers.kernels", _LAYER, "fp16 accumulator",
+    Edit("layers.tiles", _LAYER, "fp16 accumulator",
          "total = tl.dot(tile_a, tile_b, total, input_precision=PRECISION)",
          "total = tl.dot(tile_a, tile_b, total, input_precision=PRECISION).to(tl.float16).to(tl.float32)"),
     Edit("layers.kernels", _LAYER, "Θ transposed", "M, N, K, x_m, x_k, w_k, w_n, BM, BN",
@@ -112,7 +166,7 @@ EDITS = (
     Edit("layers.kernels", _LAYER, "the input x overwritten", "    tl.store(out + at, G(z",
          "    tl.store(x + rm.to(tl.int64)[:, None] * x_m + tl.zeros_like(rn)[None, :],"
          " tl.zeros_like(z).to(x.dtype.element_ty), mask=inside & (rn == 0)[None, :])\n    tl.store(out + at, G(z"),
-    Edit("layers.kernels", _LAYER, "tiles visited in the wrong group",
+    Edit("layers.tiles", _LAYER, "tiles visited in the wrong group",
          "return group * GROUP + inside % height, inside // height",
          "return group * GROUP + inside % GROUP, inside // GROUP", size="64x129x66"),
     Edit("layers.kernels", _LAYER, "every tile is the first", "    tm, tn = tile_of(tl.program_id(0), M, N, BM, BN)\n"
@@ -136,8 +190,8 @@ EDITS = (
     Edit("layers.kernels", _AVERAGE, "1/n missing", "    value = divided(total, n)\n", "    value = total\n"),
     Edit("layers.kernels", _AVERAGE, "n − 1 for n", "    n, lam = tl.cast(n, tl.float32), tl.cast(lam, tl.float32)",
          "    n, lam = tl.cast(n, tl.float32) - 1.0, tl.cast(lam, tl.float32)"),
-    Edit("layers.kernels", _AVERAGE, "2λ for λ", "return mean + lam * w", "return mean + 2.0 * lam * w"),
-    Edit("layers.kernels", _AVERAGE, "λ missing", "return mean + lam * w", "return mean"),
+    Edit("layers.tiles", _AVERAGE, "2λ for λ", "return mean + lam * w", "return mean + 2.0 * lam * w"),
+    Edit("layers.tiles", _AVERAGE, "λ missing", "return mean + lam * w", "return mean"),
     Edit("layers.kernels", _AVERAGE, "intercept regularised", "divided(summed, n).to(Db",
          "(divided(summed, n) + lam).to(Db"),
     Edit("layers.kernels", _AVERAGE, "intercepts not averaged", "divided(summed, n).to(Db", "summed.to(Db"),

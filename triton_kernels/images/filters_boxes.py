@@ -4,8 +4,8 @@ conv2d.layer.grad_w   D_fcmn = Σ_batch Σ_{i,j} d_fij x_{c, iS − P + mD, jS�
 conv2d.layer.grad_b   Db_f = Σ_batch Σ_{i,j} d_fij / n, the intercepts unregularised
 
 One tap, filters × channels, and a part of the pixels: a box of d and one of x at a time. The parts are added in their
-order by the kernel that adds the pointer kernel's (`conv_filters.join`). Taps that read one view of x
-(`conv_tiles.classes`) are one launch.
+order by the kernel that adds the pointer kernel's (`join`). Taps that read one view of x
+(`plan.classes`) are one launch.
 
 Traps: no box reaches over the edge of an image, since there d reads as 0 but x need not, and 0 · ∞ is NaN; where that
 would waste more than a third, the pointer kernel is better. Beyond the batch both are 0.
@@ -17,12 +17,12 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from ..layers.kernels import divided
+from ..layers.tiles import divided
 from ..runtime.configs import choose, is_pinned
 from ..runtime.launch import current_arch, launch
 from . import plan as conv_tiles
 from .checks import Layer
-from .filters import join, parts_of, store_mean
+from .join import join, parts_of, store_mean
 from .layer_boxes import box, corner, fits, onward, served, views
 from .plan import pixels_first, view
 

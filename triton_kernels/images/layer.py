@@ -6,7 +6,7 @@ conv2d.layer.grad_w   D_fcmn = Σ_batch Σ_{i,j} d_fij x_{c, iS − P + mD, …}
 conv2d.layer.grad_b   Db_f = Σ_batch Σ_{i,j} d_fij / n, the intercepts unregularised
 
 x, d and y may lie in memory in any order; NHWC (channels_last) is read along its channels and nothing is copied.
-What `conv_boxes` can do it does instead.
+What `layer_boxes` can do it does instead.
 
 ∂x by classes: rows p ≡ r (mod S) meet only the taps m with mD ≡ r + P (mod S). These are m₀, m₀ + S/g, m₀ + 2S/g …
 with g = gcd(D, S), and the row of d falls by D/g from one to the next. So a class is a correlation of its own over
@@ -31,29 +31,9 @@ from ..runtime.configs import Row, choose
 from ..runtime.launch import current_arch, launch, math_mode
 from ..runtime.layout import like
 from . import checks as image_checks
-from . import layer_boxes as conv_boxes
+from . import layer_boxes as boxes
 from .checks import Layer, Sides
-
-
-@triton.jit
-def terms(i, depth, columns, every, BLOCK: tl.constexpr, TAPWISE: tl.constexpr):
-    """Block i of the terms (tap row, tap column, channel): their tap's row and column, their channel, which exist.
-
-    TAPWISE: one tap a block, so its channels are neighbours in memory. Otherwise taps and channels are numbered
-    through, so that few channels do not leave most of a block empty.
-    """
-    lane = tl.arange(0, BLOCK)[None, :]
-    if TAPWISE:
-        blocks = tl.cdiv(depth, BLOCK)
-        tap = i // blocks
-        channel = i % blocks * BLOCK + lane
-        inside = channel < depth
-    else:
-        term = i * BLOCK + lane
-        tap = term // depth
-        channel = term % depth
-        inside = term < every
-    return tap // columns, tap % columns, channel, inside
+from .tiles import terms
 
 
 @triton.jit
@@ -142,8 +122,8 @@ def keeping(
     """(a, z), where z is stored only if it is to be kept; otherwise it is a itself."""
     out = like(sizes.y_shape, x)
     z = torch.empty_like(out) if keep_z else out
-    if conv_boxes.serves(sizes, x, w, out):
-        conv_boxes.layer(x, w, b, sizes, activations.VALUE[act], p, keep_z, out, z)
+    if boxes.serves(sizes, x, w, out):
+        boxes.layer(x, w, b, sizes, activations.VALUE[act], p, keep_z, out, z)
         return out, z
     filters, positions = sizes.filters // sizes.groups, sizes.batch * sizes.output[0] * sizes.output[1]
     row, tile = _tile("conv2d.layer", x, positions, filters, sizes.channels)
@@ -177,8 +157,8 @@ def delta_through(
     positions = sizes.batch * triton.cdiv(sizes.input[0], stride[0]) * triton.cdiv(sizes.input[1], stride[1])
     row, tile = _tile("conv2d.layer.grad_x", d, positions * stride[0] * stride[1], sizes.channels, filters)
     kept = out if saved is None else saved
-    if conv_boxes.gradient_serves(sizes, d, w, out, kept):
-        conv_boxes.gradient(d, w, sizes, saved, G, p, out)
+    if boxes.gradient_serves(sizes, d, w, out, kept):
+        boxes.gradient(d, w, sizes, saved, G, p, out)
         return out
     divisor = tuple(gcd(e, s) for e, s in zip(sizes.dilation, stride))
     inverse = tuple(pow(e // g, -1, s // g) for e, s, g in zip(sizes.dilation, stride, divisor))

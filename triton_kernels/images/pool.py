@@ -24,6 +24,7 @@ from ..runtime.launch import current_arch, launch
 from ..runtime.layout import is_channels_last, like
 from . import checks as image_checks
 from .checks import Pool, Sides
+from .tiles import beats
 
 
 @triton.jit
@@ -33,12 +34,6 @@ def place(e, channels, rows, columns, LAST: tl.constexpr):
         return e // (rows * columns * channels), e % channels, e // (columns * channels) % rows, e // channels % columns
     else:
         return e // (rows * columns * channels), e // (rows * columns) % channels, e // columns % rows, e % columns
-
-
-@triton.jit
-def beats(v, best):
-    """Does v take the place of the best so far? It does if it is larger, or NaN."""
-    return (v > best) | (v != v)
 
 
 @triton.jit

@@ -22,9 +22,9 @@ from ..runtime import checks
 from ..runtime.configs import choose
 from ..runtime.launch import current_arch, launch, math_mode
 from ..runtime.layout import like
+from . import pooled_boxes as boxes
 from .checks import Layer
-from .layer import terms
-from .pool import beats
+from .tiles import best_of_four, terms
 
 
 @triton.jit
@@ -37,24 +37,6 @@ def window_sum(
     at = row.to(tl.int64) * x_s[2] + column.to(tl.int64) * x_s[3] + c.to(tl.int64) * x_s[1]
     tile = tl.load(at_image + at, mask=seen & inside, other=0.0)
     return tl.dot(tile, taken, total, input_precision=PRECISION)
-
-
-@triton.jit
-def larger(a, b):
-    return tl.maximum(a, b, propagate_nan=tl.PropagateNan.ALL)
-
-
-@triton.jit
-def best_of_four(v0, v1, v2, v3, PLACES: tl.constexpr):
-    """The largest, by the rule of `pool.max`, and its number, if places are asked for: of each row, then of the two."""
-    if PLACES:
-        right, right_below = beats(v1, v0), beats(v3, v2)
-        above, below = tl.where(right, v1, v0), tl.where(right_below, v3, v2)
-        down = beats(below, above)
-        best, at = tl.where(down, below, above), tl.where(down, tl.where(right_below, 3, 2), tl.where(right, 1, 0))
-    else:
-        best, at = larger(larger(v0, v1), larger(v2, v3)), 0
-    return best, at
 
 
 @triton.jit
@@ -101,11 +83,9 @@ def conv_pool_kernel(
         tl.store(kept + place, z.to(kept.dtype.element_ty), mask=mask)
 
 
-def _boxes(sizes: Layer, *tensors: Tensor) -> Any:
+def _moving_boxes(sizes: Layer, *tensors: Tensor) -> Any:
     """The kernel that moves boxes, where GPU and tensors allow it, else None."""
-    from . import pooled_boxes as conv_pool_boxes  # it builds on this module
-
-    return conv_pool_boxes if conv_pool_boxes.serves(sizes, *tensors) else None
+    return boxes if boxes.serves(sizes, *tensors) else None
 
 
 def pooled_keeping(
@@ -120,9 +100,9 @@ def pooled_keeping(
     index = torch.empty_like(out, dtype=torch.uint8) if places else out.new_empty(0, dtype=torch.uint8)
     z = torch.empty_like(out) if keep_z else out
     filters, positions = sizes.filters // sizes.groups, sizes.batch * rows * columns
-    boxes = _boxes(sizes, x, w, out, index)
-    if boxes:
-        boxes.layer(x, w, b, sizes, activations.VALUE[act], p, keep_z, places, out, index, z)
+    moving = _moving_boxes(sizes, x, w, out, index)
+    if moving:
+        moving.layer(x, w, b, sizes, activations.VALUE[act], p, keep_z, places, out, index, z)
     elif out.numel():
         row = choose("conv2d.layer.pool", (positions, filters), x.dtype, current_arch(x.device))
         tapwise = -(-sizes.channels // row.BK) * row.BK <= 1.34 * sizes.channels

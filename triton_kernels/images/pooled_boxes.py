@@ -31,7 +31,7 @@ from .layer_boxes import (
     views,
 )
 from .plan import pixels_first, view
-from .pooled import best_of_four
+from .tiles import best_of_four
 
 
 @triton.jit

@@ -25,7 +25,7 @@ from triton.tools.tensor_descriptor import TensorDescriptor
 from ..blocks.reduce import sum_rows
 from ..runtime.configs import Row, choose, is_pinned, processors, rows
 from ..runtime.launch import current_arch, launch
-from .kernels import divided, regularised, tile_of
+from .tiles import divided, regularised, tile_of
 
 EXAMPLES = tl.constexpr(16)             # at a time, where δ is summed: more would take registers
 

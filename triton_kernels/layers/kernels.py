@@ -24,49 +24,8 @@ from ..blocks.reduce import column_sums, sum_rows
 from ..runtime import checks
 from ..runtime.configs import Row, choose
 from ..runtime.launch import current_arch, launch, math_mode, traced
-
-GROUP = tl.constexpr(8)
-
-
-@triton.jit
-def divided(total, n):
-    return tl.div_rn(total, n + tl.zeros_like(total))
-
-
-@triton.jit
-def regularised(mean, lam, w):
-    return mean + lam * w
-
-
-@triton.jit
-def tile_of(t, M, N, BM: tl.constexpr, BN: tl.constexpr):
-    """Tile number t in groups of eight rows of tiles, so that neighbours share operands in the cache."""
-    rows, columns = tl.cdiv(M, BM), tl.maximum(tl.cdiv(N, BN), 1)
-    group = t // (GROUP * columns)
-    height = min(rows - group * GROUP, GROUP)
-    inside = t % (GROUP * columns)
-    return group * GROUP + inside % height, inside // height
-
-
-@triton.jit
-def product(
-    a, b, rm, rn, M, N, K, a_m, a_k, b_k, b_n,
-    BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr, PRECISION: tl.constexpr,
-):
-    """Σ_k a[m, k] b[k, n] for one tile, in float32; any strides."""
-    k = tl.arange(0, BK)
-    to_a = a + rm.to(tl.int64)[:, None] * a_m + k.to(tl.int64)[None, :] * a_k
-    to_b = b + k.to(tl.int64)[:, None] * b_k + rn.to(tl.int64)[None, :] * b_n
-    step_a, step_b = tl.cast(a_k, tl.int64) * BK, tl.cast(b_k, tl.int64) * BK
-    total = tl.zeros((BM, BN), tl.float32)
-    for start in range(0, K, BK):
-        inside = k < K - start
-        tile_a = tl.load(to_a, mask=(rm < M)[:, None] & inside[None, :], other=0.0)
-        tile_b = tl.load(to_b, mask=inside[:, None] & (rn < N)[None, :], other=0.0)
-        total = tl.dot(tile_a, tile_b, total, input_precision=PRECISION)
-        to_a += step_a
-        to_b += step_b
-    return total
+from . import boxes
+from .tiles import divided, product, regularised, tile_of
 
 
 @triton.jit
@@ -132,13 +91,11 @@ def _tiles(op: str, out: Tensor, name: str) -> tuple[Row, tuple[int], dict[str, 
     return row, grid, {"BM": row.BM, "BN": row.BN, "BK": row.BK}
 
 
-def _boxes(table: str, out: Tensor, *operands: Tensor) -> Any:
+def _moving_boxes(table: str, out: Tensor, *operands: Tensor) -> Any:
     """The kernels that move boxes, where GPU and tensors allow them, else None; a traced tensor has no address."""
     if traced(out):
         return None
-    from . import boxes as linear_boxes  # they build on this module
-
-    return linear_boxes if linear_boxes.serves(table, out, *operands) else None
+    return boxes if boxes.serves(table, out, *operands) else None
 
 
 def affine_keeping(
@@ -147,9 +104,9 @@ def affine_keeping(
     """(a, z), where z is stored only if it is to be kept; otherwise it is a itself."""
     out = x.new_empty((x.shape[0], w.shape[0]))
     z = torch.empty_like(out) if keep_z else out
-    boxes = _boxes("net.layer.affine", out, x, w)
-    if boxes:
-        boxes.affine(x, w, b, activations.VALUE[act], p, keep_z, out, z)
+    moving = _moving_boxes("net.layer.affine", out, x, w)
+    if moving:
+        moving.affine(x, w, b, activations.VALUE[act], p, keep_z, out, z)
         return out, z
     row, grid, tile = _tiles("net.layer.affine", out, "net.layer.affine")
     if out.numel():
@@ -175,9 +132,9 @@ def delta_partial(
 ) -> tuple[Tensor, Tensor]:
     """((δ w) ⊙ G(saved), its sums over parts of the batch), one row a part, in float32."""
     out = torch.empty(saved.shape, dtype=delta.dtype, device=delta.device)
-    boxes = _boxes("bp.delta", out, delta, w, saved) if saved.stride(-1) == 1 else None
-    if boxes:
-        return out, boxes.delta(delta, w, saved, G, p, out)
+    moving = _moving_boxes("bp.delta", out, delta, w, saved) if saved.stride(-1) == 1 else None
+    if moving:
+        return out, moving.delta(delta, w, saved, G, p, out)
     row, grid, tile = _tiles("bp.delta", out, name)
     partial = torch.empty(
         (triton.cdiv(out.shape[0], row.BM), out.shape[1]), dtype=torch.float32, device=delta.device)
@@ -225,9 +182,9 @@ def averaged(
     """(D, Db), or (D, None) where the intercepts' sum is known from elsewhere."""
     D = torch.empty(w.shape, dtype=w.dtype, device=w.device)
     Db = torch.empty(w.shape[0], dtype=w.dtype, device=w.device)
-    boxes = _boxes("alg.average", D, delta, a, w) if w.stride(-1) == 1 else None
-    if boxes:
-        boxes.average(delta, a, w, lam, n, intercepts, D, Db)
+    moving = _moving_boxes("alg.average", D, delta, a, w) if w.stride(-1) == 1 else None
+    if moving:
+        moving.average(delta, a, w, lam, n, intercepts, D, Db)
         return D, Db if intercepts else None
     row, grid, tile = _tiles("alg.average", D, "alg.average")
     if not a.shape[1]:              # no inputs: the intercepts alone, through one empty column of tiles

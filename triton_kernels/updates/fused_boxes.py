@@ -17,12 +17,12 @@ from torch import Tensor
 
 from ..blocks.reduce import sum_rows
 from ..layers.boxes import box, fits, halves, plan, product, turned
-from ..layers.kernels import divided, regularised, tile_of
+from ..layers.tiles import divided, regularised, tile_of
 from ..runtime.configs import is_pinned, processors, rows
 from ..runtime.launch import current_arch, launch
-from .fused import EXAMPLES, Parameter, join, rooms, split, sum_part
-from .fused import finish as finish_intercepts
 from .kernels import numbers_of
+from .tiles import EXAMPLES, Parameter, join, rooms, split, sum_part
+from .tiles import finish as finish_intercepts
 
 TABLE = "alg.average.update"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 
-from chainrule import triton_kernels
 from chainrule.conformance.backends.triton import backend, configurations
 from chainrule.conformance.judging.cases import cases_of
 from chainrule.conformance.judging.judge import FAIL, judge
@@ -169,21 +168,21 @@ def test_refuses(changed, words):
 
 
 EDITS = [
-    ("updates.fused", "a part of the batch lost", "for s in range(SPLIT):", "for s in range(SPLIT - 1):"),
-    ("updates.fused", "a part counted twice", "tl.cast(size, tl.int64) * s + at", "tl.cast(size, tl.int64) * 0 + at"),
+    ("updates.tiles", "a part of the batch lost", "for s in range(SPLIT):", "for s in range(SPLIT - 1):"),
+    ("updates.tiles", "a part counted twice", "tl.cast(size, tl.int64) * s + at", "tl.cast(size, tl.int64) * 0 + at"),
     ("updates.fused", "parts overlap", "first = s * share", "first = s * (share - 1)"),
     ("updates.fused", "the last part runs past the batch", "tl.minimum(K - first, share)", "share"),
     ("updates.fused", "parts in one place: a race", "parts + s * size + at", "parts + at"),
-    ("updates.fused", "1/n missing", "    D = divided(total, count)\n", "    D = total\n"),
-    ("updates.fused", "λΘ of the new Θ missing", "D = regularised(D, lam, theta)", "D = D"),
-    ("updates.fused", "intercepts by the first rows only", "tl.minimum((s + 1) * share, rows)",
+    ("updates.tiles", "1/n missing", "    D = divided(total, count)\n", "    D = total\n"),
+    ("updates.tiles", "λΘ of the new Θ missing", "D = regularised(D, lam, theta)", "D = D"),
+    ("updates.tiles", "intercepts by the first rows only", "tl.minimum((s + 1) * share, rows)",
      "tl.minimum(s * share + 16, rows)"),
-    ("updates.fused", "intercepts' last part runs into the next", "tl.minimum((s + 1) * share, rows)",
+    ("updates.tiles", "intercepts' last part runs into the next", "tl.minimum((s + 1) * share, rows)",
      "tl.minimum((s + 2) * share, rows)"),
     ("updates.fused", "intercepts' parts in one place: a race", "parts_b + s.to(tl.int64) * M + rm", "parts_b + rm"),
     ("updates.fused", "intercepts regularised", "finish(summed, rm, rm < M, b, count, 0.0, RULE, False)",
      "finish(summed, rm, rm < M, b, count, 1.0, RULE, True)"),
-    ("updates.fused", "joined intercepts regularised", "finish(total_b, c, c < M, b, count, 0.0, RULE, False)",
+    ("updates.tiles", "joined intercepts regularised", "finish(total_b, c, c < M, b, count, 0.0, RULE, False)",
      "finish(total_b, c, c < M, b, count, lam, RULE, True)"),
     ("updates.fused", "intercepts by every column of tiles", "if INTERCEPTS and tn == 0:", "if INTERCEPTS:"),
     ("updates.fused_boxes", "1/n missing", "    D = divided(total, count)\n", "    D = total\n"),
@@ -219,10 +218,10 @@ def test_an_edited_kernel_is_caught(module, name, old, new, monkeypatch):
     # exact data alone must show it
     op = "alg.average.momentum"
     wrong = edited(Edit(module, op, name, old, new))
-    monkeypatch.setattr(triton_kernels, "fused_update_boxes", wrong)
+    monkeypatch.setattr(fused_update, "boxes", wrong.boxes)
     cases = [case for case in configurations() if case.op == op and case.tier == "T0" and "w4s3p2" in case.id
              and case.id.endswith("/fp16")]
-    if module == "updates.fused":
+    if module != "updates.fused_boxes":
         monkeypatch.undo()
         monkeypatch.setitem(backend.ops, op, wrong.OPS[op])
         cases = [case for case in cases_of(op, ("fp32",)) if case.tier == "T0"]

@@ -8,7 +8,6 @@ import torch
 import triton
 import triton.language as tl
 
-from chainrule import triton_kernels
 from chainrule.conformance.mutate.kernels import Edit, edited
 from chainrule.triton_kernels import OPS
 from chainrule.triton_kernels.activations import kernels as act
@@ -18,6 +17,7 @@ from chainrule.triton_kernels.gate.machine_code import Facts, assembled, instruc
 from chainrule.triton_kernels.gate.offline import SHARED, compiled
 from chainrule.triton_kernels.gate.subjects import REPORTED, SUBJECTS, complaints, detours, empty, every, over
 from chainrule.triton_kernels.images import layer as conv_layer
+from chainrule.triton_kernels.images import pooled as conv_pool
 from chainrule.triton_kernels.runtime import configs, launch
 
 SUBJECT = {subject.name: subject for subject in SUBJECTS}
@@ -97,7 +97,7 @@ def test_boxes_that_take_a_detour_to_the_tensor_cores_fail(monkeypatch):
     assert clean["loop"] == {"all": clean["loop"]["all"]}
     straight = "total = tl.dot(taken, tile.T, total)"
     wrong = Edit("images.layer_boxes", "conv2d.layer", "scaled", straight, straight.replace("taken", "taken * taken"))
-    monkeypatch.setattr(conv_layer, "conv_boxes", edited(wrong))
+    monkeypatch.setattr(conv_layer, "boxes", edited(wrong).boxes)
     found = measured("∂x, boxes, elu", row)["wrong"]
     assert any(said.endswith("in the main loop") for said in found), found
     assert detours(facts(clean, loop={})) == ["no main loop found"]
@@ -115,14 +115,14 @@ def test_a_pooled_layer_that_does_more_than_its_maxima_fails(monkeypatch):
     assert over(facts(pooled, instructions=pooled["instructions"] + 1), facts(pooled), row.BM * row.BN, False) != []
     assert over(facts(pooled, instructions=2 * pooled["instructions"]), facts(pooled), row.BM * row.BN, True) != []
     four = "best_of_four(z00, z01, z10, z11, PLACES)"
-    always = Edit("images.pooled", "conv2d.layer", "places", "if PLACES:\n        right", "if True:\n        right")
+    always = Edit("images.tiles", "conv2d.layer", "places", "if PLACES:\n        right", "if True:\n        right")
     more = edited(Edit("images.pooled_boxes", "conv2d.layer", "places for nobody", "if PLACES:", "if True:"))
-    monkeypatch.setattr(triton_kernels, "conv_pool_boxes", more)
+    monkeypatch.setattr(conv_pool, "boxes", more)
     monkeypatch.setattr(more, "best_of_four", edited(always).best_of_four)
     assert "the layer without pooling has" in measured("convolution, pooled, boxes, relu", row)["wrong"][-1]
     each = four.replace("z00, z01, z10, z11", ", ".join(f"G(z{k}, p * 1.0)" for k in ("00", "01", "10", "11")))
     wrong = edited(Edit("images.pooled_boxes", "conv2d.layer", "activated first", four, each))
-    monkeypatch.setattr(triton_kernels, "conv_pool_boxes", wrong)
+    monkeypatch.setattr(conv_pool, "boxes", wrong)
     (said,) = measured("convolution, placed, boxes, tanh", row)["wrong"]
     assert "instructions; the layer without pooling has" in said
 

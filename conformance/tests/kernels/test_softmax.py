@@ -13,7 +13,7 @@ from chainrule.conformance.judging.judge import FAIL, PASS, judge
 from chainrule.conformance.mutate.kernels import Edit, edited
 from chainrule.conformance.simulator import simulate
 from chainrule.triton_kernels import OPS
-from chainrule.triton_kernels.losses.kernels import kernels as losses
+from chainrule.triton_kernels.losses import kernels as losses
 from chainrule.triton_kernels.runtime import configs
 
 OP = "loss.softmax"

@@ -19,5 +19,5 @@ def test_caught(edit):
 
 
 def test_a_lost_anchor_is_an_error():
-    with pytest.raises(ValueError, match=r"stands 0 times in linear\.py, not once"):
+    with pytest.raises(ValueError, match=r"stands 0 times in kernels\.py, not once"):
         edited(Edit("layers.kernels", "net.layer.affine", "gone", "no such line", ""))

@@ -3,10 +3,10 @@
 from itertools import pairwise
 
 import pytest
-from chainrule.conformance.proofs.findings.certify_networks import certify_network
 
 from chainrule import reference
-from chainrule.conformance.proofs.findings import certify
+from chainrule.conformance.proofs import certify
+from chainrule.conformance.proofs.certify_networks import certify_network
 from chainrule.reference.backprop import averaged_gradient, backprop
 from chainrule.reference.losses import cross_entropy
 from chainrule.spec.derivations import derived, derived_ids

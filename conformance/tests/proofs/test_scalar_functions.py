@@ -9,12 +9,12 @@ import torch
 import triton
 import triton.language as tl
 
-from chainrule.conformance.proofs.findings import symbolic_execution as symbolic
+from chainrule.conformance.proofs import symbolic_execution as symbolic
 from chainrule.conformance.simulator import simulate
 from chainrule.triton_kernels.activations import kernels as act
 from chainrule.triton_kernels.blocks import pointwise
 from chainrule.triton_kernels.blocks.elementary import exp, expm1, log1p
-from chainrule.triton_kernels.losses.kernels import kernels as losses
+from chainrule.triton_kernels.losses import kernels as losses
 
 CLAIMS = symbolic.claims()
 

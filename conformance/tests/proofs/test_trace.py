@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from chainrule import reference, spec
-from chainrule.conformance.proofs.findings import trace
+from chainrule.conformance.proofs import trace
 from chainrule.spec import derivations
 from chainrule.spec.derive import command
 

@@ -11,7 +11,7 @@ import sympy as sp
 
 from chainrule import reference, spec
 from chainrule.conformance.mutate import spec_mutants
-from chainrule.conformance.proofs.findings import certify_forms, certify_stable
+from chainrule.conformance.proofs import certify_forms, certify_stable
 from chainrule.spec import expressions, symbolic
 from chainrule.spec.derivations import derived, derived_ids
 

@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from chainrule import spec
-from chainrule.conformance.proofs.findings import findings as proofs  # noqa: F401  so that pages of findings can run their proofs
+from chainrule.conformance.proofs import findings  # noqa: F401  so that pages of findings can run their proofs
 from chainrule.spec import show
 
 

@@ -211,4 +211,4 @@ def test_these_are_all():
             if isinstance(function, ast.FunctionDef):
                 places += [f"{path.stem}.{function.name}" for call in ast.walk(function) if isinstance(call, ast.Call)
                            and getattr(call.func, "id", "") == "fall_back"]
-    assert places == ["autograd.eager_room"] * 2 + ["optim._step", "torch_names.torchs", "torch_names.attribute"]
+    assert places == ["nodes.eager_room"] * 2 + ["optim._step", "torch_names.torchs", "torch_names.attribute"]
