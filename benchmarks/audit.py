@@ -68,7 +68,8 @@ def audited(row: Mapping[str, Any], run: Mapping[str, Any], today: Mapping[str, 
         ratios = {n: ratio(samples[OURS], samples[AGAIN], samples[n]) for n in us if n not in (OURS, AGAIN)}
     floor_us = floor.seconds(ceilings) * 1e6
     notes = [f"{name} is faster than the floor" for name, t in us.items() if t < FASTEST * floor_us]
-    notes += [f"older than {name}" for name in row["sources"] if run["sources"].get(name) != today.get(name)]
+    notes += [f"older than {name}" for name in row["sources"]
+              if record.within(name, run["sources"]) != record.within(name, today)]
     clocks = [c["sm_mhz"] for c in row.get("clocks", []) if c]
     if clocks and max(clocks) - min(clocks) > STEADY * max(clocks):
         notes.append(f"the clock moved from {clocks[0]:.0f} to {clocks[-1]:.0f} MHz")

@@ -49,7 +49,7 @@ class Input:
 
 @attrs.frozen
 class Problem:
-    """`sources` are the kernel files that a measurement speaks of; `terms` how many products are added up in an
+    """`sources`: the kernel files and chapters that a measurement speaks of; `terms`: how many products are added in an
     output, and `rounded` the dtype of its least exact result; `table` is whose rows may be tuned. torch.compile gets
     eager's function, or `text` where it does better on another, or says itself how it `compiles` in a mode. `exactly`
     is the formula in float64, where eager's is not to be had. What is `resident` finds its tensors where the previous
@@ -92,7 +92,7 @@ class plain:
 
 TORCH_ACT: dict[str, Callable[[Tensor], Tensor]] = {
     "sigmoid": torch.sigmoid, "tanh": torch.tanh, "relu": torch.relu, "identity": lambda z: z}
-_PRODUCTS = ("linear.py", "act.py", "configs.py")
+_PRODUCTS = ("layers", "activations", "runtime/configs.py")
 
 
 def layer(B: int, I: int, O: int, act: str = "relu", dtype: torch.dtype = torch.bfloat16) -> Problem:
@@ -114,7 +114,7 @@ def delta(B: int, I: int, O: int, dtype: torch.dtype = torch.bfloat16) -> Proble
 
     return Problem(
         "bp.delta.rec", inputs, plain(OPS["bp.delta.rec"]), plain(eager),
-        floors.delta(B, I, O, dtype.itemsize, UNITS[dtype]), (*_PRODUCTS, "reduce.py"), O, table="bp.delta",
+        floors.delta(B, I, O, dtype.itemsize, UNITS[dtype]), (*_PRODUCTS, "blocks/reduce.py"), O, table="bp.delta",
         rounded=dtype)
 
 
@@ -164,7 +164,7 @@ def descent(
     moved = size * (B * O + B * I) + 2 * theta.itemsize * (1 + states) * I * O
     return Problem(
         f"alg.average.{rule}", inputs, ours, plain(eager), Floor(2 * B * I * O, moved, UNITS[dtype]),
-        ("linear.py", "fused_update.py", "fused_update_boxes.py", "optimizers.py"), B, text, rounded=dtype)
+        ("layers", "updates"), B, text, rounded=dtype)
 
 
 def softmax(B: int, K: int, dtype: torch.dtype = torch.bfloat16) -> Problem:
@@ -183,7 +183,7 @@ def softmax(B: int, K: int, dtype: torch.dtype = torch.bfloat16) -> Problem:
         return loss.to(z.dtype), (log.exp() - here.float()).to(z.dtype)
 
     return Problem("loss.softmax", inputs, plain(OPS["loss.softmax"]), plain(eager), floors.rows(B, K, dtype.itemsize),
-                   ("losses.py", "elementary.py", "configs.py"), 1, text,
+                   ("losses", "blocks", "runtime/configs.py"), 1, text,
                    "loss.softmax" if K <= 32768 else "loss.softmax.long", dtype)
 
 
@@ -195,13 +195,13 @@ def logits(B: int, K: int, dtype: torch.dtype = torch.float32) -> Problem:
         return loss, torch.sigmoid(z) - y
 
     return Problem("loss.xent.logits", inputs, plain(OPS["loss.xent.logits"]), plain(eager),
-                   floors.elementwise(B * K, 2, 2, dtype.itemsize), ("losses.py", "pointwise.py", "elementary.py"),
+                   floors.elementwise(B * K, 2, 2, dtype.itemsize), ("losses", "blocks"),
                    table="pointwise", rounded=dtype)
 
 
 def activation(elements: int, act: str, dtype: torch.dtype = torch.bfloat16) -> Problem:
     return Problem(f"act.{act}", {"z": Input((elements,), dtype)}, plain(OPS[f"act.{act}"]), plain(_one(act)),
-                   floors.elementwise(elements, 1, 1, dtype.itemsize), ("act.py", "pointwise.py", "elementary.py"),
+                   floors.elementwise(elements, 1, 1, dtype.itemsize), ("activations", "blocks"),
                    table="pointwise", rounded=dtype)
 
 
@@ -238,5 +238,5 @@ def step(nodes: tuple[int, ...], batch: int, rule: str = "sgd", dtype: torch.dty
 
     flops = 2.0 * batch * sum(i * o for i, o in shape.layers) * 3
     return Problem(f"step, {rule}", inputs, ours, eager, Floor(flops, moved, UNITS[dtype]),
-                   (*_PRODUCTS, "losses.py", "fused_update.py", "fused_update_boxes.py", "reduce.py"), max(nodes),
+                   (*_PRODUCTS, "losses", "updates", "blocks"), max(nodes),
                    rounded=dtype, compiles=compiles, resident=True)

@@ -15,7 +15,7 @@ from chainrule.triton_kernels import functional as ours_functional
 from .floors import Floor
 from .problems import LAM, TORCH_ACT, UNITS, Call, Input, Prepare, Problem, Tensors, plain
 
-_SOURCES = ("conv_layer.py", "conv_boxes.py", "conv_tiles.py", "act.py", "configs.py")
+_SOURCES = ("images", "activations", "runtime/configs.py")
 
 
 def last(tensors: Tensors) -> Tensors:
@@ -80,9 +80,8 @@ def convolution(
     y = (B, filters, halved, halved) if pool else size.y
     ours = prepared(pooled) if pool else prepared(OPS["conv2d.layer"], **how, act=act)
     table = size.table("conv2d.layer.pool" if pool else "conv2d.layer")
-    more = ("conv_pool.py", "conv_pool_boxes.py") if pool else ()
     return Problem(f"conv2d.layer{', pooled' * pool}", inputs, ours, plain(eager), size.floor(size.x, size.w, b, y),
-                   (*_SOURCES, *more), size.terms, table=table, rounded=dtype)
+                   _SOURCES, size.terms, table=table, rounded=dtype)
 
 
 def into_x(
@@ -107,7 +106,7 @@ def into_w(
     ours = prepared(OPS["conv2d.layer.grad_w"], M=taps, N=taps, stride=stride, padding=size.padding, lam=LAM, n=B)
     eager = lambda d, x, w: size.gradient(d, x, w, 1) / B + LAM * w
     return Problem("conv2d.layer.grad_w", inputs, ours, plain(eager), size.floor(size.x, size.w, size.w, size.y),
-                   ("conv_filters.py", "conv_filters_boxes.py", *_SOURCES), size.pixels,
+                   _SOURCES, size.pixels,
                    table=size.table("conv2d.layer.grad_w"), rounded=dtype)
 
 
@@ -118,7 +117,7 @@ def pooling(B: int, C: int, side: int, dtype: torch.dtype = torch.bfloat16) -> P
     eager = lambda x: F.max_pool2d(x, 2, return_indices=True)[0]
     elements, windows = B * C * side**2, B * C * (side // 2) ** 2
     return Problem("pool.max", inputs, ours, plain(eager),
-                   Floor(0, dtype.itemsize * (elements + windows) + windows, UNITS[dtype]), ("pool.py", "configs.py"),
+                   Floor(0, dtype.itemsize * (elements + windows) + windows, UNITS[dtype]), _SOURCES,
                    table="pool", rounded=dtype)
 
 
@@ -128,4 +127,4 @@ def signal(m: int, n: int, dtype: torch.dtype = torch.float32) -> Problem:
     eager = lambda theta, x: F.conv1d(x[None, None], theta[None, None])[0, 0]
     return Problem("conv1d.valid", inputs, plain(OPS["conv1d.valid"]), plain(eager),
                    Floor(2 * m * (n - m + 1), dtype.itemsize * (2 * n + 1), UNITS[dtype]),
-                   ("conv1d.py", "configs.py"), m, table="conv1d", rounded=dtype)
+                   ("signals", "runtime/configs.py"), m, table="conv1d", rounded=dtype)

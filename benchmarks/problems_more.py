@@ -62,5 +62,5 @@ def optimizer(rule: str, elements: int) -> Problem:
         return theta - ETA * (theta.norm() / u.norm() if rule == "lamb" else 1.0) * u
 
     return Problem(f"opt.{rule}", inputs, stepping(rule, make), torchs(rule, "fused") or plain(formula),
-                   elementwise(elements, 2 + states, 1 + states, 4), ("optimizers.py", "chunks.py", "optim.py"),
+                   elementwise(elements, 2 + states, 1 + states, 4), ("updates", "optim.py"),
                    exactly=plain(formula), rounded=torch.float32, resident=True, table="optimizers")

@@ -13,7 +13,7 @@ from chainrule.triton_kernels.bands.composite import corners
 from .floors import Floor
 from .problems import LAM, TORCH_ACT, UNITS, Call, Input, Prepare, Problem, Tensors, plain
 
-_SOURCES = ("band.py", "band_weights.py", "linear.py", "act.py", "configs.py")
+_SOURCES = ("bands", "layers", "activations", "runtime/configs.py")
 
 
 def windows(x: Tensor, m: int) -> Tensor:

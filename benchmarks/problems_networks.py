@@ -20,8 +20,7 @@ from .problems_images import last
 from .steps import ETA, LAM, MU
 
 SIDE, CLASSES = 32, 10
-_SOURCES = ("conv_layer.py", "conv_filters.py", "conv_pool.py", "pool.py", "linear.py", "losses.py", "optimizers.py",
-            "reduce.py", "act.py", "configs.py")
+_SOURCES = ("images", "layers", "losses", "updates", "activations", "blocks", "runtime/configs.py")
 
 
 class Net(nn.Module):
@@ -137,5 +136,5 @@ def residual(B: int, C: int, side: int, dtype: torch.dtype = torch.bfloat16) -> 
     maps, weights = 2 * 2 + 2 + 3 + 2 * 4 + 2 + 2 * 2, 9 * C * C
     moved = dtype.itemsize * (maps * B * C * side**2 + 2 * (3 + 4) * weights)
     return Problem("step, residual block", inputs, partial(ours, make, run), partial(theirs, twin, run),
-                   Floor(5 * 2 * B * side**2 * C * weights / C, moved, UNITS[dtype]), (*_SOURCES, "norm.py"),
+                   Floor(5 * 2 * B * side**2 * C * weights / C, moved, UNITS[dtype]), (*_SOURCES, "norms"),
                    B * side**2, rounded=dtype, compiles=partial(compiled, twin, run), resident=True)

@@ -18,7 +18,7 @@ from .problems import Call, Input, Prepare, Problem, Tensors, plain
 from .problems_images import last
 
 EPS = 1e-5
-_SOURCES = ("norm.py", "configs.py")
+_SOURCES = ("norms", "runtime/configs.py")
 
 
 def forward(B: int, C: int, side: int, dtype: torch.dtype = torch.bfloat16) -> Problem:

@@ -20,6 +20,11 @@ def sources(folder: Path = KERNELS) -> dict[str, str]:
             for file in sorted(folder.rglob("*.py")) if "gate" not in file.parts}
 
 
+def within(place: str, files: dict[str, str]) -> dict[str, str]:
+    """What `sources` says of one file, or of every file of a chapter."""
+    return {name: digest for name, digest in files.items() if name == place or name.startswith(f"{place}/")}
+
+
 def digest(files: dict[str, str]) -> str:
     return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
 

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .updates import network as fused_step
+from . import fused_step
 
 WARM_UP = 3
 

@@ -227,7 +227,7 @@ def test_floors_of_the_subjects(of):
     for subject in of("subjects").SUBJECTS:
         assert subject.problem.floor.bytes >= subject.problem.bytes, subject.id
         sources = of("record").sources()
-        assert set(subject.problem.sources) <= set(sources), subject.id
+        assert all(of("record").within(place, sources) for place in subject.problem.sources), subject.id
         assert set(subject.peers) <= set(of("peers").PEERS)
     floor = of("floors").Floor(2e12, 1e9)
     assert floor.seconds({"bf16": 1e15, "copy": 1e12}) == 2e-3

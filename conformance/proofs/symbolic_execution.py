@@ -20,7 +20,7 @@ from triton.runtime.jit import JITFunction
 from ... import spec
 from ...triton_kernels.activations import kernels as act
 from ...triton_kernels.blocks import elementary
-from ...triton_kernels.layers import kernels as linear
+from ...triton_kernels.layers import tiles
 from ...triton_kernels.losses import kernels as losses
 from ...triton_kernels.updates import sgd as update
 
@@ -234,10 +234,10 @@ def _updates() -> Iterator[Claim]:
     everywhere = {"everywhere": theta}
     yield Claim("opt.sgd", update.step, (theta, D, eta, 0), lambda _: spec.expression("opt.sgd"), everywhere)
     total, n = sp.Symbol("Delta", real=True), sp.Symbol("n", positive=True)
-    yield Claim("alg.average, j = 0", linear.divided, (total, n), lambda _: _average(0, total, theta), everywhere)
+    yield Claim("alg.average, j = 0", tiles.divided, (total, n), lambda _: _average(0, total, theta), everywhere)
     mean = total / n
     yield Claim(
-        "alg.average, j ≠ 0", linear.regularised, (mean, lam, theta), lambda _: _average(1, total, theta), everywhere)
+        "alg.average, j ≠ 0", tiles.regularised, (mean, lam, theta), lambda _: _average(1, total, theta), everywhere)
     a = sp.Symbol("a", real=True)
     yield Claim("bp.delta.rec", act.sigmoid_prime_of_a, (a, 0), lambda _: a * (1 - a), everywhere)
 

@@ -17,12 +17,14 @@ from ..blocks.reduce import column_sums
 from ..images import checks as image_checks
 from ..images import filters as conv_filters
 from ..images import pooled as conv_pool
+from ..images.join import join
 from ..layers import kernels as linear
 from ..norms import kernels as norm
 from ..ops import OPS
 from ..runtime import configs
 from ..runtime.configs import Row
 from ..updates import fused as fused_update
+from ..updates.tiles import Parameter
 from .machine_code import Facts
 
 N = 4096
@@ -85,10 +87,10 @@ def _kept(d: torch.dtype, row: Row) -> Any:
     return linear.affine_keeping(empty(N, N, dtype=d), empty(N, N, dtype=d), empty(N, dtype=d), "elu", 1.0, True)
 
 
-def _parameter(states: int, *shape: int, shadow: torch.dtype | None = None) -> fused_update.Parameter:
+def _parameter(states: int, *shape: int, shadow: torch.dtype | None = None) -> Parameter:
     tensors = (empty(*shape, dtype=FP32),) * (states + 1)
-    return fused_update.Parameter(tensors, tensors, empty(7, dtype=torch.float64), empty(1, dtype=FP32),
-                                  None if shadow is None else empty(*shape, dtype=shadow))
+    return Parameter(tensors, tensors, empty(7, dtype=torch.float64), empty(1, dtype=FP32),
+                     None if shadow is None else empty(*shape, dtype=shadow))
 
 
 def _update(rule: str, states: int, batch: int = N) -> Callable[[torch.dtype, Row], Any]:
@@ -158,7 +160,7 @@ def _pool_gradient(d: torch.dtype, row: Row) -> Any:
 
 def _join(d: torch.dtype, row: Row) -> Any:
     sizes = image_checks.layer("join", (64, 64, 56, 56), (64, 64, 3, 3), 1, 1, 1, 1)
-    return conv_filters.join(
+    return join(
         empty(8, 64, 592, dtype=FP32), empty(64, 64, 3, 3, dtype=d), empty(64, 64, 3, 3, dtype=d), empty(64, dtype=d),
         sizes, 64.0, 0.1, {"COLUMNS": True, "INTERCEPTS": True, "REGULARISED": True}, "sm_90")
 

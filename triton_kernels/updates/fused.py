@@ -29,7 +29,8 @@ from . import chunks
 from . import composite_fused as composite_updates
 from . import fused_boxes as boxes
 from .kernels import COLUMNS, RULES
-from .tiles import Parameter, finish, join, rooms, split, sum_part
+from .tiles import Parameter as Parameter
+from .tiles import finish, join, rooms, split, sum_part
 
 
 @triton.jit

@@ -13,12 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .. import functional
-from ..activations import saved
-from ..layers import composite
-from ..layers import nodes as autograd
-from . import composite as composite_training
-from . import composite_fused as composite_updates
+from . import functional
+from .activations import saved
+from .layers import composite
+from .layers import nodes as autograd
+from .updates import composite as composite_training
+from .updates import composite_fused as composite_updates
 
 #: The layers' activations by torch's names: (name here, attribute that holds the parameter).
 ACTIVATIONS: dict[type[nn.Module], tuple[str, str]] = {
