@@ -6,14 +6,12 @@ The verdict is |error| ≤ bound for every element of every output; NaN fails un
 from __future__ import annotations
 
 import contextlib
-import struct
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import torch
-from attrs import asdict, define, field
 
 from ..backend import Backend
 from .bounds import Bound, bound, declared
@@ -22,72 +20,10 @@ from .hygiene import Allocations, HygieneFault, Input, placed, unwritten
 from .numbers.formats import FORMATS, round_to
 from .numbers.lanes import Array
 from .operations import OPERATIONS, evaluate, stable
-from .oracle import Truth, exact_truth, printed, truth
+from .oracle import Truth, exact_truth, truth
+from .verdict import FAIL, NOT_JUDGED, PASS, UNSUPPORTED, Verdict, Worst
 
 TORCH = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16, "fp64": torch.float64}
-PASS, FAIL, UNSUPPORTED, NOT_JUDGED = "pass", "fail", "unsupported", "not_judged"
-
-
-@define
-class Worst:
-    """The element that uses most of its bound."""
-
-    output: str
-    index: tuple[int, ...]
-    expected: float
-    actual: float
-    error: float
-    bound: float
-    fraction: float
-    terms: dict[str, float] = field(factory=dict)
-
-
-@define
-class Verdict:
-    """What became of one case. `fraction` is the largest |error| / bound, on a pass too."""
-
-    case: Case
-    backend: str
-    target: str
-    mode: str
-    state: str
-    fraction: float | None = None
-    reason: str = ""
-    worst: Worst | None = None
-    looks_like: str = ""
-    seconds: float = 0.0
-    arguments: Mapping[str, Any] | None = field(default=None, repr=False)
-
-    @property
-    def passed(self) -> bool:
-        return self.state == PASS
-
-    @property
-    def repro(self) -> str:
-        return f"chainrule conform {self.target} --case {self.case.id}"
-
-    def record(self) -> dict[str, Any]:
-        """The line of the result file."""
-        worst = asdict(self.worst) if self.worst else None
-        if worst is not None:
-            worst = {k: _json_number(v) for k, v in worst.items()}
-            worst["terms"] = {k: _json_number(v) for k, v in worst["terms"].items()}
-        return {"record": "case", "case": self.case.id, "id": self.case.op, "tier": self.case.tier,
-                "dtype": self.case.dtype, "backend": self.backend, "mode": self.mode, "state": self.state,
-                "fraction": _json_number(self.fraction), "reason": self.reason, "looks_like": self.looks_like,
-                "seconds": round(self.seconds, 4), "worst": worst, "repro": self.repro}
-
-    def report(self) -> str:
-        """A failure one can act on, on one screen."""
-        from .messages import failure
-
-        return failure(self)
-
-
-def _json_number(value: Any) -> Any:
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    return list(value) if isinstance(value, tuple) else value
 
 
 def judge(case: Case, backend: Backend, mode: str) -> Verdict:
@@ -301,19 +237,3 @@ def _mode(mode: str, second: bool) -> Iterator[Any]:
 
     with simulate(check=True, order="random" if second else "forward") as sim:
         yield sim
-
-
-def hexadecimal(value: float, dtype: str) -> str:
-    """The bits of a value in its dtype."""
-    if dtype == "bf16":
-        return f"0x{struct.unpack('<I', struct.pack('<f', value))[0] >> 16:04x}"
-    with np.errstate(all="ignore"):
-        bits = np.array([value]).astype({"fp32": "float32", "fp16": "float16", "fp64": "float64"}[dtype])
-    return f"0x{int.from_bytes(bits.tobytes(), 'little'):0{2 * bits.itemsize}x}"
-
-
-def digits_of(verdict: Verdict) -> str:
-    """The expected value of the worst element with 25 digits."""
-    assert verdict.worst is not None
-    assert verdict.arguments is not None
-    return printed(verdict.case.op, verdict.arguments, verdict.worst.output, verdict.worst.index)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import struct
+from typing import Any
+
+import numpy as np
 
 from ... import spec
 from .edges import traps
-
-if TYPE_CHECKING:
-    from .judge import Verdict
+from .oracle import printed
 
 
 def slide(id: str) -> str:
@@ -21,10 +22,8 @@ def slide(id: str) -> str:
     return f"{where}, deck line {lines[0]}" if lines else where
 
 
-def failure(verdict: Verdict) -> str:
+def failure(verdict: Any) -> str:
     """The failure text of one case."""
-    from .judge import digits_of, hexadecimal
-
     case, worst = verdict.case, verdict.worst
     rows = [f"FAIL {case.id}   {verdict.backend}, {verdict.mode}", ("what", slide(case.op))]
     if worst is None or verdict.reason:
@@ -47,8 +46,24 @@ def failure(verdict: Verdict) -> str:
     return "\n".join(row if isinstance(row, str) else f"  {row[0]:10} {row[1]}" for row in rows if row and row[-1])
 
 
-def _trap(verdict: Verdict) -> list[tuple[str, str]]:
+def _trap(verdict: Any) -> list[tuple[str, str]]:
     for trap in traps(verdict.case.op) if verdict.worst is not None else ():
         if trap.name == verdict.case.trap:
             return [("why", trap.why), ("seen in", " · ".join(trap.seen))]
     return []
+
+
+def hexadecimal(value: float, dtype: str) -> str:
+    """The bits of a value in its dtype."""
+    if dtype == "bf16":
+        return f"0x{struct.unpack('<I', struct.pack('<f', value))[0] >> 16:04x}"
+    with np.errstate(all="ignore"):
+        bits = np.array([value]).astype({"fp32": "float32", "fp16": "float16", "fp64": "float64"}[dtype])
+    return f"0x{int.from_bytes(bits.tobytes(), 'little'):0{2 * bits.itemsize}x}"
+
+
+def digits_of(verdict: Any) -> str:
+    """The expected value of the worst element with 25 digits."""
+    assert verdict.worst is not None
+    assert verdict.arguments is not None
+    return printed(verdict.case.op, verdict.arguments, verdict.worst.output, verdict.worst.index)

@@ -20,7 +20,8 @@ from attrs import field, frozen
 from ... import triton_kernels
 from ...triton_kernels.ops import module_of
 from ..backend import Backend
-from ..judging.judge import FAIL, Verdict, judge
+from ..judging.judge import judge
+from ..judging.verdict import FAIL, Verdict
 from .planted import ordered
 
 

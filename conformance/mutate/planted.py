@@ -10,8 +10,9 @@ from attrs import frozen
 
 from ..backend import Backend
 from ..judging.cases import Case, cases_of
-from ..judging.judge import FAIL, judge
+from ..judging.judge import judge
 from ..judging.operations import OPERATIONS
+from ..judging.verdict import FAIL
 from .faults import Fault
 
 

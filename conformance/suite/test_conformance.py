@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from chainrule.conformance.judging.judge import FAIL, PASS, judge
+from chainrule.conformance.judging.judge import judge
+from chainrule.conformance.judging.verdict import FAIL, PASS
 
 
 def test_case(case, chosen, record_property):

@@ -16,9 +16,10 @@ import torch
 from ..backend import Backend, BackendError
 from ..judging.cases import Case
 from ..judging.hygiene import HygieneFault
-from ..judging.judge import TORCH, Worst, compare, expected, run
+from ..judging.judge import TORCH, compare, expected, run
 from ..judging.numbers.lanes import Array
 from ..judging.operations import OPERATIONS
+from ..judging.verdict import Worst
 
 DTYPE = {torch_dtype: name for name, torch_dtype in TORCH.items()}
 

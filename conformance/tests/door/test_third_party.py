@@ -15,7 +15,8 @@ import torch
 from chainrule.conformance import Backend
 from chainrule.conformance.backend import load
 from chainrule.conformance.judging.cases import cases
-from chainrule.conformance.judging.judge import FAIL, PASS, judge
+from chainrule.conformance.judging.judge import judge
+from chainrule.conformance.judging.verdict import FAIL, PASS
 from chainrule.triton_kernels.layers import composite
 
 BACKENDS = Path(__file__).resolve().parents[3] / "examples" / "backends"

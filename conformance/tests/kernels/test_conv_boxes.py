@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from chainrule.conformance.backends.triton import backend, configurations
-from chainrule.conformance.judging.judge import FAIL, PASS, judge
+from chainrule.conformance.judging.judge import judge
+from chainrule.conformance.judging.verdict import FAIL, PASS
 from chainrule.conformance.mutate.kernels import Edit, edited
 from chainrule.conformance.simulator import KernelFault, simulate
 from chainrule.conformance.tests.kernels.test_conv_layer import agrees, integers

@@ -9,7 +9,8 @@ import torch
 
 from chainrule.conformance.backends.triton import backend, configurations
 from chainrule.conformance.judging.cases import cases_of
-from chainrule.conformance.judging.judge import FAIL, PASS, judge
+from chainrule.conformance.judging.judge import judge
+from chainrule.conformance.judging.verdict import FAIL, PASS
 from chainrule.conformance.mutate.kernels import Edit, edited
 from chainrule.conformance.simulator import simulate
 from chainrule.triton_kernels import OPS

@@ -9,7 +9,8 @@ import torch
 
 from chainrule.conformance import Backend
 from chainrule.conformance.judging.cases import cases
-from chainrule.conformance.judging.judge import FAIL, PASS, judge
+from chainrule.conformance.judging.judge import judge
+from chainrule.conformance.judging.verdict import FAIL, PASS
 from chainrule.triton_kernels import functional as F
 from chainrule.triton_kernels import optim
 
