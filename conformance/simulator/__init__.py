@@ -45,7 +45,8 @@ def simulate(
         if active.depth() == 0:
             from .patches import patched  # imports Triton's interpreter: not for free
 
-            stack.enter_context(patched())
+            active.changed(stack.enter_context(patched()))
+        stack.callback(sim.close)
         active.push(sim)
         stack.callback(active.pop)
         token = simulation.set(sim)

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .patches import Scope
     from .sim import Launch, Sim
 
 _stack: list[Sim] = []
+_scope: list[Scope] = []
+
+
+def changed(scope: Scope) -> None:
+    """What is changed for as long as any simulation runs."""
+    _scope[:] = [scope]
+
+
+def lifted() -> AbstractContextManager[None]:
+    """Triton as it is outside a simulation, for as long as something is compiled."""
+    return _scope[0].lifted() if _stack else nullcontext()
 
 
 def push(sim: Sim) -> None:

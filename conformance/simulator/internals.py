@@ -27,6 +27,22 @@ machine = interpreter.interpreter_builder
 #: A Python integer, None or a string as the interpreter passes it to a kernel.
 implicit = interpreter._implicit_cvt
 TensorWrapper = jit.TensorWrapper
+#: The compiled module of the intermediate representation, and the class of number formats.
+ir = interpreter._ir
+DTYPE = tl.dtype
+#: The attribute that marks functions of the language, the class of all its values, and the module whose functions stand
+#: for those of the target's device library.
+BUILTIN = tl.core.TRITON_BUILTIN
+VALUE = tl.core.base_value
+STANDARD = tl.standard.__name__
+LIBRARY = "triton.language.extra.libdevice"
+
+
+def device_library(target: str) -> Any:
+    """The module of device functions of an architecture."""
+    from triton.language.extra import cuda, hip
+
+    return hip.libdevice if target.startswith("gfx") else cuda.libdevice
 
 
 def argument_type(tensor: Any) -> Any:

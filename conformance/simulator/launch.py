@@ -14,6 +14,7 @@ from triton.tools.tensor_descriptor import TensorDescriptor
 
 from . import active, internals
 from .fault import KernelFault
+from .frontend import Handle, checked
 from .memory import Memory
 from .rewrite import rewrite
 from .values import ORDINARY
@@ -21,14 +22,19 @@ from .values import ORDINARY
 GRID_LIMITS = (2**31 - 1, 65535, 65535)       # CUDA's, per axis
 
 
-def run(self: Any, *args: Any, grid: Any, warmup: bool = False, **kwargs: Any) -> None:
-    """`JITFunction.run`: what `kernel[grid](...)` calls."""
-    if warmup:
-        return
+def run(self: Any, *args: Any, grid: Any, warmup: bool = False, **kwargs: Any) -> Handle:
+    """`JITFunction.run`: what `kernel[grid](...)` calls, and `kernel.warmup(...)`."""
     sim = active.sim()
     for hook in self.pre_run_hooks:
         hook(*args, **kwargs)
-    bound = bind(self, args, kwargs)
+    bound, options = bind(self, args, kwargs)
+    handle = checked(self, bound, options, sim.target)
+    if not warmup:
+        _launch(self, bound, grid, sim)
+    return handle
+
+
+def _launch(self: Any, bound: dict[str, Any], grid: Any, sim: Any) -> None:
     shape = _grid(grid(bound) if callable(grid) else grid, self.__name__)
     if 0 in shape:
         return                                 # as Triton's launcher: nothing to run
@@ -65,30 +71,24 @@ def call(self: Any, *args: Any, **kwargs: Any) -> Any:
     return rewrite(self.fn)(*args, **kwargs)
 
 
-def autotuned(self: Any, *args: Any, **kwargs: Any) -> Any:
-    """`Autotuner.run`: nothing can be timed here, so the first configuration is taken."""
-    config = self.best_config = self.configs[0]
-    options = {**kwargs, **config.all_kwargs()}
-    if config.pre_hook is not None:
-        config.pre_hook({**dict(zip(self.arg_names, args)), **options})
-    return self.fn.run(*args, **options)
-
-
-def bind(kernel: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The kernel's arguments by name; compiler options are let pass, unknown names refused as Triton does."""
+def bind(kernel: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The kernel's arguments by name, and the compiler's options; unknown names are refused as Triton does."""
     names = [p.name for p in kernel.params]
     bound = dict(zip(names, args, strict=False))
+    options = {}
     for name, value in kwargs.items():
         if name in names:
             bound[name] = value
-        elif name not in internals.launch_options():
+        elif name in internals.launch_options():
+            options[name] = value
+        else:
             raise KeyError(f"Keyword argument {name} was specified but unrecognised")
     for p in kernel.params:
         if p.name not in bound:
             if not p.has_default:
                 raise TypeError(f"{kernel.__name__}() missing a required argument: {p.name!r}")
             bound[p.name] = p.default
-    return bound
+    return bound, options
 
 
 def _grid(grid: Any, kernel: str) -> tuple[int, int, int]:
@@ -142,7 +142,7 @@ def convert(value: Any, memory: Memory, annotated: str = "") -> Any:
     if hasattr(value, "data_ptr"):
         tensor = value.base if isinstance(value, internals.TensorWrapper) else value
         kind = internals.argument_type(value)
-        view = memory.views.get(id(tensor))
+        view = memory.views.get(id(tensor)) or memory.at(value.data_ptr(), value.dtype)
         handle = TensorHandle(np.array([value.data_ptr()], np.uint64), kind, {"view": view} if view else {})
         return tl.tensor(handle, kind)
     return internals.implicit(value)

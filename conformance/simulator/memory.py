@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from .fault import KernelFault
+from .storages import tensor_at
 from .traffic import strided
 from .values import Array
 
@@ -103,7 +104,7 @@ def spread(cells: Array, times: int) -> Array:
 
 
 class Memory:
-    """All tensor arguments of one launch."""
+    """All tensor arguments of one launch, and what it reaches by an address in a table."""
 
     def __init__(self, tensors: Iterable[tuple[str, torch.Tensor]]) -> None:
         named = list(tensors)
@@ -111,6 +112,9 @@ class Memory:
         spans = sorted(((*_span(t), name, t) for name, t in named if t.numel()), key=lambda s: s[:2])
         self.views: dict[int, View] = {}
         self.regions: list[Region] = []
+        self._add(spans)
+
+    def _add(self, spans: list[tuple[int, int, str, torch.Tensor]]) -> None:
         for group in _overlapping(spans):
             grain = min(t.element_size() for *_, t in group)
             region = Region(group[0][0], max(hi for _, hi, *_ in group), grain)
@@ -118,6 +122,20 @@ class Memory:
             for lo, hi, name, t in group:
                 view = View(name, t, lo, hi, t.element_size(), elements(tuple(t.shape), t.stride()), region)
                 self.views[id(t)] = view
+
+    def at(self, address: int, dtype: torch.dtype | None) -> View | None:
+        """The view of the tensor that an address out of a table points into: of this launch, else of this process."""
+        known = [v for v in self.views.values() if v.lo <= address < v.hi]
+        if known:
+            return max(known, key=lambda v: (v.lo == address, v.tensor.dtype == dtype))
+        tensor = tensor_at(address, dtype)
+        if tensor is None or id(tensor) in self.views:
+            return None
+        lo, hi = _span(tensor)
+        if any(lo < r.hi and r.lo < hi for r in self.regions):
+            return None              # it shares memory with an argument, whose cells are laid out already
+        self._add([(lo, hi, f"the tensor at {address:#x}", tensor)])
+        return self.views[id(tensor)]
 
     def owners(self, addresses: Array, size: int) -> Iterator[tuple[View, Array]]:
         """For pointers of unknown origin: the views they fall into, with the positions of their addresses."""

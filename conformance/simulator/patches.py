@@ -8,14 +8,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-import triton.compiler.code_generator  # noqa: F401  keeps `tl.minimum` and others from its import on: before they change
 import triton.language as tl
 from triton.language.semantic import TritonSemantic
 from triton.runtime import interpreter
 from triton.runtime.autotuner import Autotuner
 from triton.runtime.jit import JITFunction
 
-from . import arithmetic, internals, launch, libdevice, pointers, reductions, shortcuts
+from . import arithmetic, internals, launch, libdevice, pointers, reductions, shortcuts, tuners
 from .values import numpy_type
 
 BUILDER = {
@@ -30,7 +29,7 @@ BUILDER = {
     "create_reshape": pointers.reshape,
     "create_trans": pointers.transpose,
     "create_bitcast": pointers.bitcast,
-    "create_int_to_ptr": pointers.bitcast,
+    "create_int_to_ptr": pointers.from_address,
     "create_ptr_to_int": pointers.bitcast,
     "cast_impl": arithmetic.cast,
     "create_fp_to_fp": arithmetic.float_to_float,
@@ -57,24 +56,37 @@ BUILDER = {
 class Scope(interpreter._LangPatchScope):  # type: ignore[misc]
     """Triton's own would give an owner back, as its own, what it had inherited."""
 
+    _changes: list[tuple[Any, str, Any]]
+
     def set_attr(self, obj: Any, name: str, value: Any) -> None:
         self._changes.append((obj, name, vars(obj).get(name, interpreter._MISSING)))
         setattr(obj, name, value)
 
+    @contextmanager
+    def lifted(self) -> Iterator[None]:
+        """Everything as before the simulation, for as long as something is compiled."""
+        changes = list(self._changes)
+        now = [(obj, name, vars(obj)[name]) for obj, name, _ in changes]
+        self.restore()
+        try:
+            yield
+        finally:
+            self._changes = changes
+            for obj, name, value in now:
+                setattr(obj, name, value)
+
 
 @contextmanager
-def patched() -> Iterator[None]:
+def patched() -> Iterator[Scope]:
     """Kernels run in Triton's interpreter with the operations above; afterwards everything is as before."""
     builder = interpreter.InterpreterBuilder
     rmw, cas = builder.create_atomic_rmw, builder.create_atomic_cas
-    names = types.FunctionType((lambda: 0).__code__, {"tl": tl, "core": tl.core})
     scope = Scope()
     set_ = scope.set_attr
     try:
-        set_(interpreter, "_LangPatchScope", lambda: scope)
-        interpreter._patch_lang(names)                  # once per simulation, not once per call
-        set_(interpreter, "_LangPatchScope", Scope)
-        set_(interpreter, "_patch_lang", lambda fn: Scope())
+        interpreter._patch_builtin(tl.tensor, builder, scope)       # operators; calls in kernels go through `calls`
+        interpreter._patch_lang_tensor(tl.tensor, scope)
+        interpreter._patch_lang_core(types.SimpleNamespace(dtype=tl.dtype), scope)
         set_(interpreter, "_get_np_dtype", numpy_type)
         for name, function in BUILDER.items():
             set_(builder, name, function)
@@ -97,22 +109,12 @@ def patched() -> Iterator[None]:
         set_(TritonSemantic, "load", pointers.load_one(TritonSemantic.load))
         set_(TritonSemantic, "broadcast_impl_value",
              shortcuts.quick_broadcast(TritonSemantic.broadcast_impl_value))
-        _device_library(scope)
         set_(JITFunction, "run", launch.run)
         set_(JITFunction, "__call__", launch.call)
-        set_(Autotuner, "run", launch.autotuned)
-        yield
+        set_(Autotuner, "run", tuners.run(Autotuner.run))
+        set_(Autotuner, "_bench", tuners.bench)
+        set_(Autotuner, "check_disk_cache", tuners.check_disk_cache)
+        yield scope
     finally:
         scope.restore()
 
-
-def _device_library(scope: Any) -> None:
-    """`triton.language.extra.libdevice` has only names; they stand for CUDA's, which call the builder."""
-    from triton.language.extra import cuda, hip
-    from triton.language.extra import libdevice as names
-
-    for module in (cuda.libdevice, hip.libdevice):
-        interpreter._patch_builtin(module, internals.machine, scope)
-    for name in dir(names):
-        if not name.startswith("_") and hasattr(cuda.libdevice, name):
-            scope.set_attr(names, name, getattr(cuda.libdevice, name))

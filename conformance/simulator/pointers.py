@@ -15,7 +15,7 @@ from triton.runtime.interpreter import TensorHandle
 from . import active, internals
 from .fault import KernelFault
 from .memory import View
-from .values import BF16, Array, bits_type, is_small, numpy_type, undefined
+from .values import BF16, TORCH, Array, bits_type, is_small, numpy_type, undefined
 
 
 def made_from(handle: Any) -> View | None:
@@ -169,6 +169,16 @@ def transpose(self: Any, arg: Any, order: Any) -> Any:
 
 def bitcast(self: Any, src: Any, dst: Any) -> Any:
     return like(src, np.ascontiguousarray(src.data).view(numpy_type(dst)), dst.scalar)
+
+
+def from_address(self: Any, src: Any, dst: Any) -> Any:
+    """A number becomes a pointer: where it does not come from one, its tensor is looked up."""
+    pointer = bitcast(self, src, dst)
+    if pointer.attr.get("view") is None and pointer.data.size == 1:
+        view = active.launch().memory.at(int(pointer.data.reshape(-1)[0]), TORCH.get(str(dst.scalar.element_ty)))
+        if view is not None:
+            pointer.attr = {"view": view}
+    return pointer
 
 
 def descriptor_pointers(self: Any, offsets: list[Any]) -> tuple[Any, Any]:

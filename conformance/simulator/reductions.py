@@ -13,6 +13,8 @@ import triton.language as tl
 from triton.runtime.interpreter import TensorHandle
 
 from . import internals
+from .calls import call
+from .fault import KernelFault
 from .values import Array, is_small, numpy_type
 
 _QUICK: dict[Any, Any] = {
@@ -60,15 +62,48 @@ def _quick(combine_fn: Any, data: Array) -> Any:
 
 
 def _tree(data: list[Array], types: list[Any], combine_fn: Any) -> list[Array]:
+    sides_matter = getattr(combine_fn, "__module__", "") != internals.STANDARD
     while len(data[0]) > 1:
-        data = _combine(combine_fn, [d[0::2] for d in data], [d[1::2] for d in data], types)
+        left, right = [d[0::2] for d in data], [d[1::2] for d in data]
+        data = _combine(combine_fn, left, right, types)
+        if sides_matter:
+            _same_either_way(combine_fn, left, right, types, data)
     return data
+
+
+def _same_either_way(
+    combine_fn: Any, left: list[Array], right: list[Array], types: list[Any], found: list[Array]
+) -> None:
+    """A compiled reduction hands a pair to two lanes, each of which has its own operand first: where they disagree by
+    more than a rounding, lanes go on with different results. A rounding disappears in float64, a difference stays."""
+    other = _combine(combine_fn, right, left, types)
+    if all(np.array_equal(a, b, equal_nan=a.dtype.kind in "fV") for a, b in zip(found, other)):
+        return
+    wide = [tl.float64 if t.is_floating() else t for t in types]
+    sides = [[d.astype(numpy_type(t)) for d, t in zip(side, wide)] for side in (left, right)]
+    one = _combine(combine_fn, sides[0], sides[1], wide)
+    two = _combine(combine_fn, sides[1], sides[0], wide)
+    for a, b in zip(one, two):
+        differ = _differ(a, b)
+        if differ.any():
+            i = int(np.flatnonzero(differ)[0])
+            raise KernelFault(
+                f"tl.reduce: {getattr(combine_fn, '__name__', 'the combine function')} gives {a.flat[i]} or "
+                f"{b.flat[i]} as its operands stand; lanes of a compiled reduction disagree then", check="reduce")
+
+
+def _differ(a: Array, b: Array) -> Array:
+    """Where two results are not the same number, nor float32 neighbours."""
+    if a.dtype.kind != "f":
+        return np.asarray(a != b)
+    x, y = a.astype(np.float32), b.astype(np.float32)
+    return np.asarray((x != y) & (np.nextafter(x, y) != y) & ~(np.isnan(x) & np.isnan(y)))
 
 
 def _combine(combine_fn: Any, left: list[Array], right: list[Array], types: list[Any]) -> list[Array]:
     """The combine function on whole blocks, element by element."""
     operands = [tensor(d, t) for side in (left, right) for d, t in zip(side, types)]
-    result = combine_fn(*operands)
+    result = call(combine_fn, *operands)
     result = result if isinstance(result, tuple | tl.tuple) else (result,)
     shape = left[0].shape
     return [np.broadcast_to(_values(r), shape).astype(numpy_type(t)) for r, t in zip(result, types)]

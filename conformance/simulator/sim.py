@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,6 +35,18 @@ class Sim:
         self.launch: Launch | None = None
         self._stored = Stored()
         self.reached: tuple[torch.Tensor, ...] = ()       # tensors that the next launch reaches by addresses in a table
+        self._kept: dict[int, tuple[Any, dict[str, Any]]] = {}
+
+    def keep(self, tuner: Any) -> None:
+        """Remember a tuner as it is, to be so again when the simulation ends; until then it has tables of its own."""
+        if id(tuner) not in self._kept:
+            self._kept[id(tuner)] = tuner, dict(vars(tuner))
+            vars(tuner).update({k: dict(v) for k, v in vars(tuner).items() if type(v) is dict})
+
+    def close(self) -> None:
+        for tuner, before in self._kept.values():
+            vars(tuner).clear()
+            vars(tuner).update(before)
 
     @property
     def launches(self) -> int:

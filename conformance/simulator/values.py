@@ -10,6 +10,7 @@ from typing import Any
 
 import ml_dtypes
 import numpy as np
+import torch
 import triton.language as tl
 from numpy.typing import NDArray
 
@@ -31,6 +32,12 @@ ORDINARY: dict[Any, np.dtype[Any]] = {
     tl.int16: np.dtype(np.int16), tl.uint16: np.dtype(np.uint16),
     tl.int32: np.dtype(np.int32), tl.uint32: np.dtype(np.uint32),
     tl.int64: np.dtype(np.int64), tl.uint64: np.dtype(np.uint64),
+}
+#: Triton's name -> torch's type of tensors with such elements.
+TORCH: dict[str, torch.dtype] = {
+    "bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32, "fp64": torch.float64,
+    "fp8e4nv": torch.float8_e4m3fn, "fp8e5": torch.float8_e5m2, "int1": torch.bool, "int8": torch.int8,
+    "uint8": torch.uint8, "int16": torch.int16, "int32": torch.int32, "int64": torch.int64,
 }
 _LARGEST = {d: np.float32(ml_dtypes.finfo(d).max) for d in SMALL.values()}
 _SMALL_FORMATS = frozenset(SMALL.values())

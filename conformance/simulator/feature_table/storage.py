@@ -76,11 +76,11 @@ def positive(x, N: tl.constexpr):
 
 
 @triton.jit
-def table(addresses, y, B: tl.constexpr):
+def table(addresses, y, shift, B: tl.constexpr):
     i = tl.arange(0, B)
     for k in tl.static_range(2):
         p = tl.load(addresses + k).to(tl.pointer_type(tl.float32))
-        tl.store(y + k * B + i, tl.load(p + i))
+        tl.store(y + k * B + i, tl.load(p + i + shift))
 
 
 def described(x: torch.Tensor, block: list[int]) -> TensorDescriptor:
@@ -169,8 +169,10 @@ def _() -> None:
 def _() -> None:
     a, b, y = integers(8), integers(8), torch.empty(16)
     addresses = torch.tensor([a.data_ptr(), b.data_ptr()])
+    table[(1,)](addresses, y, 0, 8)
+    same(y, torch.cat([a, b]))
     with refused(KernelFault, "out of bounds"):
-        table[(1,)](addresses, y, 8)
+        table[(1,)](addresses, y, 2, 8)
 
 
 @feature("device_assert fires")

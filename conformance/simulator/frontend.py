@@ -1,0 +1,236 @@
+"""Compile first: before a kernel's first run with a signature, Triton's own front end takes it, for the target.
+
+What it refuses, a simulation refuses, in its words; nothing here repeats its rules. What it makes of the source is
+looked at for values that are undefined when compiled, such as a loop's variable after the loop.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import tempfile
+import types
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
+from functools import cached_property
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import triton
+import triton.compiler.code_generator  # this and two more it imports when first needed: before anything is changed
+import triton.experimental.gluon
+import triton.language.extra.libdevice
+from triton.backends.compiler import GPUTarget, Language
+from triton.compiler import ASTSource, make_backend
+from triton.compiler.errors import CompilationError
+from triton.runtime.jit import create_function_from_signature
+
+from ...triton_kernels.gate import machine_code
+from ...triton_kernels.gate.offline import target_of
+from . import active, internals
+from .fault import KernelFault
+
+
+class Handle:
+    """What a launch and `warmup` return. Nothing has been compiled to machine code; who asks for it has it compiled."""
+
+    def __init__(self, source: Any, target: GPUTarget, options: Any) -> None:
+        self.src, self.target, self.options = source, target, options
+        self.name = source.name
+
+    @cached_property
+    def compiled(self) -> Any:
+        """The kernel as Triton compiles it for this target, ahead of time."""
+        with active.lifted():
+            return triton.compile(self.src, target=self.target, options=self.options.__dict__)
+
+    @cached_property
+    def _facts(self) -> Any:
+        with active.lifted():
+            (facts,) = machine_code.facts([self.compiled], {})
+        return facts
+
+    @property
+    def n_regs(self) -> int:
+        return int(self._facts.registers)
+
+    @property
+    def n_spills(self) -> int:
+        return int(self._facts.spills or 0)
+
+    @property
+    def n_max_threads(self) -> int:
+        return 1024
+
+    def _init_handles(self) -> None:
+        """On a GPU this loads the kernel; here there is nothing to load it on."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self.compiled, name)
+
+
+class Kernel:
+    """One kernel for one target: how its arguments are typed, and with which types it has been taken already."""
+
+    def __init__(self, kernel: Any, target: str) -> None:
+        self.target = target_of(target)
+        self.backend = make_backend(self.target)
+        self.binder = create_function_from_signature(kernel.signature, kernel.params, self.backend)
+        self.taken: dict[Any, Any] = {}               # types -> a handle, or why not
+        self.kept: list[Any] = []                     # what keys name by identity stays alive
+
+
+_kernels: WeakKeyDictionary[types.FunctionType, dict[str, Kernel]] = WeakKeyDictionary()
+
+
+def checked(kernel: Any, bound: dict[str, Any], options: dict[str, Any], target: str) -> Handle:
+    """The handle of a launch with these arguments; KernelFault if Triton does not compile it for this target."""
+    of_targets = _kernels.setdefault(kernel.fn, {})
+    if target not in of_targets:
+        of_targets[target] = Kernel(kernel, target)
+    one = of_targets[target]
+    values, specialization, _ = one.binder(**bound)
+    kinds = [kind for kind, *_ in specialization]
+    known = tuple(_key(values[p.name], one.kept) for p, kind in zip(kernel.params, kinds) if kind == "constexpr")
+    key = (str(kinds), known, *sorted((k, repr(v)) for k, v in options.items()))
+    if key not in one.taken:
+        with active.lifted():
+            one.taken[key] = _take(kernel, one, values, specialization, options)
+    found = one.taken[key]
+    if isinstance(found, str):
+        fault = KernelFault(f"{kernel.__name__} {found}", check="compile")
+        fault.kernel = kernel.__name__
+        raise fault
+    return found  # type: ignore[no-any-return]
+
+
+def _key(value: Any, kept: list[Any]) -> Any:
+    """A constexpr by its value where that is plain, else by its identity."""
+    if isinstance(value, tuple | list):
+        return tuple(_key(v, kept) for v in value)
+    value = getattr(value, "value", value)
+    if value is None or isinstance(value, bool | int | float | str):
+        return type(value), repr(value)
+    if isinstance(value, internals.DTYPE):
+        return str(value)
+    kept.append(value)
+    return id(value)
+
+
+def _take(kernel: Any, one: Kernel, values: dict[str, Any], specialization: Any, given: dict[str, Any]) -> Handle | str:
+    """The kernel through Triton's front end: a handle, or what is wrong with it."""
+    where = f"does not compile for {_named(one.target)} with Triton {triton.__version__}"
+    try:
+        options, signature, constexprs, attrs = kernel._pack_args(one.backend, dict(given), values, specialization, {})
+        source = ASTSource(kernel, signature, constexprs, attrs)
+        module = _said(lambda: _front(one, source, options))
+        undefined = _undefined(module, one, options)
+    except CompilationError as error:
+        return f"{where}: {' '.join(_words(error))}"
+    except (AssertionError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
+        return f"{where}: {error}"
+    if undefined:
+        return (f"uses a value that is undefined when compiled, {undefined}: a loop's variable has no value after its "
+                "`range` loop; keep what is needed in a variable of its own")
+    return Handle(source, one.target, options)
+
+
+def _front(one: Kernel, source: Any, options: Any) -> Any:
+    """The intermediate representation, before anything is done with it."""
+    context = internals.ir.context()
+    internals.ir.load_dialects(context)
+    one.backend.load_dialects(context)
+    functions = one.backend.get_codegen_implementation(options)
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):     # it prints a module that it refuses
+        warnings.simplefilter("ignore")
+        return source.make_ir(one.target, options, functions, one.backend.get_module_map(), context)
+
+
+def _said(make: Callable[[], Any]) -> Any:
+    """What `make` returns; if it raises, with what the compiler's own libraries say to the terminal meanwhile."""
+    with tempfile.TemporaryFile() as words:
+        terminal = os.dup(2)
+        os.dup2(words.fileno(), 2)
+        try:
+            return make()
+        except RuntimeError as error:
+            words.seek(0)
+            said = re.findall(r"error: (.*)", words.read().decode(errors="replace"))
+            raise RuntimeError("; ".join(said) or str(error)) from error
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)
+
+
+def _named(target: GPUTarget) -> str:
+    return f"sm_{target.arch}" if target.backend == "cuda" else str(target.arch)
+
+
+def _words(error: BaseException) -> Iterator[str]:
+    """The compiler's words from the innermost function outwards: the message, then the lines that led to it."""
+    chain: list[CompilationError] = []
+    inner: BaseException | None = error
+    while isinstance(inner, CompilationError):
+        chain.append(inner)
+        inner = inner.__cause__
+    message = next((e.error_message for e in reversed(chain) if e.error_message), None) or str(inner or error)
+    yield message.strip()
+    lines = [e.src.split("\n")[e.node.lineno - 1].strip() for e in reversed(chain)
+             if e.src and hasattr(e.node, "lineno")]
+    yield from (f"(in `{line}`)" for line in dict.fromkeys(lines))
+
+
+# ---- values that nothing defines
+
+_POISON = re.compile(r"(%[\w#]+)(?::\d+)? = ub\.poison")
+
+
+def _undefined(module: Any, one: Kernel, options: Any) -> str:
+    """Where the kernel uses an undefined value: the line, in the words of its source; empty if nowhere."""
+    if not any(_uses(module.str_nodebug())):
+        return ""
+    stages: dict[str, Any] = {}
+    one.backend.add_stages(stages, options, Language.TRITON)
+    module = stages["ttir"](module, {})                # what is never used, and loops that only pass it on, are gone
+    for _ in _uses(module.str_nodebug()):
+        return _place(str(module))
+    return ""
+
+
+def _uses(text: str) -> Iterator[str]:
+    """Uses of undefined values in an intermediate representation."""
+    for function in re.split(r"\btt\.func\b", text):
+        function = function.partition("// no predecessors")[0]       # after a return
+        for name in _POISON.findall(function):
+            found = re.findall(rf"{re.escape(name)}(?![\w#])[^\n]*", function)
+            yield from found[1:]
+
+
+def _place(text: str) -> str:
+    """The source line of the first use, as the representation's locations have it."""
+    places = dict(re.findall(r'^(#loc\w*) = loc\((.*)\)$', text, re.MULTILINE))
+    for function in re.split(r"\btt\.func\b", text):
+        for name in _POISON.findall(function):
+            use = re.search(rf"\n(?![^\n]*ub\.poison)[^\n]*{re.escape(name)}(?![\w#])[^\n]*loc\((#loc\w*)\)", function)
+            place = use and _line(use.group(1), places)
+            if place:
+                return f"in line {place}"
+    return "a loop's variable"
+
+
+def _line(name: str, places: dict[str, str]) -> str:
+    """File and line of a location, through the names and calls that wrap it."""
+    for _ in range(10):
+        text = places.get(name, "")
+        line = re.search(r'"([^"]+)":(\d+):', text)
+        if line:
+            return f"{line.group(2)} of {line.group(1).rsplit('/', 1)[-1]}"
+        inner = re.search(r"#loc\w*", text)
+        if not inner:
+            return ""
+        name = inner.group()
+    return ""
