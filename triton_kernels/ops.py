@@ -17,6 +17,7 @@ from .images import composite as composite_images
 from .layers import composite
 from .losses import composite as composite_losses
 from .norms import composite as composite_norm
+from .norms import layer_composite as composite_layer_norm
 from .runtime.launch import runs_kernel
 from .updates import composite as composite_training
 from .updates import composite_fused as composite_updates
@@ -27,6 +28,7 @@ MODULES = {
     "conv2d.layer.grad_w": "images.filters", "conv2d.layer.grad_b": "images.filters", "pool": "images.pool",
     **dict.fromkeys(composite_updates.OPS, "updates.fused"),
     **dict.fromkeys(composite_band.WEIGHTS, "bands.weights"),
+    **dict.fromkeys(composite_layer_norm.OPS, "norms.layer"),
     "act": "activations.kernels", "arch": "bands.kernels", "net": "layers.kernels", "bp": "layers.kernels",
     "alg": "layers.kernels", "opt": "updates.kernels", "norm": "norms.kernels", "loss": "losses.kernels",
     "conv1d": "signals.conv1d", "conv2d": "signals.conv2d",
@@ -67,6 +69,7 @@ def _operation(identity: str, fallback: Callable[..., Any]) -> Callable[..., Any
 #: Every op as a composite: what a CPU tensor runs.
 COMPOSITES: dict[str, Callable[..., Any]] = {
     **composite.OPS, **composite_band.OPS, **composite_images.OPS, **composite_losses.OPS, **composite_norm.OPS,
+    **composite_layer_norm.OPS,
     **composite_training.OPS, **composite_updates.OPS,
 }
 

@@ -59,6 +59,8 @@ ROWS: tuple[tuple[str, str, Callable[[configs.Row], tuple[int, ...]]], ...] = (
     ("act.elu", "pointwise", lambda r: (r.BM + 5,)),
     ("norm.batch", "norm.channels", lambda r: (2 * r.BM + 4, r.BN + 5)),
     ("norm.batch.grad_x", "norm.planes", lambda r: (4, r.BN + 1, r.BM // 4 + 4)),
+    *((f"norm.layer{way}", "norm.rows", lambda r: (r.BM + 1, r.BN - 4)) for way in ("", ".grad_x")),
+    *((f"norm.layer{way}", "norm.rows.long", lambda r: (r.BM + 1, 2 * r.BN + 4)) for way in ("", ".grad_x")),
     ("opt.adam", "optimizers", lambda r: (r.BM + 5,)),
     ("opt.momentum", "optimizers", lambda r: (4 * r.BM + 5,)),           # a second chunk
     ("opt.lamb", "optimizers", lambda r: (r.BM + 5,)),

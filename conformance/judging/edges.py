@@ -46,6 +46,10 @@ def _adam(n: int, t: int) -> Arguments:
     return {**_moving(n), "m": np.ones(n), "t": t, "eta": 0.5, "beta1": 0.5, "beta2": 0.5, "eps": 0.5}
 
 
+def _rows(n: int = 2) -> Arguments:
+    return {"x": np.ones((n, 4)), "gamma": np.ones(4), "beta": np.ones(4), "eps": 0.5}
+
+
 def _batch() -> Arguments:
     return {"x": np.ones((4, 3)), "gamma": np.ones(3), "beta": np.ones(3), "eps": 0.5}
 
@@ -66,6 +70,8 @@ EMPTY: dict[str, Callable[[], Arguments]] = {
     "opt.adamw": lambda: {**_adam(0, 1), "lam": 0.5},
     "opt.lamb": lambda: {**_adam(0, 1), "lam": 0.5},
     **{f"act.{a}{p}": lambda: {"z": np.zeros((0, 3))} for a in ACTIVATIONS for p in ("", ".prime")},
+    "norm.layer": lambda: _rows(0),
+    "norm.layer.grad_x": lambda: {"d": np.ones((0, 4)), "x": np.ones((0, 4)), "gamma": np.ones(4), "eps": 0.5},
     **edges_images.EMPTY,
     **edges_bands.EMPTY,
 }
@@ -104,6 +110,15 @@ REFUSED: dict[str, dict[str, Callable[[], Arguments]]] = {
         "sizes": lambda: {"d": np.ones((2, 3)), "x": np.ones((4, 3)), "gamma": np.ones(3), "eps": 0.5},
     },
     "norm.batch.grad_gamma": {"sizes": lambda: {"d": np.ones((2, 3)), "x": np.ones((4, 3)), "eps": 0.5}},
+    "norm.layer": {
+        "features": lambda: {**_rows(), "gamma": np.ones(3)},
+        "rank": lambda: {**_rows(), "x": np.ones(4)},
+        "no-features": lambda: {"x": np.ones((2, 0)), "gamma": np.ones(0), "beta": np.ones(0), "eps": 0.5},
+    },
+    "norm.layer.grad_x": {
+        "sizes": lambda: {"d": np.ones((2, 4)), "x": np.ones((3, 4)), "gamma": np.ones(4), "eps": 0.5},
+    },
+    "norm.layer.grad_gamma": {"sizes": lambda: {"d": np.ones((2, 3)), "x": np.ones((2, 4)), "eps": 0.5}},
     "loss.softmax": {"sizes": lambda: {"z": np.ones((3, 4)), "y": np.zeros(2, dtype=np.int64)}},
     "loss.softmax.weighted": {
         "weights": lambda: {"z": np.ones((3, 4)), "y": np.zeros(3, dtype=np.int64), "w": np.ones(3)},

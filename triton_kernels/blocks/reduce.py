@@ -28,20 +28,20 @@ def sum_rows(x, first, last, c, columns, x_r, x_c, ROWS: tl.constexpr, COLUMNS: 
 
 
 @triton.jit
-def column_sums_kernel(x, out, rows, columns, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
+def column_sums_kernel(x, out, rows, columns, x_r, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
     c = tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS)
-    total = sum_rows(x, 0, rows, c, columns, columns, 1, ROWS, COLUMNS)
+    total = sum_rows(x, 0, rows, c, columns, x_r, 1, ROWS, COLUMNS)
     tl.store(out + c, total.to(out.dtype.element_ty), mask=c < columns)
 
 
 def column_sums(partial: Tensor, dtype: torch.dtype) -> Tensor:
-    """Σ over the rows of a contiguous float32 matrix, rounded to dtype once."""
+    """Σ over the rows of a float32 matrix, each row contiguous, rounded to dtype once."""
     rows, columns = partial.shape
     out = torch.empty(columns, dtype=dtype, device=partial.device)
     if columns:
         row = choose("columns", (rows, columns), torch.float32, current_arch(partial.device))
         grid = (triton.cdiv(columns, row.BN),)
-        launch(column_sums_kernel, grid, partial, out, rows, columns, row=row, ROWS=row.BM, COLUMNS=row.BN)
+        launch(column_sums_kernel, grid, partial, out, rows, columns, partial.stride(0), row=row, ROWS=row.BM, COLUMNS=row.BN)
     return out
 
 

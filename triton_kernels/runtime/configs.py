@@ -107,6 +107,8 @@ _ROWS = (                                                 # BM rows of at most B
     Row(1, 32768, warps=16, bits=(16, 32) if triton() < (3, 9) else HALF),      # later compilers spill float32
 )
 _LONG_ROWS = (Row(1, 4096, warps=8),)                     # more classes than that: two passes
+_NORM_ROWS = (Row(4, 256, warps=4), Row(1, 1024, warps=4), Row(1, 2048, warps=8))     # BM rows of at most BN numbers
+_LONG_NORM_ROWS = (Row(1, 1024, warps=8),)                # longer ones, a tile at a time
 _MEAN = (Row(4096, warps=8),)                             # what one program sums of a batch's losses
 _WINDOWS = (Row(128, 1, 8, warps=4), Row(8, 1, 64, warps=4))       # BM outputs, BK taps: many of either
 
@@ -149,6 +151,7 @@ _TABLES: dict[str, dict[str, tuple[Row, ...]]] = {
         "alg.average.update.join": _POINTWISE,
         "optimizers": _OPTIMIZERS, "norm.channels": _CHANNELS, "norm.planes": _PLANES,
         "pointwise": _POINTWISE, "strided": _STRIDED, "columns": _COLUMNS,
+        "norm.rows": _NORM_ROWS, "norm.rows.long": _LONG_NORM_ROWS,
         "loss.softmax": _ROWS, "loss.softmax.long": _LONG_ROWS, "loss.mean": _MEAN,
         "conv1d": _WINDOWS, "conv2d": _WINDOWS,
         **({"net.layer.affine.boxes": _BOXES, "bp.delta.boxes": _DELTA_BOXES, "alg.average.boxes": _BOXES,
@@ -207,7 +210,7 @@ def choose(op: str, shape: tuple[int, ...], dtype: torch.dtype, arch: str = "def
     if op in IMAGE_BOXES:
         m, n, k = shape             # D is split over the pixels as well, so few tiles are enough
         return _boxed(candidates, m, n, k, 1 if op == "conv2d.layer.grad_w.boxes" else processors(arch))
-    if op == "loss.softmax":
+    if op in ("loss.softmax", "norm.rows"):
         return next((row for row in candidates if shape[1] <= row.BN), candidates[-1])
     if op in ("conv1d", "conv2d"):
         outputs, taps = shape

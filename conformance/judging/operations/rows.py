@@ -1,0 +1,39 @@
+"""What is done to each row of a matrix over its own numbers: layer norm, softmax. Rows are lanes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ....reference import normalization
+from ....scalar import exp
+from ..numbers.bounded import total
+from ..numbers.lanes import Array
+from .base import Form, Lift, Outputs, gathered, operation, scalars, stable
+
+LANES = 64                   # numbers a row beyond which a softmax is taken whole; proved equal to the reference below it
+
+
+def columns(lift: Lift, x: Array) -> list[Any]:
+    return [lift(column) for column in x.T]
+
+
+@operation("norm.layer", "y")
+def layer_norm(lift: Lift, form: Form, x: Array, gamma: Array, beta: Array, eps: Any) -> Outputs:
+    rows = normalization.layer_norm(columns(lift, x), scalars(lift, gamma), scalars(lift, beta), eps)
+    return {"y": gathered(rows).T}
+
+
+@operation("norm.layer.grad_x", "dx")
+def layer_norm_grad_x(lift: Lift, form: Form, d: Array, x: Array, gamma: Array, eps: Any) -> Outputs:
+    return {"dx": gathered(form("norm.layer.grad_x")(columns(lift, d), columns(lift, x), scalars(lift, gamma), eps)).T}
+
+
+@operation("norm.layer.grad_gamma", "dgamma")
+def layer_norm_grad_gamma(lift: Lift, form: Form, d: Array, x: Array, eps: Any) -> Outputs:
+    """One γ for all rows: their gradients, added."""
+    return {"dgamma": total(gathered(form("norm.layer.grad_gamma")(columns(lift, d), columns(lift, x), eps)), 1)}
+
+
+@operation("norm.layer.grad_beta", "dbeta")
+def layer_norm_grad_beta(lift: Lift, form: Form, d: Array) -> Outputs:
+    return {"dbeta": total(gathered(form("norm.layer.grad_beta")(columns(lift, d))), 1)}
