@@ -20,6 +20,7 @@ from ..images import pooled as conv_pool
 from ..images.join import join
 from ..layers import kernels as linear
 from ..norms import kernels as norm
+from ..norms import layer as layer_norm
 from ..ops import OPS
 from ..runtime import configs
 from ..runtime.configs import Row
@@ -188,6 +189,18 @@ def _features(channels_last: bool, what: str) -> Callable[[torch.dtype, Row], An
     return call
 
 
+def _rows_norm(backward: bool) -> Callable[[torch.dtype, Row], Any]:
+    """A layer norm with a tensor added before, or all its gradients and what comes on the other way; rows that just
+    fit, or of eight tiles."""
+    def call(d: torch.dtype, row: Row) -> Any:
+        x = empty(N, 8 * row.BN if configs.is_pinned("norm.rows.long") else row.BN, dtype=d)
+        numbers, features = empty(N, dtype=FP32), empty(x.shape[1], dtype=d)
+        if backward:
+            return layer_norm.backward(x, x, numbers, numbers, features, x)
+        return layer_norm.forward(x, features, features, 1e-5, x)
+    return call
+
+
 def _neighbours(op: str, shared: bool) -> Callable[[torch.dtype, Row], Any]:
     """A layer of 4096 nodes and windows of nine, from few examples for the row that is made for few."""
     def call(d: torch.dtype, row: Row) -> Any:
@@ -213,6 +226,8 @@ SUBJECTS = (
       for what in ("statistics", "apply", "sums", "gradient")),
     *(Subject(f"batch norm, {what}, planes", "norm.planes", _features(False, what), what in ("apply", "gradient"))
       for what in ("statistics", "apply", "sums", "gradient")),
+    *(Subject(f"layer norm, {'gradients' if backward else 'sum'}{long}", f"norm.rows{long.replace(', ', '.')}",
+              _rows_norm(backward)) for backward in (False, True) for long in ("", ", long")),
     Subject("layer, tanh", "net.layer.affine", _layer("tanh"), matrix=True),
     Subject("layer, relu", "net.layer.affine", _layer("relu"), matrix=True, dtypes=(BF16,)),
     Subject("layer, relu, tf32", "net.layer.affine", _layer("relu", "tf32"), matrix=True, dtypes=(FP32,)),

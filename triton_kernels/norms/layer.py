@@ -219,7 +219,7 @@ def _how(x: Tensor) -> tuple[Row, bool, dict[str, Any]]:
     """(the row of the table, whether it holds whole rows of x, what the kernels are told)."""
     arch, D = current_arch(x.device), x.shape[1]
     widest = rows("norm.rows", arch, x.dtype)[-1].BN
-    row = choose("norm.rows" if D <= widest else "norm.rows.long", tuple(x.shape), x.dtype, arch)
+    row = choose("norm.rows" if widest >= D else "norm.rows.long", tuple(x.shape), x.dtype, arch)
     return row, row.BN >= D, {"row": row, "ROWS": row.BM, "COLUMNS": row.BN}
 
 
@@ -237,12 +237,12 @@ def forward(
     y = torch.empty((R if written else 0, D), dtype=x.dtype, device=device)
     summed = x if added is None else torch.empty((R, D), dtype=x.dtype, device=device)
     row, whole, how = _how(x)
+    other = x if added is None else added
     if R:
         launch(
-            forward_kernel if whole else forward_long_kernel, (triton.cdiv(R, row.BM),), x, x if added is None else added,
-            summed, _or(mean, gamma), _or(mean, beta), y, mean, rstd, R, D, float(eps), *x.stride(),
-            *(x if added is None else added).stride(), ADDED=added is not None, SCALED=gamma is not None,
-            SHIFTED=beta is not None, WRITTEN=written, **how)
+            forward_kernel if whole else forward_long_kernel, (triton.cdiv(R, row.BM),), x, other, summed,
+            _or(mean, gamma), _or(mean, beta), y, mean, rstd, R, D, float(eps), *x.stride(), *other.stride(), ADDED=added is not None,
+            SCALED=gamma is not None, SHIFTED=beta is not None, WRITTEN=written, **how)
     return y, mean, rstd, summed
 
 
@@ -255,41 +255,34 @@ def _shares(R: int, row: Row, device: torch.device) -> tuple[int, int]:
 
 def backward(
     d: Tensor, x: Tensor, mean: Tensor, rstd: Tensor, gamma: Tensor | None, past: Tensor | None = None,
-    wants_x: bool = True, wants_sums: bool = True, partial: Tensor | None = None,
+    wants_x: bool = True, wants_sums: bool = True,
 ) -> tuple[Tensor | None, Tensor | None]:
     """(∂ℒ/∂x + past, the shares of (Σ d x̂, Σ d)), each only where it is wanted."""
     R, D = x.shape
     dx = torch.empty((R, D), dtype=x.dtype, device=x.device) if wants_x else None
     row, whole, how = _how(x)
+    other, given = d if past is None else past, {"SCALED": gamma is not None, "PAST": past is not None}
+    if not whole:
+        if dx is not None:
+            launch(
+                backward_long_kernel, (triton.cdiv(R, row.BM),), d, x, mean, rstd, _or(mean, gamma), other, dx, R, D,
+                *d.stride(), *x.stride(), *other.stride(), **given, **how)
+        return dx, sums(d, x, mean, rstd, True) if wants_sums else None
     per, shares = _shares(R, row, x.device)
-    if partial is None and wants_sums:
-        partial = torch.empty((shares, 2 * D), dtype=torch.float32, device=x.device)
-    if whole:
-        launch(
-            backward_kernel, (shares,), d, x, mean, rstd, _or(mean, gamma), d if past is None else past,
-            mean if dx is None else dx, mean if partial is None else partial, R, D, per, *d.stride(), *x.stride(),
-            *(d if past is None else past).stride(), SCALED=gamma is not None, PAST=past is not None, INPUT=wants_x,
-            SUMMED=wants_sums, **how)
-        return dx, partial if wants_sums else None
-    if dx is not None:
-        launch(
-            backward_long_kernel, (triton.cdiv(R, row.BM),), d, x, mean, rstd, _or(mean, gamma),
-            d if past is None else past, dx, R, D, *d.stride(), *x.stride(), *(d if past is None else past).stride(),
-            SCALED=gamma is not None, PAST=past is not None, **how)
-    if wants_sums:
-        sums(d, x, mean, rstd, partial, True)
-    return dx, partial if wants_sums else None
+    partial = torch.empty((shares, 2 * D), dtype=torch.float32, device=x.device) if wants_sums else None
+    launch(
+        backward_kernel, (shares,), d, x, mean, rstd, _or(mean, gamma), other, mean if dx is None else dx,
+        mean if partial is None else partial, R, D, per, *d.stride(), *x.stride(), *other.stride(), INPUT=wants_x,
+        SUMMED=wants_sums, **given, **how)
+    return dx, partial
 
 
-def sums(d: Tensor, x: Tensor, mean: Tensor, rstd: Tensor, partial: Tensor | None, centred: bool) -> Tensor:
+def sums(d: Tensor, x: Tensor, mean: Tensor, rstd: Tensor, centred: bool) -> Tensor:
     """The shares of (Σ d x̂, Σ d) for rows of any length; without `centred` the first is left unwritten."""
     R, D = d.shape
     row = choose("columns", (R, D), torch.float32, current_arch(d.device))
-    if partial is None:
-        per, shares = _shares(R, row, d.device)
-        partial = torch.empty((shares, 2 * D), dtype=torch.float32, device=d.device)
-    shares = partial.shape[0]
-    per = triton.cdiv(R, shares)
+    per, shares = _shares(R, row, d.device)
+    partial = torch.empty((shares, 2 * D), dtype=torch.float32, device=d.device)
     launch(sums_kernel, (shares, triton.cdiv(D, row.BN)), d, x, mean, rstd, partial, R, D, per, *d.stride(),
            *x.stride(), CENTRED=centred, row=row, ROWS=row.BM, COLUMNS=row.BN)
     return partial
@@ -318,7 +311,7 @@ def grad_gamma(d: Tensor, x: Tensor, eps: float) -> Tensor:
     layer_norm("norm.layer.grad_gamma", x)
     kernel_dtype("norm.layer.grad_gamma", x)
     _, mean, rstd, _ = forward(x, None, None, eps, written=False)
-    partial = sums(d, x, mean, rstd, None, True)
+    partial = sums(d, x, mean, rstd, True)
     return column_sums(partial[:, : x.shape[1]], d.dtype)
 
 
@@ -327,7 +320,7 @@ def grad_beta(d: Tensor) -> Tensor:
     kernel_dtype("norm.layer.grad_beta", d)
     D = d.shape[1]
     unused = torch.empty(1, dtype=torch.float32, device=d.device)
-    return column_sums(sums(d, d, unused, unused, None, False)[:, D:], d.dtype)
+    return column_sums(sums(d, d, unused, unused, False)[:, D:], d.dtype)
 
 
 OPS = {

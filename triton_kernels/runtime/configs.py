@@ -108,7 +108,7 @@ _ROWS = (                                                 # BM rows of at most B
 )
 _LONG_ROWS = (Row(1, 4096, warps=8),)                     # more classes than that: two passes
 _NORM_ROWS = (Row(4, 256, warps=4), Row(1, 1024, warps=4), Row(1, 2048, warps=8))     # BM rows of at most BN numbers
-_LONG_NORM_ROWS = (Row(1, 1024, warps=8),)                # longer ones, a tile at a time
+_LONG_NORM_ROWS = (Row(1, 1024, warps=4),)                # longer ones, a tile at a time
 _MEAN = (Row(4096, warps=8),)                             # what one program sums of a batch's losses
 _WINDOWS = (Row(128, 1, 8, warps=4), Row(8, 1, 64, warps=4))       # BM outputs, BK taps: many of either
 

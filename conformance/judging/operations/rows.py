@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ....reference import normalization
-from ....scalar import exp
 from ..numbers.bounded import total
 from ..numbers.lanes import Array
-from .base import Form, Lift, Outputs, gathered, operation, scalars, stable
+from .base import Form, Lift, Outputs, gathered, operation, scalars
 
 LANES = 64                   # numbers a row beyond which a softmax is taken whole; proved equal to the reference below it
 
