@@ -41,7 +41,8 @@ def column_sums(partial: Tensor, dtype: torch.dtype) -> Tensor:
     if columns:
         row = choose("columns", (rows, columns), torch.float32, current_arch(partial.device))
         grid = (triton.cdiv(columns, row.BN),)
-        launch(column_sums_kernel, grid, partial, out, rows, columns, partial.stride(0), row=row, ROWS=row.BM, COLUMNS=row.BN)
+        launch(column_sums_kernel, grid, partial, out, rows, columns, partial.stride(0), row=row,
+               ROWS=row.BM, COLUMNS=row.BN)
     return out
 
 

@@ -125,7 +125,7 @@ def backward_kernel(
     d, x, mean, rstd, gamma, past, dx, partial, R, D, per, d_r, d_c, x_r, x_c, p_r, p_c, SCALED: tl.constexpr,
     PAST: tl.constexpr, INPUT: tl.constexpr, SUMMED: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):
-    """∂ℒ/∂x of a share of the rows (`past`: what reaches x on another way, added to it), and the share's (Σ d x̂, Σ d)."""
+    """∂ℒ/∂x of a share of the rows (with `past`, what reaches x on another way, added), and its (Σ d x̂, Σ d)."""
     c = tl.arange(0, COLUMNS)
     first = tl.program_id(0) * per
     last = tl.minimum(first + per, R)
@@ -241,8 +241,8 @@ def forward(
     if R:
         launch(
             forward_kernel if whole else forward_long_kernel, (triton.cdiv(R, row.BM),), x, other, summed,
-            _or(mean, gamma), _or(mean, beta), y, mean, rstd, R, D, float(eps), *x.stride(), *other.stride(), ADDED=added is not None,
-            SCALED=gamma is not None, SHIFTED=beta is not None, WRITTEN=written, **how)
+            _or(mean, gamma), _or(mean, beta), y, mean, rstd, R, D, float(eps), *x.stride(), *other.stride(),
+            ADDED=added is not None, SCALED=gamma is not None, SHIFTED=beta is not None, WRITTEN=written, **how)
     return y, mean, rstd, summed
 
 
@@ -261,19 +261,20 @@ def backward(
     R, D = x.shape
     dx = torch.empty((R, D), dtype=x.dtype, device=x.device) if wants_x else None
     row, whole, how = _how(x)
-    other, given = d if past is None else past, {"SCALED": gamma is not None, "PAST": past is not None}
+    other = d if past is None else past
+    how |= {"SCALED": gamma is not None, "PAST": past is not None}
     if not whole:
         if dx is not None:
             launch(
                 backward_long_kernel, (triton.cdiv(R, row.BM),), d, x, mean, rstd, _or(mean, gamma), other, dx, R, D,
-                *d.stride(), *x.stride(), *other.stride(), **given, **how)
+                *d.stride(), *x.stride(), *other.stride(), **how)
         return dx, sums(d, x, mean, rstd, True) if wants_sums else None
     per, shares = _shares(R, row, x.device)
     partial = torch.empty((shares, 2 * D), dtype=torch.float32, device=x.device) if wants_sums else None
     launch(
         backward_kernel, (shares,), d, x, mean, rstd, _or(mean, gamma), other, mean if dx is None else dx,
         mean if partial is None else partial, R, D, per, *d.stride(), *x.stride(), *other.stride(), INPUT=wants_x,
-        SUMMED=wants_sums, **given, **how)
+        SUMMED=wants_sums, **how)
     return dx, partial
 
 

@@ -9,8 +9,6 @@ from ..numbers.bounded import total
 from ..numbers.lanes import Array
 from .base import Form, Lift, Outputs, gathered, operation, scalars
 
-LANES = 64                   # numbers a row beyond which a softmax is taken whole; proved equal to the reference below it
-
 
 def columns(lift: Lift, x: Array) -> list[Any]:
     return [lift(column) for column in x.T]
