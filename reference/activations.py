@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from chainrule.scalar import exp, maximum, where
+from chainrule.scalar import erf, exp, maximum, number, pi, sqrt, where
+from chainrule.scalar import tanh as hyperbolic_tangent
 
 from .ids import implements
 from .lists import Scalar
@@ -33,11 +34,13 @@ def relu(x: Scalar) -> Scalar:
 
 
 @implements("act.leaky")
-def leaky(x: Scalar, slope: Scalar = 0.1) -> Scalar:
+def leaky(x: Scalar, slope: Scalar | None = None) -> Scalar:
     """act.leaky   max(0.1x, x)
 
-    Literally a maximum: with a slope above 1 the steeper branch wins for x > 0.
+    The slope is 0.1 where none is given, as a number of x's kind. Literally a maximum: with a slope above 1 the
+    steeper branch wins for x > 0.
     """
+    slope = number(x, 1) / 10 if slope is None else slope
     return maximum(slope * x, x)
 
 
@@ -51,3 +54,15 @@ def elu(x: Scalar, alpha: Scalar) -> Scalar:
 def identity(x: Scalar) -> Scalar:
     """act.identity   x      (the output of a regression, ŷ = Θ^(L) a^(L), has no other g)"""
     return x
+
+
+@implements("act.gelu")
+def gelu(x: Scalar) -> Scalar:
+    """act.gelu   x/2 (1 + erf(x/√2)) = x Φ(x)      (Hendrycks and Gimpel 2016; the deck names its encoder alone)"""
+    return x * (1 + erf(x / sqrt(number(x, 2)))) / 2
+
+
+@implements("act.gelu.tanh")
+def gelu_tanh(x: Scalar) -> Scalar:
+    """act.gelu.tanh   x/2 (1 + tanh(√(2/π) (x + 0.044715 x³)))"""
+    return x * (1 + hyperbolic_tangent(sqrt(2 / pi(x)) * (x + 44715 * x**3 / 10**6))) / 2

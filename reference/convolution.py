@@ -70,14 +70,14 @@ def stack_many(x: Image, filters: Filters) -> Image:
 
 
 @implements("conv2d.layer")
-def conv2d_layer(x: Image, K: Filters, b: Vector | None = None, stride: Sides = 1, padding: Sides = 0,
+def conv2d_layer(x: Image, w: Filters, b: Vector | None = None, stride: Sides = 1, padding: Sides = 0,
                  dilation: Sides = 1, groups: int = 1) -> Image:
-    """conv2d.layer   y(f, i, j) = b_f + Σ_c Σ_m Σ_n x(c, s i + d m − p, s j + d n − p) K(f, c, m, n)
+    """conv2d.layer   y(f, i, j) = b_f + Σ_c Σ_m Σ_n x(c, s i + d m − p, s j + d n − p) w(f, c, m, n)
 
     x counts zero beyond its edges. With groups, filter f of F reads the channels of group ⌊f groups / F⌋
     alone. With one channel, one filter and nothing else it is conv2d.valid.
     """
-    (channels, H, W), (F, C, M, N) = sizes(x, 3, "input x"), sizes(K, 4, "filters K")
+    (channels, H, W), (F, C, M, N) = sizes(x, 3, "input x"), sizes(w, 4, "filters w")
     (s, t), (pad, qad), (d, e) = pair(stride), pair(padding), pair(dilation)
     same("channels of the input, and of the filters over all groups", channels, C * groups)
     same(f"filters left over by {groups} groups, and none", F % groups, 0)
@@ -86,7 +86,7 @@ def conv2d_layer(x: Image, K: Filters, b: Vector | None = None, stride: Sides = 
     rows = [taps(i, M, s, pad, d, H) for i in range(output_size("conv2d.layer", H, M, s, pad, d))]
     columns = [taps(j, N, t, qad, e, W) for j in range(output_size("conv2d.layer", W, N, t, qad, e))]
     first = [C * (f * groups // F) for f in range(F)]           # the first channel that filter f reads
-    return [[[b[f] + sum(x[first[f] + c][p][q] * K[f][c][m][n]
+    return [[[b[f] + sum(x[first[f] + c][p][q] * w[f][c][m][n]
                          for c in range(C) for m, p in row for n, q in column)
               for column in columns] for row in rows] for f in range(F)]
 

@@ -18,11 +18,12 @@ def winner(best: Scalar, v: Scalar, kept: Scalar, new: Scalar) -> Scalar:
     return where(v != v, new, where(v > best, new, kept))
 
 
-@implements("pool.max")
+@implements("pool.max", "pool.max.layer")
 def maxpool(x: Matrix, k: Sides = 2, stride: Sides | None = None, padding: Sides = 0,
             dilation: Sides = 1) -> Matrix:
     """pool.max   y(i, j) = max_{m, n} x(s i + d m − p, s j + d n − p),   0 ≤ m, n < k
 
+    With padding, dilation, a stride of its own or a window that is not square it is pool.max.layer.
     The stride s is k where none is given. Positions beyond the edge take no part; a last row or column that
     fills no window is dropped, as `F.max_pool2d` drops it.
     """
@@ -35,7 +36,7 @@ def maxpool(x: Matrix, k: Sides = 2, stride: Sides | None = None, padding: Sides
     return [[largest(window) for window in row] for row in windows(x, k, stride, padding, dilation)]
 
 
-@implements("pool.max.index")
+@implements("pool.max.index", "pool.max.layer.index")
 def maxpool_index(x: Matrix, k: Sides = 2, stride: Sides | None = None, padding: Sides = 0,
                   dilation: Sides = 1) -> Matrix:
     """pool.max.index   arg max of the same windows, as the row-major index W p + q into x"""

@@ -1,7 +1,8 @@
 """Dual numbers v + d·ε over the field GF(2⁶¹ − 1), ε² = 0: run a formula over them, and d is its exact derivative.
 
 exp and log are formal: each distinct argument gets a random field element, with exp(−u) = 1/exp(u), and the rules
-d exp(u) = exp(u) du and d log(u) = du/u are attached. Comparisons are decided by a real number that follows the same
+d exp(u) = exp(u) du and d log(u) = du/u are attached; so are erf (odd, d erf(u) = 2/√π e^(−u²) du), sin and cos
+(cos² + sin² = 1) and π; tanh is what exp makes of it. Comparisons are decided by a real number that follows the same
 computation, the witness. What the field cannot know is e^(u+v) = e^u e^v.
 """
 
@@ -52,6 +53,23 @@ class Field:
         if known is None:
             known = self._formal[name, v] = self.random.randrange(2, P)
         return known
+
+    def odd(self, name: str, v: int) -> int:
+        """The element that stands for name(v) of an odd function: name(−v) is its negative."""
+        half = min(v, P - v)
+        e = self.formal(name, half) if half else 0
+        return e if v == half else -e
+
+    @property
+    def pi(self) -> int:
+        """A square, so that √π and √(2/π) are elements too."""
+        return self.formal("√", 0)**2 % P
+
+    def circle(self, v: int) -> tuple[int, int]:
+        """(cos, sin) of v: a random point of x² + y² = 1, mirrored at −v."""
+        t = self.odd("half angle", v)
+        below = pow(1 + t * t, -1, P)                    # never 0: −1 is no square
+        return (1 - t * t) * below % P, 2 * t * below % P
 
     def sqrt(self, v: int) -> int:
         """A root of v. With `formal_roots` any element: enough where root² is never replaced by v."""
@@ -162,6 +180,31 @@ class Dual:
     def sqrt(self) -> Dual:
         root = current().sqrt(self.v % P)
         return Dual(root, self.d * pow(2 * root, -1, P) % P, math.sqrt(abs(self.w)))
+
+    def tanh(self) -> Dual:
+        up, down = self.exp(), (-self).exp()
+        return (up - down) / (up + down)
+
+    def erf(self) -> Dual:
+        slope = 2 / self.pi().sqrt() * (-self * self).exp()
+        return Dual(current().odd("erf", self.v % P), slope.v * self.d % P, math.erf(self.w))
+
+    def erfc(self) -> Dual:
+        return 1 - self.erf()
+
+    def cos(self) -> Dual:
+        c, s = current().circle(self.v % P)
+        return Dual(c, -s * self.d % P, math.cos(self.w))
+
+    def sin(self) -> Dual:
+        c, s = current().circle(self.v % P)
+        return Dual(s, c * self.d % P, math.sin(self.w))
+
+    def pi(self) -> Dual:
+        return Dual(current().pi, 0, math.pi)
+
+    def number(self, n: int) -> Dual:
+        return constant(n)
 
     def __abs__(self) -> Dual:
         return self if self.w >= 0 else -self

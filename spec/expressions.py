@@ -3,7 +3,8 @@
     Sum(theta[j]*x[i + j], (j, 0, m - 1))
     Piecewise((x, x >= 0), (alpha*(exp(x) - 1), True))
 
-Bounds are inclusive, as in print. The tree becomes a function over any number type here (through
+Bounds are inclusive, as in print. pi(x) is π and number(x, 2) is 2, as
+numbers of x's kind: √2 is as exact as x. The tree becomes a function over any number type here (through
 chainrule.scalar), and a SymPy expression in `symbolic`; no text is ever evaluated as it stands.
 """
 
@@ -19,7 +20,7 @@ from .. import scalar
 from .records import Equation
 
 OVER = {"Sum": 1, "MaxOver": 1, "ArgMaxOver": 2}         # how many arguments stand before the ranges
-ELEMENTARY = ("exp", "expm1", "log", "log1p", "sqrt")
+ELEMENTARY = ("exp", "expm1", "log", "log1p", "sqrt", "tanh", "erf", "erfc", "sin", "cos", "pi", "number")
 BINARY: dict[type[ast.operator], str] = {
     ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%", ast.Pow: "**",
     ast.BitAnd: "&", ast.BitOr: "|",

@@ -18,7 +18,8 @@ OPERATION: dict[str, Callable[[Any, Any], Any]] = {
     "%": operator.mod, "**": operator.pow, "&": operator.and_, "|": operator.or_,
 }
 MEANING: dict[str, Callable[..., Any]] = {
-    "exp": sympy.exp, "log": sympy.log, "sqrt": sympy.sqrt, "abs": sympy.Abs,
+    "exp": sympy.exp, "log": sympy.log, "sqrt": sympy.sqrt, "tanh": sympy.tanh,
+    "erf": sympy.erf, "erfc": sympy.erfc, "sin": sympy.sin, "cos": sympy.cos, "pi": lambda like: sympy.pi, "number": lambda like, n: n, "abs": sympy.Abs,
     "min": sympy.Min, "max": sympy.Max,
     "expm1": lambda x: sympy.exp(x) - 1,
     "log1p": lambda x: sympy.log(1 + x),

@@ -73,9 +73,11 @@ CALLS: dict[str, Callable[[Callable[..., Any], dict[str, Any]], Any]] = {
     "fc.params.total": lambda f, v: f(v["width"][1:]),
     "fc.params.total.corrected": lambda f, v: f(v["width"][1:]),
     "conv1d.matrix": lambda f, v: f(v["theta"], v["n"]),
-    "conv2d.layer": lambda f, v: f(v["x"], v["K"], v["b"], v["S"], v["P"], v["D"], v["G"]),
+    "conv2d.layer": lambda f, v: f(v["x"], v["w"], v["b"], *_geometry(v), v["G"]),
     "pool.max": lambda f, v: f(v["x"], v["s"]),
     "pool.max.index": lambda f, v: f(v["x"], v["s"]),
+    "pool.max.layer": lambda f, v: f(v["x"], (v["M"], v["N"]), *_geometry(v)),
+    "pool.max.layer.index": lambda f, v: f(v["x"], (v["M"], v["N"]), *_geometry(v)),
     "vit.patches": lambda f, v: f(v["x"], v["P"]),
     "opt.momentum": lambda f, v: f(v["theta"], v["D"], v["v"], v["eta"], v["mu"])[0],
     "opt.nesterov": lambda f, v: f(v["theta"], v["D"], v["v"], v["eta"], v["mu"])[0],
@@ -91,6 +93,11 @@ CALLS: dict[str, Callable[[Callable[..., Any], dict[str, Any]], Any]] = {
     "opt.schedule.exponential": lambda f, v: f(v["eta"], v["t"], v["gamma"]),
     "opt.schedule.inverse": lambda f, v: f(v["eta"], v["t"], v["k"]),
 }
+
+
+def _geometry(v: dict[str, Any]) -> tuple[tuple[int, int], ...]:
+    """Stride, padding and dilation of a record, vertical and horizontal."""
+    return (v["S"], v["S2"]), (v["R"], v["R2"]), (v["D"], v["D2"])
 
 
 def _objective(function: Callable[..., Any], v: dict[str, Any]) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 from chainrule import reference
 from chainrule.reference.attention import attention
 from chainrule.spec.derivations import derived
+from chainrule.spec.derive.steps import sample
 from chainrule.spec.field import Dual
 
 from .claim import Claim, Drawing, Functions, certifies
@@ -20,6 +21,9 @@ def box(relation: Callable[..., bool] | None = None, /, **ranges: Iterable[int])
     """All sizes in a box that satisfy the relation."""
     every = [dict(zip(ranges, values)) for values in product(*ranges.values())]
     return [one for one in every if relation is None or relation(**one)]
+
+
+POINTS: tuple[dict[str, int], ...] = ({},) * 3          # a formula without sizes, at three random points
 
 
 def _activation(name: str, *parameters: float) -> None:
@@ -34,7 +38,7 @@ def _activation(name: str, *parameters: float) -> None:
                      lambda d: [d[0] * prime(x, *parameters)])
 
 
-for _name in ("sigmoid", "tanh", "relu", "identity"):
+for _name in ("sigmoid", "tanh", "relu", "identity", "gelu", "gelu.tanh"):
     _activation(_name)
 _activation("leaky", 0.1)
 _activation("elu", 1.5)
@@ -46,15 +50,15 @@ def softmax(draw: Drawing, f: Functions, K: int) -> Claim:
     return Claim(z, f["act.softmax"], lambda d: derived("act.softmax.prime")(d, z))
 
 
-@certifies("loss.square.delta", "loss.square", box(K=(1,)))
-def square(draw: Drawing, f: Functions, K: int) -> Claim:
+@certifies("loss.square.delta", "loss.square", POINTS)
+def square(draw: Drawing, f: Functions) -> Claim:
     y, yhat = draw(), draw()
     return Claim([yhat], lambda v: [f["loss.square"](y, v[0])],
                  lambda d: [d[0] * derived("loss.square.delta")(y, yhat)])
 
 
-@certifies("loss.xent.logits.delta", "loss.xent.logits", box(K=(1,)))
-def logits(draw: Drawing, f: Functions, K: int) -> Claim:
+@certifies("loss.xent.logits.delta", "loss.xent.logits", POINTS)
+def logits(draw: Drawing, f: Functions) -> Claim:
     y, z = draw(), draw()
     return Claim([z], lambda v: [f["loss.xent.logits"](y, v[0])],
                  lambda d: [d[0] * derived("loss.xent.logits.delta")(z, y)])
@@ -109,7 +113,7 @@ def weights(draw: Drawing, f: Functions, p: int, q: int) -> Claim:
     return Claim(draw.Theta(q, p), lambda Theta: f["net.z"](Theta, a), lambda d: derived("bp.grad")(d, a))
 
 
-@certifies("alg.average", "loss.objective.corrected", box(p=range(1, 4), q=range(1, 3), n=range(1, 4)))
+@certifies("alg.average", "loss.objective.corrected", box(p=range(1, 4), q=range(1, 4), n=range(1, 4)))
 def average(draw: Drawing, f: Functions, p: int, q: int, n: int) -> Claim:
     """D of one sigmoid layer, Δ accumulated from alg.delta.out and bp.grad."""
     data, lam, g = [(draw(p), draw.layer(q)) for _ in range(n)], draw(), f["act.sigmoid"]
@@ -211,17 +215,27 @@ def _fits(n: int, k: int, stride: int, padding: int, dilation: int) -> bool:
     return n + 2 * padding >= dilation * (k - 1) + 1
 
 
-LAYERS = box(lambda H, M, s, pad, dil, G: _fits(H, M, s, pad, dil),
-             H=(1, 3, 5), M=(1, 2, 3), s=(1, 2, 3), pad=(0, 1, 2), dil=(1, 2), G=(1, 2))
+def _both_fit(H: int, W: int, M: int, N: int, s: int, t: int, pad: int, qad: int, dil: int, eil: int, **_: int) -> bool:
+    return _fits(H, M, s, pad, dil) and _fits(W, N, t, qad, eil)
+
+
+SIDES = {"H": (1, 2, 3, 5), "W": (1, 2, 4, 6), "M": (1, 2, 3, 4), "N": (1, 2, 3, 4), "s": (1, 2, 3), "t": (1, 2, 3),
+         "pad": (0, 1, 2), "qad": (0, 1, 2), "dil": (1, 2, 3), "eil": (1, 2, 3)}
+LAYERS = sample(60, lambda **one: _both_fit(**one) and one["C"] * one["F"] * one["G"] <= 12, **SIDES,
+                C=(1, 2, 3), F=(1, 2, 3), G=(1, 2, 3))
+
+
+def _geometry(s: int, t: int, pad: int, qad: int, dil: int, eil: int, **_: int) -> dict[str, tuple[int, int]]:
+    return {"stride": (s, t), "padding": (pad, qad), "dilation": (dil, eil)}
 
 
 def _layer(id: str, which: int, gradient: Callable[..., Any]) -> None:
-    """Rows as the sizes say; columns one wider, so that nothing is square."""
+    """G groups of C channels and F filters; rows and columns have sizes of their own."""
     @certifies(id, "conv2d.layer", LAYERS)
-    def build(draw: Drawing, f: Functions, H: int, M: int, s: int, pad: int, dil: int, G: int) -> Claim:
-        W, N = H + 1, min(M, 2)
-        arrays = [draw(G, H, W), draw(2 * G, 1, M, N), draw(2 * G)]
-        geometry = {"stride": (s, 1), "padding": (pad, 1), "dilation": (dil, 1), "groups": G}
+    def build(draw: Drawing, f: Functions, C: int, F: int, G: int, **size: int) -> Claim:
+        H, W, M, N = (size[name] for name in "HWMN")
+        arrays = [draw(G * C, H, W), draw(G * F, C, M, N), draw(G * F)]
+        geometry = {**_geometry(**size), "groups": G}
 
         def forward(v: Any) -> Any:
             return f["conv2d.layer"](*(v if k == which else arrays[k] for k in range(3)), **geometry)
@@ -235,18 +249,22 @@ _layer("conv2d.layer.grad_w", 1, lambda d, a, g: derived("conv2d.layer.grad_w")(
     d, a[0], len(a[1][0][0]), len(a[1][0][0][0]), **g))
 _layer("conv2d.layer.grad_b", 2, lambda d, a, g: derived("conv2d.layer.grad_b")(d, g["groups"]))
 
-POOLS = box(lambda H, k, s, pad, dil: _fits(H, k, s, pad, dil) and 2 * pad <= k,
-            H=(2, 3, 5), k=(1, 2, 3), s=(1, 2, 3), pad=(0, 1), dil=(1, 2))
+
+def _pools(H: int, W: int, M: int, N: int, pad: int, qad: int, dil: int, eil: int, **more: int) -> bool:
+    """As torch has it: padding of at most half a window, and no window that is all padding."""
+    return 2 * pad <= M and 2 * qad <= N and H >= dil and W >= eil and _both_fit(
+        H, W, M, N, pad=pad, qad=qad, dil=dil, eil=eil, **more)
 
 
-@certifies("pool.max.grad_x", "pool.max", POOLS)
-def pool(draw: Drawing, f: Functions, H: int, k: int, s: int, pad: int, dil: int) -> Claim:
-    W = H + 1
-    x = draw(H, W)
-    geometry = ((k, 2), (s, 1), (pad, 0), (dil, 1))
-    index = f["pool.max.index"](x, *geometry)
-    return Claim(x, lambda v: f["pool.max"](v, *geometry),
-                 lambda d: derived("pool.max.grad_x")(d, index, H, W, *geometry))
+POOLS = sample(60, _pools, **SIDES)
+
+
+@certifies("pool.max.grad_x", "pool.max.layer", POOLS)
+def pool(draw: Drawing, f: Functions, H: int, W: int, M: int, N: int, **size: int) -> Claim:
+    x, geometry = draw(H, W), {"k": (M, N), **_geometry(**size)}
+    index = f["pool.max.layer.index"](x, **geometry)
+    return Claim(x, lambda v: f["pool.max.layer"](v, **geometry),
+                 lambda d: derived("pool.max.grad_x")(d, index, H, W, **geometry))
 
 
 def _batch(by: str, gradient: Callable[..., Any]) -> None:
@@ -279,7 +297,7 @@ _features("beta", lambda d, v: derived("norm.layer.grad_beta")(d))
 
 
 def _head(by: str, gradient: Callable[..., Any]) -> None:
-    @certifies(f"attn.dot.grad_{by}", ATTENTION, box(S=range(1, 4), T=range(1, 4), D=(1, 2), E=(1, 3)))
+    @certifies(f"attn.dot.grad_{by}", ATTENTION, box(S=range(1, 4), T=range(1, 4), D=(1, 2, 3), E=(1, 2, 3)))
     def build(draw: Drawing, f: Functions, S: int, T: int, D: int, E: int) -> Claim:
         given = {"Q": draw(S, D), "K": draw(T, D), "V": draw(T, E), "scale": draw()}
         return Claim(given[by], lambda v: f[ATTENTION](**{**given, by: v}), lambda d: gradient(d, **given))

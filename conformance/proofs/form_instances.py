@@ -57,12 +57,21 @@ def small_sizes(equation: Equation, rng: random.Random, most: int) -> Iterator[d
     if len(names) <= 4:
         every = [v for v in itertools.product(range(largest + 1), repeat=len(names)) if all(h(*v) for h in holds)]
         found = set(every if len(every) <= most else rng.sample(every, most))
+    choices = [_alone(name, equation.sizes[name]) for name in names]
     while len(names) > 4 and len(found) < most:
-        values = tuple(rng.randrange(5) for _ in names)
+        values = tuple(map(rng.choice, choices))
         if all(h(*values) for h in holds):
             found.add(values)
     for values in sorted(found, reverse=True):          # the largest tell most, so they come first
         yield dict(zip(names, values, strict=True))
+
+
+def _alone(name: str, relation: str) -> list[int]:
+    """The values of a size below 5 that its own relation admits, where that names no other size."""
+    if expressions.names_of(relation) != {name}:
+        return list(range(5))
+    holds = expressions.compiled(relation, (name,))
+    return [v for v in range(5) if holds(v)]
 
 
 def number(rng: random.Random) -> Dual:

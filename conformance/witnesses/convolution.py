@@ -69,8 +69,9 @@ def tridiagonal(Theta: Any) -> Any:
 
 def pooled(x: Any, *how: Any) -> list[Witness]:
     """Value and index of one pooling."""
-    return [Witness("pool.max", (x, *how), lambda: pool(x, *how)),
-            Witness("pool.max.index", (x, *how), lambda: pool(x, *how, index=True))]
+    return [*(Witness(id, (x, *how), lambda: pool(x, *how)) for id in ("pool.max", "pool.max.layer")),
+            *(Witness(id, (x, *how), lambda: pool(x, *how, index=True))
+              for id in ("pool.max.index", "pool.max.layer.index"))]
 
 
 def by_hand(id: str, expected: Any, *arguments: Any) -> Witness:

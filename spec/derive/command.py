@@ -15,7 +15,7 @@ from typing import Any
 import attrs
 import sympy as sp
 
-from . import pages
+from . import origin, pages
 from .proof import prove
 from .report import Finding, Report
 from .rules import RuleError
@@ -60,14 +60,15 @@ def derive(
     """Make, prove and write derivations. One that does not prove is not written."""
     folder = Path(out) if out is not None else FOLDER
     digests = dict(_digests(folder)["digests"])
+    records = dict(_digests(folder)["records"])
     findings = []
     for id in _each(ids, progress):
         start = time.perf_counter()
         proof = _prove(id)
         state, message = ("written", "") if proof.failure is None else ("wrong", proof.failure)
         if state == "written":
-            digests[id] = proof.digest
-            message = _save(id, folder, {**proof.texts, DIGESTS: _manifest(digests)})
+            digests[id], records[id] = proof.digest, proof.records
+            message = _save(id, folder, {**proof.texts, DIGESTS: _manifest(digests, records)})
             state = "wrong" if message else state
         findings.append(Finding(id, state, message, proof.compared, time.perf_counter() - start))
     return Report(tuple(findings), sp.__version__, sp.__version__)
@@ -82,6 +83,8 @@ class Proof:
     compared: int = 0
     failure: str | None = None
     derivation: Derivation | None = None
+    records: dict[str, str] = attrs.field(factory=dict)
+    moved: bool = False
 
 
 def _prove(id: str) -> Proof:
@@ -92,7 +95,8 @@ def _prove(id: str) -> Proof:
     except RuleError as error:
         return Proof(failure=f"{id}: a step cannot be made: {error}")
     verdict = prove(derivation, function_of(texts[f"{name}.py"], id))
-    return Proof(texts, pages.digest(derivation), verdict.compared, verdict.failure, derivation)
+    return Proof(texts, pages.digest(derivation), verdict.compared, verdict.failure, derivation,
+                 origin.records_of(derivation), verdict.moved)
 
 
 def _save(id: str, folder: Path, texts: dict[str, str]) -> str:
@@ -106,8 +110,10 @@ def _save(id: str, folder: Path, texts: dict[str, str]) -> str:
     return ""
 
 
-def _manifest(digests: dict[str, str]) -> str:
-    return json.dumps({"sympy": sp.__version__, "digests": dict(sorted(digests.items()))}, indent=1) + "\n"
+def _manifest(digests: dict[str, str], records: dict[str, dict[str, str]]) -> str:
+    """The digests of the steps, and of the machine forms of the records that each derivation rests on."""
+    return json.dumps({"sympy": sp.__version__, "digests": dict(sorted(digests.items())),
+                       "records": dict(sorted(records.items()))}, indent=1) + "\n"
 
 
 def check(
@@ -116,7 +122,8 @@ def check(
     """Make derivations again in memory, prove each step, and compare with the files. Writes nothing."""
     where = Path(folder) if folder is not None else FOLDER
     committed = _digests(where)
-    findings = [_check_one(id, where, committed["digests"].get(id)) for id in _each(ids, progress)]
+    findings = [_check_one(id, where, committed["digests"].get(id), committed["records"].get(id, {}))
+                for id in _each(ids, progress)]
     if ids is None:
         findings += _strangers(where)
     return Report(tuple(findings), sp.__version__, committed["sympy"])
@@ -134,16 +141,24 @@ def _each(chosen: Iterable[str] | None, progress: Progress | None) -> Iterator[s
         progress("", len(every), len(every))
 
 
-def _check_one(id: str, folder: Path, committed: str | None) -> Finding:
+def _check_one(id: str, folder: Path, committed: str | None, records: dict[str, str]) -> Finding:
     start = time.perf_counter()
     proof = _prove(id)
     state, message = ("same", "") if proof.failure is None else ("wrong", proof.failure)
+    changed = [of for of, form in proof.records.items() if records.get(of) != form]
+    if proof.moved:
+        message += f": {', '.join(changed)} has moved" if changed else ": the record stands, the derivation moved"
     for name, fresh in proof.texts.items():
         if state == "same":
             state, message = _compare(id, folder / name, fresh, proof, committed)
     if state == "same" and committed != proof.digest:
         state = "form"
         message = f"{id}: {DIGESTS} has another digest of its steps; run `chainrule derive {id}`"
+    if state == "same" and changed:
+        state = "form"
+        message = f"{id}: the machine form of {', '.join(changed)} has other words now; run `chainrule derive {id}`"
+    if state != "same" and changed and not proof.moved:
+        message += f" (the record {', '.join(changed)} has changed)"
     return Finding(id, state, message, proof.compared, time.perf_counter() - start)
 
 
@@ -206,9 +221,9 @@ def function_of(source: str, id: str) -> Any:
 def _digests(folder: Path) -> dict[str, Any]:
     path = folder / DIGESTS
     if not path.exists():
-        return {"sympy": None, "digests": {}}
+        return {"sympy": None, "digests": {}, "records": {}}
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found
+    return {"records": {}, **found}
 
 
 def _write(path: Path, text: str) -> None:

@@ -109,6 +109,8 @@ class _Reader:
             return int(e)
         if e.is_Rational:
             return Fraction(int(e.p), int(e.q))
+        if e == sp.pi:
+            return constant(1).pi()
         if e.is_Function:
             return self.instance.functions[e.func.__name__](self.read(e.args[0]))
         raise TypeError(f"no value for {e.func}: {e}")
@@ -133,6 +135,9 @@ class _Reader:
             return constant(base).sqrt()
         if exponent == sp.Rational(-1, 2):
             return 1 / constant(base).sqrt()
+        whole, rest = exponent.as_coeff_Add()
+        if whole.is_Integer and rest != 0 and not rest.is_integer:
+            return constant(base)**int(whole) * (self.read(rest) * constant(base).log()).exp()
         n = self.read(exponent)
         if base.__class__ is int:
             return base**n if n >= 0 else Fraction(1, base**-n)
@@ -206,6 +211,12 @@ _RULES: dict[Expr, Callable[[_Reader, Expr], Any]] = {
     sp.Indexed: _Reader.indexed,
     sp.exp: _Reader.method,
     sp.log: _Reader.method,
+    sp.tanh: _Reader.method,
+    sp.erf: _Reader.method,
+    sp.erfc: _Reader.method,
+    sp.sin: _Reader.method,
+    sp.cos: _Reader.method,
+    sp.Abs: lambda r, e: abs(r.read(e.args[0])),
     sp.Max: lambda r, e: max(map(r.read, e.args)),
     sp.Min: lambda r, e: min(map(r.read, e.args)),
     Same: lambda r, e: int(r.read(e.args[0]) == r.read(e.args[1])),

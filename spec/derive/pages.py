@@ -30,19 +30,34 @@ def writers(derivation: Derivation) -> tuple[Plain, Latex]:
 
 
 def signature(derivation: Derivation) -> str:
-    arguments = [f"{a}={derivation.defaults[a]}" if a in derivation.defaults else a for a in derivation.python]
+    defaults = {a: value if _constant(value) else "None" for a, value in derivation.defaults.items()}
+    arguments = [f"{a}={defaults[a]}" if a in defaults else a for a in derivation.python]
     return f"{function_name(derivation.id)}({', '.join(arguments)})"
+
+
+def _constant(value: str) -> bool:
+    """Can this default stand in a signature? One that is made from an argument cannot."""
+    return "number(" not in value
+
+
+def _made(derivation: Derivation) -> list[str]:
+    """Defaults that are made from an argument, so that a Fraction stays a Fraction."""
+    return [f"    {a} = {value} if {a} is None else {a}" for a, value in derivation.defaults.items()
+            if a in derivation.python and not _constant(value)]
 
 
 def module(derivation: Derivation) -> str:
     """The last step as Python that runs over any number type."""
     write = Python(derivation.order)
+    write.like = next((a for a in derivation.python if any(str(b) == a and not axes
+                                                           for b, axes in derivation.shapes.items())), "")
     lines = [f"def {signature(derivation)}:", f'    """{headline(derivation)}"""']
+    lines += _made(derivation)
     lines += [f"    {size} = {length}" for size, length in derivation.lengths.items() if str(size) != length]
     lines += [f"    {n.base} = {_define(derivation, n, write)}" for n in _needed(derivation)]
     lines.append(f"    return {comprehension(write(derivation.last), derivation.over, write)}")
     blocks = ([derivation.helpers] if derivation.helpers else []) + ["\n".join(map(wrap, lines))]
-    words = [w for w in ("exp", "log", "sqrt", "where") if any(f"{w}(" in block for block in blocks)]
+    words = [w for w in ("exp", "log", "sqrt", "tanh", "erf", "erfc", "sin", "cos", "pi", "number", "where") if any(re.search(rf"\b{w}\(", block) for block in blocks)]
     name = function_name(derivation.id)
     head = f'"""{derivation.id}, made by `chainrule derive`. The steps are in {name}.md."""\n'
     imports = f"\nfrom chainrule.scalar import {', '.join(words)}\n" if words else ""
@@ -50,9 +65,11 @@ def module(derivation: Derivation) -> str:
 
 
 def wrap(line: str, width: int = WIDTH) -> str:
-    """A long line broken before each `for` and `if`, under the bracket it stands in."""
-    if len(line) <= width or " for " not in line:
+    """A long line broken before each `for` and `if`, under the bracket it stands in; a long sum between its terms."""
+    if len(line) <= width:
         return line
+    if " for " not in line:
+        return _terms(line)
     done, row = "", ""
     opened: list[int] = []
     pieces = re.split(r"(?= for )|(?= if (?!.* else ))", line)
@@ -69,6 +86,19 @@ def wrap(line: str, width: int = WIDTH) -> str:
             elif row[column] in "])":
                 opened.pop()
     return done + row
+
+
+def _terms(line: str) -> str:
+    """return a + b, in parentheses, a term a line."""
+    head, found, value = line.partition("return ")
+    pieces, depth, start = [], 0, 0
+    for k, letter in enumerate(value):
+        depth += (letter in "([{") - (letter in ")]}")
+        if depth == 0 and value[k:k + 3] in (" + ", " - "):
+            pieces.append(value[start:k])
+            start = k + 1
+    pieces.append(value[start:])
+    return line if not found or len(pieces) == 1 else f"{head}return ({(chr(10) + head + ' ' * 8).join(pieces)})"
 
 
 def _define(derivation: Derivation, n: Named, write: Python) -> str:

@@ -9,6 +9,8 @@ import attrs
 import sympy as sp
 
 from ..field import DRAWS, Field, NoRoot, P, constant
+from ..records import load
+from . import origin
 from .evaluate import Instance, Key, OutOfRange
 from .language import Expr
 from .steps import Derivation
@@ -21,10 +23,18 @@ class Verdict:
     compared: int
     sizes: int
     failure: str | None = None
+    moved: bool = False
 
 
 class Refused(ValueError):
-    """A step that does not follow: the message names the derivation, the step and the sizes."""
+    """A step that does not follow: the message names the derivation, the step and the sizes.
+
+    `moved` says that it is a record that the derivation no longer agrees with.
+    """
+
+    def __init__(self, message: str, moved: bool = False) -> None:
+        super().__init__(message)
+        self.moved = moved
 
 
 def prove(derivation: Derivation, function: Any = None) -> Verdict:
@@ -34,7 +44,7 @@ def prove(derivation: Derivation, function: Any = None) -> Verdict:
         for number, sizes in enumerate(derivation.trials):
             compared += _prove_at(derivation, sizes, number, function)
     except Refused as refusal:
-        return Verdict(compared, len(derivation.trials), str(refusal))
+        return Verdict(compared, len(derivation.trials), str(refusal), refusal.moved)
     return Verdict(compared, len(derivation.trials))
 
 
@@ -46,7 +56,7 @@ def _prove_at(derivation: Derivation, sizes: dict[Expr, int], seed: int, functio
                 return _compare(Trial(derivation, sizes, field), function)
         except NoRoot:
             continue
-    raise NoRoot(f"{derivation.id}: no random point with all its square roots")
+    raise Refused(f"{derivation.id}: no random point has all the square roots that it and its record need")
 
 
 class Trial:
@@ -60,6 +70,9 @@ class Trial:
         letters = [index for index, _, _ in derivation.over]
         self.places = [dict(zip(letters, at)) for at in product(*ranges)]
         self.curvature: dict[tuple[int, ...], tuple[int, int]] = {}
+        for base, id in derivation.given.items():
+            for at, value in origin.values_of(load()[id], self):
+                self.instance.known[base.name, at] = value
         if derivation.output is not None:
             self._set_delta()
 
@@ -91,16 +104,22 @@ class Trial:
         indices = entry.indices if isinstance(entry, sp.Indexed) else ()
         return tuple(int(self.instance.value(i, place)) for i in indices)
 
+    def share(self, first: int | None = None) -> Any:
+        """The random loss of the outputs, or of those whose first index this is."""
+        total: Any = 0
+        for at, place in self.output_places():
+            if first in (None, at[0]):
+                c, q = self.curvature[at]
+                y = constant(self.instance.value(self.derivation.output.means, place))  # type: ignore[union-attr]
+                total = total + c * y + q * y * y
+        return total
+
     def loss(self) -> Any:
         """The loss at the current derivatives."""
         d = self.derivation
         if d.output is None:
             return self.instance.value(d.loss, {})
-        total: Any = 0
-        for at, place in self.output_places():
-            c, q = self.curvature[at]
-            y = constant(self.instance.value(d.output.means, place))
-            total = total + c * y + q * y * y
+        total = self.share()
         total = self.instance.value(d.scale, {}) * total
         return total if d.plus is None else total + self.instance.value(d.plus, {})
 
@@ -122,8 +141,12 @@ class Trial:
 
     def refusal(self, k: int, what: str) -> str:
         step = self.derivation.steps[k]
+        return f"{self.derivation.id}: step {k + 1} ({step.rule}) {what}{self.where()}"
+
+    def where(self) -> str:
+        """At which sizes, for a message."""
         at = ", ".join(f"{size} = {value}" for size, value in self.sizes.items())
-        return f"{self.derivation.id}: step {k + 1} ({step.rule}) {what}{' at ' + at if at else ''}"
+        return f" at {at}" if at else ""
 
 
 def _compare(trial: Trial, function: Any) -> int:
@@ -136,6 +159,9 @@ def _compare(trial: Trial, function: Any) -> int:
             raise Refused(trial.refusal(k, "does not equal the step before it"))
     if function is not None:
         _compare_python(trial, function, lines[-1])
+    moved = origin.moved(trial, lines[-1])
+    if moved:
+        raise Refused(f"{trial.derivation.id}: {moved}{trial.where()}", moved=True)
     return (len(lines) + (function is not None)) * len(trial.places)
 
 

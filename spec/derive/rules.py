@@ -1,6 +1,6 @@
 """The rules a step may use. Each takes an expression and returns an equal one, for every size; none of them guesses.
 
-differentiate  linearity of the derivative, product rule, ∂x_a/∂x_b = [a = b]
+differentiate  linearity, product, quotient and chain rule, ∂x_a/∂x_b = [a = b]
 collapse       Σ_j f(j) [j = e]  =  f(e) [low ≤ e ≤ high]
 absorb         Σ_i f(i) [low ≤ s·i + c ≤ high]  =  f summed over the smaller range
 reindex        Σ_i f(i)  =  Σ_j f(c − j), ranges turned round with it
@@ -54,9 +54,23 @@ def _of_product(e: Expr, d: Callable[[Expr], Expr]) -> Expr:
 
 
 def _of_power(e: Expr, d: Callable[[Expr], Expr]) -> Expr:
-    if not e.exp.is_number:
-        raise RuleError(f"differentiate: the exponent of {e} is not a number")
-    return e.exp * e.base ** (e.exp - 1) * d(e.base)
+    if e.exp.is_number:
+        return e.exp * e.base ** (e.exp - 1) * d(e.base)
+    return e * (e.exp / e.base * d(e.base) + sp.log(e.base) * d(e.exp))
+
+
+def _of_absolute(e: Expr, d: Callable[[Expr], Expr]) -> Expr:
+    """|u| is the larger of u and −u, and the first of the two owns the tie."""
+    u = e.args[0]
+    return sp.Piecewise((d(u), u >= 0), (-d(u), True), evaluate=False)
+
+
+def _of_maximum(e: Expr, d: Callable[[Expr], Expr]) -> Expr:
+    """max(a, b): the first argument owns the tie. SymPy sorts the arguments; a Piecewise says it better."""
+    first, *others = e.args
+    rest = e.func(*others)
+    holds = first >= rest if e.func is sp.Max else first <= rest
+    return sp.Piecewise((d(first), holds), (d(rest), True), evaluate=False)
 
 
 def _of_cases(e: Expr, d: Callable[[Expr], Expr]) -> Expr:
@@ -77,7 +91,42 @@ _DERIVATIVES: dict[Expr, Callable[[Expr, Callable[[Expr], Expr]], Expr]] = {
     sp.Piecewise: _of_cases,
     sp.exp: lambda e, d: e * d(e.args[0]),
     sp.log: lambda e, d: d(e.args[0]) / e.args[0],
+    sp.tanh: lambda e, d: (1 - e**2) * d(e.args[0]),
+    sp.erf: lambda e, d: 2 / sp.sqrt(sp.pi) * sp.exp(-e.args[0]**2) * d(e.args[0]),
+    sp.erfc: lambda e, d: -2 / sp.sqrt(sp.pi) * sp.exp(-e.args[0]**2) * d(e.args[0]),
+    sp.sin: lambda e, d: sp.cos(e.args[0]) * d(e.args[0]),
+    sp.cos: lambda e, d: -sp.sin(e.args[0]) * d(e.args[0]),
+    sp.Abs: _of_absolute,
+    sp.Max: _of_maximum,
+    sp.Min: _of_maximum,
 }
+
+
+NAMES = ("linearity", "product rule", "quotient rule", "chain rule", "branch by branch")
+
+
+def names_of(e: Expr, x: Expr, named: frozenset[Expr] = frozenset()) -> str:
+    """What a mathematician calls the rules by which e is differentiated by x."""
+    used: set[str] = set()
+    moving = {x.base if isinstance(x, sp.Indexed) else x, *named}
+
+    def moves(part: Expr) -> bool:
+        return bool(part.has(*moving))
+
+    for part in sp.preorder_traversal(e):
+        if isinstance(part, sp.Indexed) or not moves(part):
+            continue
+        factors = [f for f in part.args if moves(f)] if part.is_Mul else []
+        below = [f for f in factors if f.is_Pow and negative(f.exp)]
+        if below or (part.is_Pow and negative(part.exp)):
+            used.add("quotient rule")
+        if len(factors) - len(below) > 1:
+            used.add("product rule")
+        if (part.is_Function or part.is_Pow and part.exp != -1) and not isinstance(part, (*BRACKETS, sp.Piecewise)):
+            used.add("chain rule")
+        if isinstance(part, sp.Piecewise):
+            used.add("branch by branch")
+    return ", ".join(name for name in NAMES if name in used) or "linearity"
 
 
 def evaluate_derivatives(e: Expr, named: frozenset[Expr] = frozenset()) -> Expr:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import random
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import attrs
@@ -69,6 +70,9 @@ class Derivation:
 
     `loss` is a scalar formula; or None, and then any loss of the `output`. Each step method applies one rule to the
     last line. `python` names the arguments of the printed function, `lengths` says how it reads the sizes off them.
+    `starts` is the record that is differentiated (else the one under `of` of its own record), `reads` says what that
+    record's names are here, `given` names arrays that a record computes, and `built` says that the definition was
+    made from the record itself.
     """
 
     id: str
@@ -97,6 +101,11 @@ class Derivation:
     code: dict[Expr, str] = attrs.field(factory=dict)
     helpers: str = ""
     remarks: tuple[str, ...] = ()
+    starts: str = ""
+    reads: dict[str, Any] = attrs.field(factory=dict)
+    given: dict[Expr, str] = attrs.field(factory=dict)
+    uses: tuple[str, ...] = ()
+    built: bool = False
     steps: list[Step] = attrs.field(factory=list)
 
     @property
@@ -133,8 +142,12 @@ class Derivation:
             total = total + sp.Derivative(self.plus, self.wrt, evaluate=False)
         self.step("chain rule", why or "the loss depends on it through every entry of the output", total)
 
-    def linearity(self, why: str = "the derivative passes through the sums; ∂x_a/∂x_b = [a = b]") -> None:
-        self.step("linearity", why, rules.flatten(rules.evaluate_derivatives(self.last, self.names)))
+    def differentiate(self, why: str = "the derivative passes through the sums; ∂x_a/∂x_b = [a = b]") -> None:
+        """Carry out the derivatives; the step is called by the rules that this takes."""
+        inside = [part.expr for part in self.last.atoms(sp.Derivative)]
+        used = {name for e in inside for name in rules.names_of(e, self.wrt, self.names).split(", ")}
+        title = ", ".join(n for n in rules.NAMES if n in used and (n != "linearity" or used == {n}))
+        self.step(title, why, rules.flatten(rules.evaluate_derivatives(self.last, self.names)))
 
     def unfold(self, *entries: Expr, why: str = "") -> None:
         """Differentiate named quantities: what was ∂s/∂x becomes the derivative of what s stands for."""
@@ -194,6 +207,23 @@ def grid(relation: Callable[..., bool] | None = None, /, **ranges: Iterable[int]
     for name, values in ranges.items():
         found = [{**one, name: v} for one in found for v in list(values)]
     return tuple(one for one in found if relation is None or relation(**one))
+
+
+def sample(count: int, relation: Callable[..., bool], /, **ranges: Sequence[int]) -> tuple[dict[str, int], ...]:
+    """A fixed draw from a box that is too large to be tried whole; every value of every range is met."""
+    rng, wanted = random.Random(253), {(name, v) for name, values in ranges.items() for v in values}
+    found: list[dict[str, int]] = []
+    for _ in range(20_000):
+        one = {name: rng.choice(values) for name, values in ranges.items()}
+        new = wanted & set(one.items())
+        if relation(**one) and (new or len(found) < count - len(wanted)):
+            found.append(one)
+            wanted -= new
+        if not wanted and len(found) >= count:
+            break
+    if wanted:
+        raise ValueError(f"no choice of sizes has {sorted(wanted)}")
+    return tuple(found)
 
 
 def trials(sizes: dict[str, Expr], boxes: Iterable[dict[str, int]]) -> tuple[dict[Expr, int], ...]:

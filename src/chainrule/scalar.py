@@ -48,6 +48,11 @@ expm1 = _elementary("expm1", {0: 0})
 log = _elementary("log", {1: 0})
 log1p = _elementary("log1p", {0: 0})
 sqrt = _elementary("sqrt", {})
+tanh = _elementary("tanh", {0: 0})
+erf = _elementary("erf", {0: 0})
+erfc = _elementary("erfc", {0: 1})
+sin = _elementary("sin", {0: 0})
+cos = _elementary("cos", {0: 1})
 
 
 @sqrt.register(Fraction)  # type: ignore[untyped-decorator]
@@ -56,6 +61,38 @@ def _exact_root(x: Fraction) -> Fraction:
     if root * root != x:
         raise NoExactValue(f"sqrt({x}) is not a fraction")
     return root
+
+
+@singledispatch
+def pi(like: Scalar) -> Scalar:
+    """π, as a number of the same kind as `like`: with as many digits, say."""
+    method = getattr(like, "pi", None)
+    if method is None:
+        raise TypeError(f"pi: no rule for {type(like).__name__}; give it a method pi() or register one")
+    return method()
+
+
+pi.register(float, lambda like: math.pi)
+pi.register(int, lambda like: math.pi)
+
+
+@pi.register(Fraction)
+def _exact_pi(like: Fraction) -> Fraction:
+    raise NoExactValue("π is not a fraction")
+
+
+@singledispatch
+def number(like: Scalar, n: int) -> Scalar:
+    """The constant n as a number of the same kind as `like`: √n then has as many digits."""
+    method = getattr(like, "number", None)
+    if method is None:
+        raise TypeError(f"number: no rule for {type(like).__name__}; give it a method number(n) or register one")
+    return method(n)
+
+
+number.register(float, lambda like, n: float(n))
+number.register(int, lambda like, n: n)
+number.register(Fraction, lambda like, n: Fraction(n))
 
 
 @singledispatch

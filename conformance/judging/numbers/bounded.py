@@ -16,7 +16,7 @@ import numpy as np
 from attrs import evolve, field, frozen
 
 from .... import scalar
-from .lanes import Array, chosen
+from .lanes import ERROR, Array, chosen
 
 
 @frozen
@@ -24,7 +24,8 @@ class Arithmetic:
     """What a kernel's arithmetic promises: unit roundoff, and the errors of its elementary functions in ulp (2u).
 
     exp is what a GPU's `ex2.approx` route gives, 2 + 1.173|x| ulp (CUDA C++ Programming Guide, `__expf`), division is
-    `div.full` (2 ulp); expm1 and log1p allow Kahan's formulas built on them. Subnormal results may be flushed to zero.
+    `div.full` (2 ulp); expm1 and log1p allow Kahan's formulas built on them; tanh, erf, erfc, sin and cos are the
+    guide's table of single-precision functions. Subnormal results may be flushed to zero.
     """
 
     u: float = 2.0**-24
@@ -36,12 +37,18 @@ class Arithmetic:
     log: float = 2.0
     log1p: float = 6.0
     sqrt: float = 1.0
+    tanh: float = 2.0
+    erf: float = 2.0
+    erfc: float = 4.0
+    sin: float = 2.0
+    cos: float = 2.0
     div: float = 2.0
 
 
 FLOAT32 = Arithmetic()
 TF32 = evolve(FLOAT32, input_u=2.0**-10)          # low bits dropped rather than rounded is legal
-FLOAT64 = Arithmetic(u=2.0**-53, tiny=2.0**-1022, exp=1, exp_slope=0, expm1=1, log=1, log1p=1, sqrt=0.5, div=0.5)
+FLOAT64 = Arithmetic(u=2.0**-53, tiny=2.0**-1022, exp=1, exp_slope=0, expm1=1, log=1, log1p=1, sqrt=0.5,
+                     tanh=2, erf=1, erfc=2, sin=1, cos=1, div=0.5)
 
 
 class Bounded:
@@ -162,6 +169,34 @@ class Bounded:
             slope = 0.5 / np.sqrt(np.maximum(self.v - self.error, 0))
             near = 1 / np.sqrt(self.error)                   # |√(v + e) − √v| ≤ √e, however small v is
             return self._elementary(root, np.minimum(slope, near), self.ar.sqrt)
+
+    def tanh(self) -> Bounded:
+        with np.errstate(all="ignore"):
+            nearest = np.maximum(np.abs(self.v) - self.error, 0)
+            return self._elementary(np.tanh(self.v), 1 / np.cosh(nearest)**2, self.ar.tanh)
+
+    def _bell(self) -> Array:
+        """The largest slope of erf nearby, 2/√π e^(−x²)."""
+        with np.errstate(all="ignore"):
+            return np.asarray(2 / np.sqrt(np.pi) * np.exp(-np.maximum(np.abs(self.v) - self.error, 0)**2))
+
+    def erf(self) -> Bounded:
+        return self._elementary(ERROR["erf"](self.v), self._bell(), self.ar.erf)
+
+    def erfc(self) -> Bounded:
+        return self._elementary(ERROR["erfc"](self.v), self._bell(), self.ar.erfc)
+
+    def sin(self) -> Bounded:
+        return self._elementary(np.sin(self.v), np.ones_like(self.v), self.ar.sin)
+
+    def cos(self) -> Bounded:
+        return self._elementary(np.cos(self.v), np.ones_like(self.v), self.ar.cos)
+
+    def number(self, n: int) -> Bounded:
+        return self._of(n)
+
+    def pi(self) -> Bounded:
+        return self._of(np.pi)
 
     def _compare(self, other: Any, truth: Any) -> Decision:
         o = self._of(other)

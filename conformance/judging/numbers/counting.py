@@ -83,6 +83,18 @@ class Counted:
     def sqrt(self) -> Counted:
         return self._apply("sqrt", math.sqrt)
 
+    def tanh(self) -> Counted:
+        return self._apply("tanh", math.tanh)
+
+    def erf(self) -> Counted:
+        return self._apply("erf", math.erf)
+
+    def number(self, n: int) -> Counted:
+        return Counted(n, self.tally)
+
+    def pi(self) -> Counted:
+        return Counted(math.pi, self.tally)
+
 
 def value(x: Any) -> Any:
     """The float in a counted number; any other number is itself."""

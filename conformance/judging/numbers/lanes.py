@@ -6,6 +6,7 @@ Importing this module registers arrays with `chainrule.scalar`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
@@ -16,15 +17,29 @@ from .... import scalar
 
 Array = np.ndarray[Any, Any]
 
-for _name in ("exp", "expm1", "log", "log1p", "sqrt"):
+ERROR = {name: np.vectorize(getattr(math, name), otypes=[np.float64]) for name in ("erf", "erfc")}    # numpy has none
+
+for _name in ("exp", "expm1", "log", "log1p", "sqrt", "tanh", "erf", "erfc", "sin", "cos"):
     def _lanewise(x: Array, name: str = _name) -> Array:
         """Apply the function lane by lane; an object lane asks its own number type."""
         if x.dtype == object:
             return np.asarray(np.frompyfunc(getattr(scalar, name), 1, 1)(x), dtype=object)
         with np.errstate(all="ignore"):
-            return np.asarray(getattr(np, name)(x))
+            return np.asarray((ERROR.get(name) or getattr(np, name))(x))
 
     getattr(scalar, _name).register(np.ndarray, _lanewise)
+
+
+@scalar.pi.register(np.ndarray)
+def _pi(like: Array) -> Any:
+    return np.asarray(np.frompyfunc(scalar.pi, 1, 1)(like), dtype=object) if like.dtype == object else np.pi
+
+
+@scalar.number.register(np.ndarray)
+def _number(like: Array, n: int) -> Any:
+    if like.dtype != object:
+        return float(n)
+    return np.asarray(np.frompyfunc(lambda lane: scalar.number(lane, n), 1, 1)(like), dtype=object)
 
 
 def chosen(value: Any) -> Any:

@@ -10,5 +10,7 @@ import mpmath
 
 from .... import scalar
 
-for _name in ("exp", "expm1", "log", "log1p", "sqrt"):
+for _name in ("exp", "expm1", "log", "log1p", "sqrt", "tanh", "erf", "erfc", "sin", "cos"):
     getattr(scalar, _name).register(mpmath.mpf, getattr(mpmath, _name))
+scalar.pi.register(mpmath.mpf, lambda like: +mpmath.pi)
+scalar.number.register(mpmath.mpf, lambda like, n: mpmath.mpf(n))

@@ -17,6 +17,10 @@ from .... import scalar
 scalar.exp.register(sympy.Basic, sympy.exp)
 scalar.log.register(sympy.Basic, sympy.log)
 scalar.sqrt.register(sympy.Basic, sympy.sqrt)
+for _name in ("tanh", "erf", "erfc", "sin", "cos"):
+    getattr(scalar, _name).register(sympy.Basic, getattr(sympy, _name))
+scalar.pi.register(sympy.Basic, lambda like: sympy.pi)
+scalar.number.register(sympy.Basic, lambda like, n: sympy.Integer(n))
 scalar.expm1.register(sympy.Basic, lambda x: sympy.exp(x) - 1)
 scalar.log1p.register(sympy.Basic, lambda x: sympy.log(1 + x))
 

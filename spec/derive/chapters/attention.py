@@ -7,7 +7,7 @@ from typing import Any
 import sympy as sp
 
 from ..language import Expr, Same, arrays, indices, scalars, sizes
-from ..steps import Derivation, Named, Output, grid, trials
+from ..steps import Derivation, Named, Output, grid, sample, trials
 from .register import derives
 
 z, d, p, y = arrays("z d p y")
@@ -26,7 +26,7 @@ def softmax_prime(id: str) -> Derivation:
         named=(Named(entry=total, means=sp.Sum(sp.exp(z[t]), (t, 0, n - 1))),
                Named(entry=p[k], means=sp.exp(z[k]) / total, over=((k, 0, n - 1),)),
                Named(entry=mean, means=sp.Sum(d[k] * p[k], (k, 0, n - 1)))),
-        shapes={z: ((0, n - 1),), d: ((0, n - 1),)}, python=("d", "z"), lengths={n: "len(z)"},
+        shapes={z: ((0, n - 1),), d: ((0, n - 1),)}, python=("d", "z"), lengths={n: "len(z)"}, reads={"K": n},
         trials=trials({"n": n}, grid(n=range(1, 7))), order=("p", "d"),
     )
     D.chain()
@@ -70,7 +70,8 @@ def _head(id: str, what: str, wrt: Expr, over: Any, named: Any, python: tuple[st
                       over=((s, 0, rows - 1), (e, 0, values - 1)), delta=d[s, e]),
         wrt=wrt, over=over, named=named, shapes=SHAPES, python=python, lengths=lengths,
         trials=trials({"S": rows, "T": keys, "D": width, "E": values},
-                      grid(S=(1, 2), T=(1, 3), D=(1, 2), E=(1, 2))),
+                      sample(14, lambda **_: True, S=(1, 2, 3), T=(1, 2, 3), D=(1, 2, 3), E=(1, 2, 3))),
+        reads={"d": width},
         order=("scale", "d", "P", "G", "B", "Q", "K", "V"),
         assumes=("c is the factor on the scores, 1/√D as a rule",), notation={"scale": ("c", "c")},
     )
@@ -85,7 +86,7 @@ def _to_scores(D: Derivation, wrt: Expr) -> None:
         return sp.Derivative(of, wrt, evaluate=False)
 
     D.chain()
-    D.linearity(why="V is a constant here; P depends on it")
+    D.differentiate(why="V is a constant here; P depends on it")
     D.rewrite("definition", "G_st = Σ_e d_se V_te is the delta of P_st", over_all(G[s, t] * slope(P[s, t])))
     D.rewrite("act.softmax.prime", "row s of P is the softmax of row s of A; M_s = Σ_u P_su G_su",
               over_all(P[s, t] * (G[s, t] - M[s]) * slope(A[s, t])))
@@ -121,7 +122,7 @@ def grad_K(id: str) -> Derivation:
 def grad_V(id: str) -> Derivation:
     D = _head(id, "values", V[r, f], ((r, 0, keys - 1), (f, 0, values - 1)), SCORES, ("d", "Q", "K", "scale"))
     D.chain()
-    D.linearity(why="P is a constant here; ∂V_te/∂V_rf = [t = r][e = f]")
+    D.differentiate(why="P is a constant here; ∂V_te/∂V_rf = [t = r][e = f]")
     D.collapse(t, why="only the value t = r")
     D.collapse(e, why="and its component e = f")
     D.holds(why="r and f are indices of V")

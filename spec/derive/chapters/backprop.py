@@ -11,7 +11,8 @@ import sympy as sp
 
 from ....scalar import exp
 from ..language import Expr, Prime, arrays, function, indices, scalars, sizes
-from ..steps import Derivation, Named, Output, grid, trials
+from ..steps import Derivation, Named, Output, grid, sample, trials
+from .from_records import value_of
 from .register import derives
 
 Theta, delta, z, Z, a, y, gprime = arrays("Theta delta_next z z_next a y gprime_z")
@@ -50,10 +51,12 @@ def _recursion(id: str, title: str, g_is: Any, python: tuple[str, ...], lengths:
         wrt=z[i], over=((i, 1, p),), lhs=("δ⁽ˡ⁾_i", r"\delta^{(l)}_{i}"), notation=BELOW,
         named=(Named(entry=a[j], means=g(z[j]), over=((j, 1, p),)), *more.pop("named", ())),
         shapes=SHAPES, functions={"g": g_is}, python=python, lengths=lengths, trials=WIDTHS,
-        order=("delta_next", "Theta", "gprime_z"), **more,
+        order=("delta_next", "Theta", "gprime_z"), starts="net.z",
+        reads={"delta": "delta_next", "gprime": "gprime_z",
+               "a": ((j,), sp.Piecewise((1, j <= 0), (a[j], True), evaluate=False))}, **more,
     )
     D.chain("the loss depends on z_i through every node k of the layer above")
-    D.linearity(why="Θ is a constant here; a_j is a function of z_j")
+    D.differentiate(why="Θ is a constant here; a_j is a function of z_j")
     D.unfold(a, why="a_j = g(z_j), and ∂z_j/∂z_i = [j = i]")
     D.collapse(j, why="only j = i survives")
     D.holds(why="1 ≤ i ≤ p")
@@ -93,21 +96,21 @@ def gradient(id: str) -> Derivation:
         wrt=Theta[i, j], over=((i, 1, q), (j, 0, p)), notation=BELOW,
         shapes={Theta: ((1, q), (0, p)), delta: ((1, q),), a: ((0, p),)},
         python=("delta_next", "a"), lengths={p: "len(a) - 1", q: "len(delta_next) - 1"},
-        trials=WIDTHS, order=("delta_next", "Theta", "a"),
+        trials=WIDTHS, order=("delta_next", "Theta", "a"), starts="net.z", reads={"delta": "delta_next"},
         remarks=("Column j = 0 is the intercept's gradient, δ_i times a_0 = 1.",),
     )
     D.chain("the loss depends on Θ_ij through the nodes of the layer above")
-    D.linearity(why="a is a constant here; ∂Θ_kr/∂Θ_ij = [k = i][r = j]")
+    D.differentiate(why="a is a constant here; ∂Θ_kr/∂Θ_ij = [k = i][r = j]")
     D.collapse(k, why="only the node k = i has this weight")
     D.collapse(r, why="and only its input r = j")
     D.holds(why="1 ≤ i ≤ q, 0 ≤ j ≤ p")
     return D
 
 
-def _output_delta(id: str, sign: int, python: tuple[str, ...], title: str, remark: str) -> Derivation:
-    term = y[k] * sp.log(a[k]) + (1 - y[k]) * sp.log(1 - a[k])
+def _output_delta(id: str, of: str, python: tuple[str, ...], title: str, remark: str) -> Derivation:
+    sign = -1 if of == "loss.xent.negated" else 1
     D = Derivation(
-        id=id, title=title, loss=sign * sp.Sum(term, (k, 1, K)), wrt=z[i], over=((i, 1, K),),
+        id=id, title=title, loss=sp.Sum(value_of(of, y=y[k], yhat=a[k]), (k, 1, K)), built=True, uses=(of,), wrt=z[i], over=((i, 1, K),),
         lhs=("δ⁽ᴸ⁺¹⁾_i", r"\delta^{(L+1)}_{i}"), notation=OUT,
         named=(Named(entry=a[k], means=g(z[k]), over=((k, 1, K),)),),
         shapes={z: ((1, K),), y: ((1, K),)}, functions={"g": sigmoid},
@@ -116,7 +119,7 @@ def _output_delta(id: str, sign: int, python: tuple[str, ...], title: str, remar
     )
     slope = a[i] * (1 - a[i])
     D.chain()
-    D.linearity(why="(log u)′ = 1/u; a_k is a function of z_k")
+    D.differentiate(why="(log u)′ = 1/u; a_k is a function of z_k")
     D.unfold(a, why="a_k = g(z_k), and ∂z_k/∂z_i = [k = i]")
     D.collapse(k, why="only k = i survives")
     D.holds(why="1 ≤ i ≤ K")
@@ -129,14 +132,14 @@ def _output_delta(id: str, sign: int, python: tuple[str, ...], title: str, remar
 @derives("bp.delta.out")
 def delta_out(id: str) -> Derivation:
     return _output_delta(
-        id, 1, ("y", "a"), "The output delta of the printed loss (which grows as the prediction gets better).",
+        id, "loss.xent", ("y", "a"), "The output delta of the printed loss (which grows as the prediction gets better).",
         "With this sign a step against the gradient makes the prediction worse; alg.delta.out has the other.")
 
 
 @derives("alg.delta.out")
 def alg_delta_out(id: str) -> Derivation:
     return _output_delta(
-        id, -1, ("a", "y"), "The output delta of the negated cross entropy: the algorithm slide's sign.",
+        id, "loss.xent.negated", ("a", "y"), "The output delta of the negated cross entropy: the algorithm slide's sign.",
         "The slide writes L for the output layer, the equations L + 1: the same layer.")
 
 
@@ -154,17 +157,23 @@ def average(id: str) -> Derivation:
         shapes={Theta: ((1, q), (0, p)), deltas: ((1, n), (1, q)), a: ((1, n), (0, p)), lam: ()},
         python=("Delta", "Theta", "lam", "n"), values={"n": n},
         lengths={q: "len(Theta) - 1", p: "len(Theta[1]) - 1"}, order=("lam", "delta", "Delta", "Theta", "a"),
-        trials=trials({"p": p, "q": q, "n": n}, grid(p=range(1, 4), q=range(1, 3), n=range(1, 4))),
+        trials=trials({"p": p, "q": q, "n": n}, sample(12, lambda **_: True, p=(1, 2, 3), q=(1, 2, 3), n=(1, 2, 3))),
+        starts="loss.objective.corrected", reads={"loss": _minus_loss},
         remarks=("The intercepts, j = 0, are not regularised. The printed objective λ‖Θ‖² would give 2 λ Θ.",),
     )
     D.chain("through every node of every instance k; the penalty depends on Θ directly")
-    D.linearity(why="∂Θ_rs/∂Θ_ij = [r = i][s = j], and (u²)′ = 2 u")
+    D.differentiate(why="∂Θ_rs/∂Θ_ij = [r = i][s = j], and (u²)′ = 2 u")
     D.collapse(r, why="only r = i survives, in both sums")
     D.collapse(s, why="only s = j survives; the penalty has it for j ≥ 1 alone")
     D.holds(why="1 ≤ i ≤ q, 0 ≤ j ≤ p")
     D.rewrite("definition", "Δ_ij accumulates δ_i a_j over the instances",
               Delta[i, j] / n + lam * Theta[i, j] * _from_one(j))
     return D
+
+
+def _minus_loss(trial: Any, instance: int) -> Any:
+    """L of an instance, which the record subtracts: the average of −L is the average loss."""
+    return -trial.share(instance)
 
 
 def _from_one(index: Expr) -> Expr:

@@ -42,7 +42,7 @@ def _shared(id: str, what: str, wrt: Expr, **more: Any) -> Derivation:
 
 def _input(D: Derivation) -> Derivation:
     D.chain()
-    D.linearity()
+    D.differentiate()
     D.collapse(j, why="only the input j = p")
     D.holds(why="the input exists: 0 ≤ p ≤ n − 1")
     D.absorb(i, why="−h ≤ p − i ≤ h, read as a condition on i, becomes the range of i")
@@ -61,7 +61,7 @@ def local_w(id: str) -> Derivation:
                values={"m": 2 * h + 1}, lengths={n: "len(d)", h: "(m - 1) // 2"},
                remarks=("The corners of the band, whose input does not exist, are no parameters: gradient 0.",))
     D.chain()
-    D.linearity(why="∂w_{i,j−i+h}/∂w_{p,q} = [i = p][j − i + h = q]")
+    D.differentiate(why="∂w_{i,j−i+h}/∂w_{p,q} = [i = p][j − i + h = q]")
     D.collapse(i, why="only the node i = p has this weight")
     D.collapse(j, why="and only for its input j = p + q − h, if that exists")
     D.holds(why="p and q are indices of the band")
@@ -72,7 +72,7 @@ def local_w(id: str) -> Derivation:
 def local_b(id: str) -> Derivation:
     D = _local(id, "intercepts", b[p], over=((p, *NODES),), python=("d",), lengths={n: "len(d)"})
     D.chain()
-    D.linearity(why="∂b_i/∂b_p = [i = p]; the rest does not depend on b")
+    D.differentiate(why="∂b_i/∂b_p = [i = p]; the rest does not depend on b")
     D.collapse(i, why="only the node i = p has this intercept")
     D.holds(why="0 ≤ p ≤ n − 1")
     return D
@@ -90,7 +90,7 @@ def shared_theta(id: str) -> Derivation:
                 values={"m": 2 * h + 1}, lengths={n: "len(d)", h: "(m - 1) // 2"},
                 remarks=("This is the sum of arch.local.layer.grad_w over the nodes that share the weight.",))
     D.chain()
-    D.linearity(why="∂θ_{j−i+h}/∂θ_q = [j − i + h = q]: every node has this weight once")
+    D.differentiate(why="∂θ_{j−i+h}/∂θ_q = [j − i + h = q]: every node has this weight once")
     D.collapse(j, why="node i has it for its input j = i + q − h")
     D.holds(why="−h ≤ q − h ≤ h because 0 ≤ q ≤ 2 h")
     D.absorb(i, why="nodes whose input i + q − h exists")
@@ -101,5 +101,5 @@ def shared_theta(id: str) -> Derivation:
 def shared_b(id: str) -> Derivation:
     D = _shared(id, "intercept", intercept, over=(), python=("d",), lengths={n: "len(d)"})
     D.chain()
-    D.linearity(why="∂b/∂b = 1 in every node")
+    D.differentiate(why="∂b/∂b = 1 in every node")
     return D

@@ -32,7 +32,7 @@ def conv1d_valid_grad_x(id: str) -> Derivation:
         trials=VALID, relations="1 ≤ m ≤ n", order=("d", "theta", "x"),
     )
     D.chain()
-    D.linearity()
+    D.differentiate()
     D.collapse(j, why="only j = p − i survives, where the filter has it")
     D.absorb(i, why="that condition, read as one on i, becomes the range of i")
     D.reindex(i, j, p - j, why="i = p − j, so that the sum runs over the filter")
@@ -49,7 +49,7 @@ def conv1d_valid_grad_theta(id: str) -> Derivation:
         trials=VALID, relations="1 ≤ m ≤ n", order=("d", "theta", "x"),
     )
     D.chain()
-    D.linearity()
+    D.differentiate()
     D.collapse(j, why="only j = q survives")
     D.holds(why="0 ≤ q ≤ m − 1")
     return D
@@ -74,7 +74,7 @@ def conv1d_centred_grad_a(id: str) -> Derivation:
         assumes=("zero padding: terms with i + j outside 0…n − 1 are left out",),
     )
     D.chain()
-    D.linearity()
+    D.differentiate()
     D.collapse(j, why="only j = p − i survives, where the filter has it")
     D.holds(why="the entry exists: 0 ≤ p ≤ n − 1")
     D.absorb(i, why="−h ≤ p − i ≤ h, read as a condition on i, becomes the range of i")
@@ -93,7 +93,7 @@ def conv1d_centred_grad_theta(id: str) -> Derivation:
         assumes=("zero padding: terms with i + j outside 0…n − 1 are left out",),
     )
     D.chain()
-    D.linearity()
+    D.differentiate()
     D.collapse(j, why="only j = q − h survives")
     D.holds(why="−h ≤ q − h ≤ h because 0 ≤ q ≤ 2 h")
     D.absorb(i, why="the padding's condition becomes the range of i")
@@ -119,7 +119,7 @@ def conv2d_valid_grad_I(id: str) -> Derivation:
         trials=SMALL, relations="1 ≤ M ≤ H, 1 ≤ N ≤ W", order=("d", "K", "I"),
     )
     D.chain()
-    D.linearity()
+    D.differentiate()
     D.collapse(u, why="only u = p − i survives, where the filter has that row")
     D.collapse(v, why="only v = q − j survives, where the filter has that column")
     D.absorb(i, j, why="both conditions become the ranges of i and j")
@@ -137,7 +137,7 @@ def conv2d_valid_grad_K(id: str) -> Derivation:
         trials=SMALL, relations="1 ≤ M ≤ H, 1 ≤ N ≤ W", order=("d", "I", "K"),
     )
     D.chain()
-    D.linearity()
+    D.differentiate()
     D.collapse(u, why="only u = p survives")
     D.collapse(v, why="only v = q survives")
     D.holds(why="0 ≤ p ≤ M − 1, 0 ≤ q ≤ N − 1")

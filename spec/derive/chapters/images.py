@@ -5,14 +5,12 @@ Output row i and filter row m meet the input row S i + D m − R; columns have t
 
 from __future__ import annotations
 
-import random
 from typing import Any
 
 import sympy as sp
 
-from ...field import Field
 from ..language import Expr, FloorDiv, Same, Within, arrays, indices, sizes
-from ..steps import Derivation, Output
+from ..steps import Derivation, Output, sample
 from .register import derives
 
 x, w, b, d, y, index = arrays("x w b d y index")
@@ -40,23 +38,32 @@ WINDOWS = ("A × B windows of M × N entries; stride S, padding R, dilation D fo
 ROW, COLUMN = S * i + D * m - R, S2 * j + D2 * n - R2
 
 
-def _trials() -> tuple[dict[Expr, int], ...]:
-    """Small layers of every kind: a fixed draw, because the whole box has thousands."""
-    rng = random.Random(253)
-    found: list[dict[Expr, int]] = []
-    while len(found) < 16:
-        one = {H: rng.randint(1, 4), W: rng.randint(1, 4), M: rng.randint(1, 3), N: rng.randint(1, 2),
-               S: rng.randint(1, 3), S2: rng.randint(1, 2), R: rng.randint(0, 1), R2: rng.randint(0, 1),
-               D: rng.randint(1, 2), D2: rng.randint(1, 2),
-               C: rng.randint(1, 2), F: rng.randint(1, 2), G: rng.randint(1, 2)}
-        high, wide = (one[H] + 2 * one[R] - one[D] * (one[M] - 1) - 1,
-                      one[W] + 2 * one[R2] - one[D2] * (one[N] - 1) - 1)
-        if high >= 0 and wide >= 0:
-            found.append({**one, A: high // one[S] + 1, B: wide // one[S2] + 1})
-    return tuple(found)
+def _fits(H: int, W: int, M: int, N: int, R: int, R2: int, D: int, D2: int, **_: int) -> bool:
+    return H + 2 * R > D * (M - 1) and W + 2 * R2 > D2 * (N - 1)
 
 
-TRIALS = _trials()
+def _trials(count: int, relation: Any, **ranges: Any) -> tuple[dict[Expr, int], ...]:
+    """Small layers of every kind, every size at three values or more, with the A × B outputs they have."""
+    letters = {str(s): s for s in (H, W, M, N, S, S2, R, R2, D, D2, C, F, G)}
+    sides = {"H": (1, 2, 3, 4, 5), "W": (1, 2, 3, 4), "M": (1, 2, 3, 4), "N": (1, 2, 3, 4), "S": (1, 2, 3),
+             "S2": (1, 2, 3), "R": (0, 1, 2), "R2": (0, 1, 2), "D": (1, 2, 3), "D2": (1, 2, 3)}
+    found = sample(count, lambda **one: _fits(**one) and relation(**one), **sides, **ranges)
+    return tuple({**{letters[name]: v for name, v in one.items()},
+                  A: (one["H"] + 2 * one["R"] - one["D"] * (one["M"] - 1) - 1) // one["S"] + 1,
+                  B: (one["W"] + 2 * one["R2"] - one["D2"] * (one["N"] - 1) - 1) // one["S2"] + 1} for one in found)
+
+
+def _small(C: int, F: int, G: int, M: int, N: int, **_: int) -> bool:
+    return C * F * G * M * N <= 18
+
+
+def _half(M: int, N: int, R: int, R2: int, D: int, D2: int, H: int, W: int, **_: int) -> bool:
+    """Padding of at most half a window, as torch has it, and no window that is all padding."""
+    return 2 * R <= M and 2 * R2 <= N and H >= D and W >= D2
+
+
+TRIALS = _trials(16, _small, C=(1, 2, 3), F=(1, 2, 3), G=(1, 2, 3))
+POOLS = _trials(24, _half)
 
 
 def _layer(id: str, what: str, wrt: Expr, over: Any, python: tuple[str, ...], lengths: Any) -> Derivation:
@@ -72,7 +79,7 @@ def _layer(id: str, what: str, wrt: Expr, over: Any, python: tuple[str, ...], le
                 w: ((0, G * F - 1), (0, C - 1), (0, M - 1), (0, N - 1)),
                 d: ((0, G * F - 1), (0, A - 1), (0, B - 1))},
         python=python, lengths=lengths, values=VALUES, defaults=DEFAULTS, trials=TRIALS,
-        assumes=("zero padding: x counts 0 beyond its edges",), order=("d", "w", "x"),
+        assumes=("zero padding: x counts 0 beyond its edges",), order=("d", "w", "x"), reads={"C": G * C, "F": G * F},
     )
 
 
@@ -82,7 +89,7 @@ def grad_x(id: str) -> Derivation:
                ("d", "w", "H", "W", "stride", "padding", "dilation", "groups"),
                {**GEOMETRY, F: "len(w) // G", C: "len(w[0])", M: "len(w[0][0])", N: "len(w[0][0][0])"})
     E.chain()
-    E.linearity()
+    E.differentiate()
     E.collapse(c, why="channel k is channel c = k − g C of its group")
     E.collapse(m, why="only m = (p + R − S i)/D survives, where it is a row of the filter")
     E.collapse(n, why="only n = (q + R′ − S′ j)/D′ survives, where it is a column of the filter")
@@ -100,7 +107,7 @@ def grad_w(id: str) -> Derivation:
                ("d", "x", "M", "N", "stride", "padding", "dilation", "groups"),
                {**GEOMETRY, F: "len(d) // G", C: "len(x) // G", H: "len(x[0])", W: "len(x[0][0])"})
     E.chain()
-    E.linearity()
+    E.differentiate()
     E.collapse(f, why="filter k is filter f = k − g F of its group")
     E.collapse(c, why="only c = u survives")
     E.collapse(m, why="only m = p survives")
@@ -116,15 +123,11 @@ def grad_b(id: str) -> Derivation:
     E = _layer(id, "intercepts", b[k], ((k, 0, G * F - 1),), ("d", "groups"),
                {G: "groups", F: "len(d) // G", A: "len(d[0])", B: "len(d[0][0])"})
     E.chain()
-    E.linearity(why="∂b_a/∂b_k = [a = k]; the rest does not depend on b")
+    E.differentiate(why="∂b_a/∂b_k = [a = k]; the rest does not depend on b")
     E.collapse(f, why="filter k is filter f = k − g F of its group")
     E.absorb(g, why="k's group")
     E.single(g, FloorDiv(k, F), why="one group has filter k: g = ⌊k/F⌋")
     return E
-
-
-def _any_place(field: Field, sizes: dict[Expr, int]) -> int:
-    return field.random.randrange(sizes[H] * sizes[W])
 
 
 @derives("pool.max.grad_x")
@@ -142,12 +145,12 @@ def pool_max(id: str) -> Derivation:
                  S2: "pair(k if stride is None else stride)[1]", R: GEOMETRY[R], R2: GEOMETRY[R2],
                  D: GEOMETRY[D], D2: GEOMETRY[D2], A: "len(d)", B: "len(d[0])"},
         values={**VALUES, "k": sp.Tuple(M, N)}, defaults={**DEFAULTS, "k": "2", "stride": "None"},
-        draws={index: _any_place}, trials=TRIALS, order=("d",),
+        given={index: "pool.max.layer.index"}, trials=POOLS, order=("d",),
         assumes=("index_{i,j} = W u + v is where window (i, j) has its maximum x_{u,v}: the first in row-major "
                  "order on a tie; it does not move while x changes a little",),
     )
     E.chain()
-    E.linearity()
+    E.differentiate()
     E.collapse(m, why="only m = (p + R − S i)/D survives, where it is a row of the window")
     E.collapse(n, why="only n = (q + R′ − S′ j)/D′ survives, where it is a column of the window")
     E.holds(why="the entry exists: 0 ≤ p ≤ H − 1, 0 ≤ q ≤ W − 1")

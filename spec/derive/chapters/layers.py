@@ -27,13 +27,13 @@ def tied(id: str) -> Derivation:
         shapes={theta: ((0, T - 1),), t: ((0, m - 1), (0, n - 1)), a: ((0, n - 1),), d: ((0, m - 1),)},
         named=(Named(entry=G[k, l], means=d[k] * a[l], over=((k, 0, m - 1), (l, 0, n - 1))),),
         python=("G", "t", "T"), values={"T": T}, lengths={m: "len(G)", n: "len(G[0])"},
-        draws={t: _any_tie}, order=("d", "G", "a"), relations="0 ≤ t(k,l) ≤ T − 1",
+        reads={"q": m, "p": n, "Theta": ((k, l), theta[t[k, l]])}, draws={t: _any_tie}, order=("d", "G", "a"), relations="0 ≤ t(k,l) ≤ T − 1",
         trials=trials({"m": m, "n": n, "T": T}, grid(m=range(1, 4), n=range(1, 4), T=range(1, 4))),
         remarks=("The gradient of a shared weight is the sum over the entries that share it; "
                  "G is the gradient the matrix would have if all its entries were free.",),
     )
     D.chain()
-    D.linearity(why="∂θ_t/∂θ_q = [t = q]")
+    D.differentiate(why="∂θ_t/∂θ_q = [t = q]")
     D.substitute("definition", "d_k a_l is the gradient of the entry Θ_kl itself", {
         sp.Sum(d[k] * a[l] * Same(t[k, l], q), (l, 0, n - 1), (k, 0, m - 1)):
         sp.Sum(G[k, l] * Same(t[k, l], q), (l, 0, n - 1), (k, 0, m - 1))})
@@ -55,7 +55,7 @@ def _matrix_gradient(id: str, title: str, inside: Any, rows: Expr, **more: Any) 
         python=("d", "a"), order=("d", "a"), **more,
     )
     D.chain()
-    D.linearity(why="∂Θ_kl/∂Θ_ij = [k = i][l = j]")
+    D.differentiate(why="∂Θ_kl/∂Θ_ij = [k = i][l = j]")
     D.collapse(k, why="only the node k = i has this weight")
     D.collapse(l, why="and only its input l = j")
     D.holds(why="i and j are indices of the matrix")
@@ -66,7 +66,7 @@ def _matrix_gradient(id: str, title: str, inside: Any, rows: Expr, **more: Any) 
 def full(id: str) -> Derivation:
     return _matrix_gradient(
         id, "The gradient of a fully connected layer's matrix (no intercept, counted from 0).",
-        lambda row, column: sp.Integer(1), m, lengths={m: "len(d)", n: "len(a)"},
+        lambda row, column: sp.Integer(1), m, lengths={m: "len(d)", n: "len(a)"}, reads={"q": m, "p": n},
         trials=trials({"m": m, "n": n}, grid(m=range(1, 5), n=range(1, 5))))
 
 
@@ -93,7 +93,7 @@ def shared(id: str) -> Derivation:
         remarks=("This is conv1d.centred.grad_theta: the convolution is the full layer with its weights tied.",),
     )
     D.chain()
-    D.linearity(why="∂θ_{l−k+h}/∂θ_q = [l − k + h = q]: every row k has this weight once")
+    D.differentiate(why="∂θ_{l−k+h}/∂θ_q = [l − k + h = q]: every row k has this weight once")
     D.collapse(l, why="in row k it stands in column l = k + q − h")
     D.holds(why="−h ≤ q − h ≤ h because 0 ≤ q ≤ 2 h")
     D.absorb(k, why="rows whose column k + q − h exists")

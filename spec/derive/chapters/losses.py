@@ -24,7 +24,7 @@ def square_delta(id: str) -> Derivation:
         remarks=("There is no ½ in the deck's loss, hence the 2.",),
     )
     D.chain()
-    D.linearity(why="chain rule, (u²)′ = 2 u and ∂(y − ŷ)/∂ŷ = −1")
+    D.differentiate(why="chain rule, (u²)′ = 2 u and ∂(y − ŷ)/∂ŷ = −1")
     D.rewrite("pull", "the factor 2", sp.Mul(2, yhat - y, evaluate=False))
     return D
 
@@ -39,7 +39,7 @@ def xent_logits_delta(id: str) -> Derivation:
     )
     slope = sp.Derivative(a, z, evaluate=False)
     D.chain()
-    D.linearity(why="(log u)′ = 1/u; a is a function of z")
+    D.differentiate(why="(log u)′ = 1/u; a is a function of z")
     D.substitute("act.sigmoid.prime", "∂a/∂z = a (1 − a), which cancels both denominators", {slope: a * (1 - a)})
     D.rewrite("expand", "y a cancels", a - y)
     D.substitute("definition", "a = g(z), the sigmoid", {a: 1 / (1 + sp.exp(-z))})
@@ -49,7 +49,7 @@ def xent_logits_delta(id: str) -> Derivation:
 def through_softmax(D: Derivation, label: sp.IndexedBase, whole: sp.Expr) -> Derivation:
     """−Σ_k label_k log p_k as far as whole · p_i − label_i."""
     D.chain()
-    D.linearity(why="(log u)′ = 1/u; every p_k is a function of z_i")
+    D.differentiate(why="(log u)′ = 1/u; every p_k is a function of z_i")
     D.unfold(p, why="quotient rule on p_k = exp(z_k)/S")
     D.unfold(S, why="∂S/∂z_i, term by term")
     D.collapse(j, why="only j = i survives")

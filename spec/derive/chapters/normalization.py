@@ -65,7 +65,7 @@ def batch_x(id: str) -> Derivation:
               named=_means(d[i]),
               remarks=("The two means are why one example's gradient depends on the whole batch.",))
     D.chain("every output depends on x_p, through μ and s")
-    D.linearity(why="γ and β are constants here")
+    D.differentiate(why="γ and β are constants here")
     D.pull(i, why="γ does not depend on i")
     _lemmas(D)
     D.rewrite("pull", "1/s does not depend on i",
@@ -83,7 +83,7 @@ def batch_gamma(id: str) -> Derivation:
               python=("d", "x", "eps"),
               shapes={x: ((0, n - 1),), d: ((0, n - 1),), gamma: (), beta: (), eps: ()})
     D.chain()
-    D.linearity(why="∂(γ x̂_i + β)/∂γ = x̂_i: the statistics do not depend on γ")
+    D.differentiate(why="∂(γ x̂_i + β)/∂γ = x̂_i: the statistics do not depend on γ")
     return D
 
 
@@ -92,7 +92,7 @@ def batch_beta(id: str) -> Derivation:
     D = _norm(id, "The gradient of batch normalisation with respect to its shift β.", gamma * xhat[i] + beta, beta,
               python=("d",), shapes={x: ((0, n - 1),), d: ((0, n - 1),), gamma: (), beta: (), eps: ()})
     D.chain()
-    D.linearity(why="∂(γ x̂_i + β)/∂β = 1")
+    D.differentiate(why="∂(γ x̂_i + β)/∂β = 1")
     return D
 
 
@@ -106,7 +106,7 @@ def layer_x(id: str) -> Derivation:
               LAYER, x[p], python=("d", "x", "gamma", "eps"), shapes=FEATURES,
               named=(Named(entry=h[i], means=gammas[i] * d[i], over=((i, 0, n - 1),)), *_means(h[i])))
     D.chain("every output depends on x_p, through μ and s")
-    D.linearity(why="γ and β are constants here")
+    D.differentiate(why="γ and β are constants here")
     D.substitute("definition", "g_i = γ_i d_i", {gammas[i] * d[i] * dx(xhat[i]): h[i] * dx(xhat[i])})
     _lemmas(D)
     D.rewrite("pull", "1/s does not depend on i",
@@ -123,7 +123,7 @@ def layer_gamma(id: str) -> Derivation:
     D = _norm(id, "The gradient of layer normalisation with respect to its scales γ.", LAYER, gammas[p],
               python=("d", "x", "eps"), shapes=FEATURES)
     D.chain()
-    D.linearity(why="∂γ_i/∂γ_p = [i = p]; the statistics do not depend on γ")
+    D.differentiate(why="∂γ_i/∂γ_p = [i = p]; the statistics do not depend on γ")
     D.collapse(i, why="only i = p survives")
     D.holds(why="0 ≤ p ≤ n − 1")
     return D
@@ -134,7 +134,7 @@ def layer_beta(id: str) -> Derivation:
     D = _norm(id, "The gradient of layer normalisation with respect to its shifts β.", LAYER, betas[p],
               python=("d",), shapes=FEATURES)
     D.chain()
-    D.linearity(why="∂β_i/∂β_p = [i = p]")
+    D.differentiate(why="∂β_i/∂β_p = [i = p]")
     D.collapse(i, why="only i = p survives")
     D.holds(why="0 ≤ p ≤ n − 1")
     return D

@@ -17,6 +17,9 @@ RELATIONS: dict[Any, tuple[str, str, str]] = {
 }
 
 
+FUNCTIONS = (sp.exp, sp.log, sp.tanh, sp.erf, sp.erfc, sp.sin, sp.cos)
+
+
 class Printer:
     """What the three have in common. `order` lists the names as they should follow in a product."""
 
@@ -49,7 +52,9 @@ class Printer:
             (sp.Derivative, self.derivative),
             (sp.Piecewise, self.cases),
             ((sp.Max, sp.Min), self.extreme),
-            ((sp.exp, sp.log), self.applied),
+            (FUNCTIONS, self.applied),
+            (sp.Abs, self.absolute),
+            (type(sp.pi), lambda e: (self.pi(), ATOM)),
             (BRACKETS, self.bracket),
             (CeilDiv, lambda e: self.rounded(e, up=True)),
             (FloorDiv, lambda e: self.rounded(e, up=False)),
@@ -142,6 +147,12 @@ class Printer:
 
     def applied(self, e: Expr) -> tuple[str, int]:
         return f"{self.name(e.func.__name__)}({', '.join(self(a) for a in e.args)})", ATOM
+
+    def absolute(self, e: Expr) -> tuple[str, int]:
+        return f"|{self(e.args[0])}|", ATOM
+
+    def pi(self) -> str:
+        return "π"
 
     def bracket(self, e: Expr) -> tuple[str, int]:
         raise NotImplementedError

@@ -55,6 +55,12 @@ class Latex(Plain):
     def extreme(self, e: Expr) -> tuple[str, int]:
         return "\\" + super().extreme(e)[0], ATOM
 
+    def absolute(self, e: Expr) -> tuple[str, int]:
+        return rf"\left|{self(e.args[0])}\right|", ATOM
+
+    def pi(self) -> str:
+        return r"\pi"
+
     def bracket(self, e: Expr) -> tuple[str, int]:
         a = [self(x) for x in e.args]
         if isinstance(e, Same):
@@ -73,5 +79,8 @@ class Latex(Plain):
     def applied(self, e: Expr) -> tuple[str, int]:
         if isinstance(e, sp.exp):
             return f"e^{{{self(e.args[0])}}}", POWER
-        name = r"\log" if isinstance(e, sp.log) else self.name(e.func.__name__)
-        return f"{name}({', '.join(self(a) for a in e.args)})", ATOM
+        known = e.func.__name__ in ("log", "tanh", "sin", "cos")
+        name = "\\" + e.func.__name__ if known else self.name(e.func.__name__)
+        if isinstance(e, sp.erf | sp.erfc):
+            name = rf"\operatorname{{{name}}}"
+        return name + self.parentheses(", ".join(self(a) for a in e.args)), ATOM

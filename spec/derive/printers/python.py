@@ -12,6 +12,33 @@ class Python(Printer):
     """Python over any number type: sums are sum(...), conditions are filters, quotients of indices are //."""
 
     times, minus = " * ", "-"
+    like = ""                                        # a scalar argument, for π as a number of its kind
+
+    def absolute(self, e: Expr) -> tuple[str, int]:
+        return f"abs({self(e.args[0])})", ATOM
+
+    def product(self, e: Expr) -> tuple[str, int]:
+        """A condition outside every sum chooses; a fraction alone is one of the argument's kind, not a float."""
+        if e.is_Rational and self.like:
+            return f"number({self.like}, {e.p}) / {e.q}", PRODUCT
+        factors = sp.Mul.make_args(e)
+        conditions = [self.condition(f) for f in factors if isinstance(f, BRACKETS)]
+        if not conditions:
+            return super().product(e)
+        rest = sp.Mul(*(f for f in factors if not isinstance(f, BRACKETS)))
+        return f"({self(rest)} if {' and '.join(conditions)} else 0)", ATOM
+
+    def pi(self) -> str:
+        return f"pi({self.kind()})"
+
+    def constant(self, n: Expr) -> str:
+        """A whole number under a root, as a number of the argument's kind: √2 has as many digits as that has."""
+        return f"number({self.kind()}, {n})"
+
+    def kind(self) -> str:
+        if not self.like:
+            raise TypeError("Python: π and √2 need a scalar argument, to be numbers of its kind")
+        return self.like
 
     def name(self, name: str) -> str:
         return name
@@ -50,8 +77,11 @@ class Python(Printer):
         if negative(e.exp):
             return self.quotient(sp.Integer(1), sp.Pow(e.base, -e.exp))
         if e.exp == sp.Rational(1, 2):
-            return f"sqrt({self(e.base)})", ATOM
-        return f"{self.inside(e.base, ATOM)} ** {self(e.exp)}", POWER
+            return f"sqrt({self.constant(e.base) if e.base.is_Integer else self(e.base)})", ATOM
+        whole, rest = e.exp.as_coeff_Add()
+        if whole.is_Integer and whole != 0 and rest != 0 and not rest.is_integer:     # u**(v - 1) is u**v / u
+            return self.product(sp.Mul(e.base**rest, sp.Pow(e.base, whole, evaluate=False), evaluate=False))
+        return f"{self.inside(e.base, ATOM)} ** {self.inside(e.exp, ATOM)}", POWER
 
     def cases(self, e: Expr) -> tuple[str, int]:
         (value, condition), (otherwise, always) = e.args
@@ -71,15 +101,6 @@ class Python(Printer):
         if isinstance(c, Within):
             return f"{self(c.args[1])} <= {self(c.args[0])} <= {self(c.args[2])}"
         return f"{self(c.lhs)} {RELATIONS[c.func][2]} {self(c.rhs)}"
-
-    def product(self, e: Expr) -> tuple[str, int]:
-        """A condition outside every sum chooses: what it forbids is not computed."""
-        factors = sp.Mul.make_args(e)
-        conditions = [self.condition(f) for f in factors if isinstance(f, BRACKETS)]
-        if not conditions:
-            return super().product(e)
-        rest = sp.Mul(*(f for f in factors if not isinstance(f, BRACKETS)))
-        return f"({self(rest)} if {' and '.join(conditions)} else 0)", ATOM
 
     def bracket(self, e: Expr) -> tuple[str, int]:
         return f"(1 if {self.condition(e)} else 0)", ATOM

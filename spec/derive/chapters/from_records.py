@@ -1,0 +1,110 @@
+"""Scalar equations, straight from their records: activations and losses derive by themselves, with no chapter."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import sympy as sp
+
+from ... import expressions
+from ...field import Dual, Field
+from ...records import Equation, get, load
+from ...symbolic import sympy_names, to_sympy
+from ..language import Expr
+from ..steps import Derivation
+
+side = sp.Symbol("side", integer=True)
+TRIALS = tuple({side: k} for k in (-1, 0, 1, -1, 1))
+Draw = Callable[[Field, dict[Expr, int]], Dual]
+
+
+def value_of(id: str, **names: Expr) -> Expr:
+    """The machine form of a scalar record, its names replaced by these."""
+    record = get(id)
+    assert record.value is not None, id
+    return to_sympy(record.value, {**sympy_names(record), **names})
+
+
+def scalar_pairs() -> Iterator[tuple[Equation, Equation]]:
+    """Every gradient without a machine form of its own, whose record is a formula of scalars."""
+    for own in load().values():
+        of = load().get(own.of)
+        if own.kind == "derivation" and own.value is None and of is not None and of.value and scalar(of):
+            yield own, of
+
+
+def scalar(record: Equation) -> bool:
+    return not record.arrays and not record.sizes and not record.index and "function" not in record.symbols.values()
+
+
+def start(id: str, **more: Any) -> Derivation:
+    """The derivative of a scalar record as far as its definition; its own record says the order of arguments."""
+    own = get(id)
+    of = get(own.of)
+    names = {name: sp.Symbol(name, real=True) for name in of.symbols}
+    wrt, kind, name = names[own.wrt[0]], of.id.partition(".")[0], of.id.partition(".")[2]
+    defaults = {name: value if "/" not in value else f"number({wrt}, {value.replace('/', ') / ')}"
+                for name, value in own.defaults.items()}
+    activation: dict[str, Any] = {
+        "lhs": (f"{name}′({wrt})", rf"\mathrm{{{name}}}'({wrt})"),
+        "of": ("the function", f"{name}({wrt})", rf"\mathrm{{{name}}}({wrt})")} if kind == "act" else {}
+    return Derivation(**{
+        "id": id, "title": f"{own.says[0].upper()}{own.says[1:]}.",
+        "loss": to_sympy(of.value or "", names), "wrt": wrt, "over": (), "shapes": dict.fromkeys(names.values(), ()),
+        "python": tuple(own.symbols or of.symbols), "lengths": {}, "trials": TRIALS, "built": True, "uses": (of.id,),
+        "draws": {s: _draw(of, name, s == wrt) for name, s in names.items()}, "order": tuple(names),
+        "assumes": tuple(_printed(a) for a in of.assumes), "defaults": defaults,
+        "remarks": tuple(f"{r.says[0].upper()}{r.says[1:]}." for r in of.readings if r.name == "kink"),
+        **activation, **more})
+
+
+def _printed(relation: str) -> str:
+    return relation.replace("<=", "≤").replace(">=", "≥")
+
+
+def _draw(record: Equation, name: str, by_sides: bool) -> Draw:
+    """A random number that the record admits; what we differentiate by is left of 0, on it, and right of it."""
+    relations = [a for a in record.assumes if _names_only(a, name)]
+
+    def draw(field: Field, sizes: dict[Expr, int]) -> Dual:
+        while True:
+            number = field.draw()
+            if by_sides:
+                sign = sizes[side]
+                number = Dual(number.v if sign else 0, 0, sign * (abs(number.w) + 0.01))
+            elif record.symbols[name] == "positive":
+                number = Dual(number.v, 0, abs(number.w) * 0.9 + 0.05)
+            if all(expressions.compiled(a, (name,))(number) for a in relations) or by_sides:
+                return number
+    return draw
+
+
+def _names_only(relation: str, name: str) -> bool:
+    """Is this a relation on that one name, and not a sentence?"""
+    try:
+        return bool(re.search("[<>=]", relation)) and expressions.names_of(relation) == {name}
+    except expressions.FormError:
+        return False
+
+
+def derive(id: str) -> Derivation:
+    """The whole derivation of a scalar record: its definition, differentiated."""
+    D = start(id)
+    D.chain()
+    D.differentiate(why=_rules(D))
+    return D
+
+
+FUNCTIONS = {
+    sp.exp: "(eᵘ)′ = eᵘ u′", sp.log: "(log u)′ = u′/u", sp.tanh: "tanh′ = 1 − tanh²", sp.erf: "erf′(u) = 2/√π e^(−u²)",
+    sp.erfc: "erfc′(u) = −2/√π e^(−u²)", sp.sin: "sin′ = cos", sp.cos: "cos′ = −sin", sp.Abs: "|u|′ = ±u′",
+}
+
+
+def _rules(D: Derivation) -> str:
+    """The derivatives of the functions that stand in the definition."""
+    found = [text for function, text in FUNCTIONS.items()
+             if any(part.has(D.wrt) for part in D.loss.atoms(function))]     # type: ignore[union-attr]
+    return ", ".join(found)
