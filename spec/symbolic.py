@@ -18,9 +18,10 @@ OPERATION: dict[str, Callable[[Any, Any], Any]] = {
     "%": operator.mod, "**": operator.pow, "&": operator.and_, "|": operator.or_,
 }
 MEANING: dict[str, Callable[..., Any]] = {
-    "exp": sympy.exp, "log": sympy.log, "sqrt": sympy.sqrt, "tanh": sympy.tanh,
-    "erf": sympy.erf, "erfc": sympy.erfc, "sin": sympy.sin, "cos": sympy.cos, "pi": lambda like: sympy.pi, "number": lambda like, n: n, "abs": sympy.Abs,
-    "min": sympy.Min, "max": sympy.Max,
+    **{name: getattr(sympy, name) for name in ("exp", "log", "sqrt", "tanh", "erf", "erfc", "sin", "cos")},
+    "abs": sympy.Abs, "min": sympy.Min, "max": sympy.Max,
+    "pi": lambda like: sympy.pi,
+    "number": lambda like, n: n,
     "expm1": lambda x: sympy.exp(x) - 1,
     "log1p": lambda x: sympy.log(1 + x),
     # not Max: the first argument owns a tie, and with it the derivative there

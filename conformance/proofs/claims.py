@@ -252,7 +252,7 @@ _layer("conv2d.layer.grad_b", 2, lambda d, a, g: derived("conv2d.layer.grad_b")(
 
 def _pools(H: int, W: int, M: int, N: int, pad: int, qad: int, dil: int, eil: int, **more: int) -> bool:
     """As torch has it: padding of at most half a window, and no window that is all padding."""
-    return 2 * pad <= M and 2 * qad <= N and H >= dil and W >= eil and _both_fit(
+    return 2 * pad <= M and 2 * qad <= N and dil <= H and eil <= W and _both_fit(
         H, W, M, N, pad=pad, qad=qad, dil=dil, eil=eil, **more)
 
 

@@ -12,6 +12,7 @@ from .printers import Latex, Plain, Python
 from .steps import Derivation, Named
 
 WIDTH = 100
+ALPHABET = ("cos", "erf", "erfc", "exp", "log", "number", "pi", "sin", "sqrt", "tanh", "where")
 
 
 def function_name(id: str) -> str:
@@ -57,7 +58,7 @@ def module(derivation: Derivation) -> str:
     lines += [f"    {n.base} = {_define(derivation, n, write)}" for n in _needed(derivation)]
     lines.append(f"    return {comprehension(write(derivation.last), derivation.over, write)}")
     blocks = ([derivation.helpers] if derivation.helpers else []) + ["\n".join(map(wrap, lines))]
-    words = [w for w in ("exp", "log", "sqrt", "tanh", "erf", "erfc", "sin", "cos", "pi", "number", "where") if any(re.search(rf"\b{w}\(", block) for block in blocks)]
+    words = [w for w in ALPHABET if any(re.search(rf"\b{w}\(", block) for block in blocks)]
     name = function_name(derivation.id)
     head = f'"""{derivation.id}, made by `chainrule derive`. The steps are in {name}.md."""\n'
     imports = f"\nfrom chainrule.scalar import {', '.join(words)}\n" if words else ""

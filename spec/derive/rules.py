@@ -122,7 +122,7 @@ def names_of(e: Expr, x: Expr, named: frozenset[Expr] = frozenset()) -> str:
             used.add("quotient rule")
         if len(factors) - len(below) > 1:
             used.add("product rule")
-        if (part.is_Function or part.is_Pow and part.exp != -1) and not isinstance(part, (*BRACKETS, sp.Piecewise)):
+        if (part.is_Function or (part.is_Pow and part.exp != -1)) and not isinstance(part, (*BRACKETS, sp.Piecewise)):
             used.add("chain rule")
         if isinstance(part, sp.Piecewise):
             used.add("branch by branch")

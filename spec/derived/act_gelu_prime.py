@@ -1,6 +1,6 @@
 """act.gelu.prime, made by `chainrule derive`. The steps are in act_gelu_prime.md."""
 
-from chainrule.scalar import exp, sqrt, erf, pi, number
+from chainrule.scalar import erf, exp, number, pi, sqrt
 
 
 def act_gelu_prime(x):

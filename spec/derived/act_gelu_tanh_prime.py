@@ -1,6 +1,6 @@
 """act.gelu.tanh.prime, made by `chainrule derive`. The steps are in act_gelu_tanh_prime.md."""
 
-from chainrule.scalar import sqrt, tanh, pi, number
+from chainrule.scalar import number, pi, sqrt, tanh
 
 
 def act_gelu_tanh_prime(x):

@@ -4,10 +4,11 @@ import attrs
 import pytest
 import sympy as sp
 
-from chainrule.conformance.certify import CLAIMS
+from chainrule.conformance.proofs.certify import CLAIMS
 from chainrule.spec import records
 from chainrule.spec.derive import command, origin
 from chainrule.spec.derive.chapters import images
+from chainrule.spec.derive.proof import prove
 
 IDS = command.ids()
 
@@ -100,5 +101,4 @@ def test_the_reads_of_a_derivation_are_needed(monkeypatch):
     derivation = command.make("conv2d.layer.grad_x")
     derivation.reads = {}
     assert sp.Symbol("C") not in derivation.shapes
-    from chainrule.spec.derive.proof import prove
     assert "its definition is not what the record conv2d.layer says" in prove(derivation).failure

@@ -124,7 +124,7 @@ def test_stable_form_with_erf_or_tanh_is_proved_equal(id, which):
     equation, s = spec.get(id), sp.Symbol("s", positive=True)
     rest = spec.expression(id, which) - certify_stable.truth(equation, which)
     for side in (1, -1):
-        at = rest.subs({symbol: side * s for symbol in rest.free_symbols})
+        at = rest.subs(dict.fromkeys(rest.free_symbols, side * s))
         at = at.replace(sp.erfc, lambda u: 1 - sp.erf(u))
         if at.has(sp.tanh):
             at = of_one_exponential(at)

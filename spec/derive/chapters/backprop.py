@@ -110,7 +110,8 @@ def gradient(id: str) -> Derivation:
 def _output_delta(id: str, of: str, python: tuple[str, ...], title: str, remark: str) -> Derivation:
     sign = -1 if of == "loss.xent.negated" else 1
     D = Derivation(
-        id=id, title=title, loss=sp.Sum(value_of(of, y=y[k], yhat=a[k]), (k, 1, K)), built=True, uses=(of,), wrt=z[i], over=((i, 1, K),),
+        id=id, title=title, loss=sp.Sum(value_of(of, y=y[k], yhat=a[k]), (k, 1, K)), built=True, uses=(of,),
+        wrt=z[i], over=((i, 1, K),),
         lhs=("δ⁽ᴸ⁺¹⁾_i", r"\delta^{(L+1)}_{i}"), notation=OUT,
         named=(Named(entry=a[k], means=g(z[k]), over=((k, 1, K),)),),
         shapes={z: ((1, K),), y: ((1, K),)}, functions={"g": sigmoid},
@@ -132,14 +133,16 @@ def _output_delta(id: str, of: str, python: tuple[str, ...], title: str, remark:
 @derives("bp.delta.out")
 def delta_out(id: str) -> Derivation:
     return _output_delta(
-        id, "loss.xent", ("y", "a"), "The output delta of the printed loss (which grows as the prediction gets better).",
+        id, "loss.xent", ("y", "a"),
+        "The output delta of the printed loss (which grows as the prediction gets better).",
         "With this sign a step against the gradient makes the prediction worse; alg.delta.out has the other.")
 
 
 @derives("alg.delta.out")
 def alg_delta_out(id: str) -> Derivation:
     return _output_delta(
-        id, "loss.xent.negated", ("a", "y"), "The output delta of the negated cross entropy: the algorithm slide's sign.",
+        id, "loss.xent.negated", ("a", "y"),
+        "The output delta of the negated cross entropy: the algorithm slide's sign.",
         "The slide writes L for the output layer, the equations L + 1: the same layer.")
 
 

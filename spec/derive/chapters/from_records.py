@@ -53,7 +53,7 @@ def start(id: str, **more: Any) -> Derivation:
     return Derivation(**{
         "id": id, "title": f"{own.says[0].upper()}{own.says[1:]}.",
         "loss": to_sympy(of.value or "", names), "wrt": wrt, "over": (), "shapes": dict.fromkeys(names.values(), ()),
-        "python": tuple(own.symbols or of.symbols), "lengths": {}, "trials": TRIALS, "built": True, "uses": (of.id,),
+        "python": tuple(own.symbols or of.symbols), "lengths": {}, "trials": TRIALS,
         "draws": {s: _draw(of, name, s == wrt) for name, s in names.items()}, "order": tuple(names),
         "assumes": tuple(_printed(a) for a in of.assumes), "defaults": defaults,
         "remarks": tuple(f"{r.says[0].upper()}{r.says[1:]}." for r in of.readings if r.name == "kink"),

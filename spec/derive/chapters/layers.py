@@ -27,7 +27,8 @@ def tied(id: str) -> Derivation:
         shapes={theta: ((0, T - 1),), t: ((0, m - 1), (0, n - 1)), a: ((0, n - 1),), d: ((0, m - 1),)},
         named=(Named(entry=G[k, l], means=d[k] * a[l], over=((k, 0, m - 1), (l, 0, n - 1))),),
         python=("G", "t", "T"), values={"T": T}, lengths={m: "len(G)", n: "len(G[0])"},
-        reads={"q": m, "p": n, "Theta": ((k, l), theta[t[k, l]])}, draws={t: _any_tie}, order=("d", "G", "a"), relations="0 ≤ t(k,l) ≤ T − 1",
+        reads={"q": m, "p": n, "Theta": ((k, l), theta[t[k, l]])}, draws={t: _any_tie},
+        order=("d", "G", "a"), relations="0 ≤ t(k,l) ≤ T − 1",
         trials=trials({"m": m, "n": n, "T": T}, grid(m=range(1, 4), n=range(1, 4), T=range(1, 4))),
         remarks=("The gradient of a shared weight is the sum over the entries that share it; "
                  "G is the gradient the matrix would have if all its entries were free.",),
