@@ -26,7 +26,7 @@ from ..triton_kernels.runtime import launch
 from .backend import load
 from .judging.bounds import declared, limit
 from .judging.cases import Case
-from .judging.judge import compare
+from .judging.judge import adding, compare
 from .judging.numbers.bounded import FLOAT32, FLOAT64, Arithmetic, Bounded
 from .judging.operations import OPERATIONS, evaluate, stable
 from .judging.oracle import Truth
@@ -55,7 +55,7 @@ class Watch(Judged):
         or one an output; `dot`: matrix products are in it, whose operands may be rounded first."""
         self.calls[id] += 1
         lead = DTYPE[next(iter(outputs.values())).dtype]
-        rounding = declared(self.backend.arithmetic, lead) if dot else FLOAT32
+        rounding = declared(self.backend.arithmetic, lead, adding(self.mode)) if dot else FLOAT32
         exact, plain, rounded = (_values(compute, arithmetic) for arithmetic in (FLOAT64, FLOAT32, rounding))
         for (name, out), true, one, other in zip(outputs.items(), exact, plain, rounded, strict=True):
             dtype, shape = DTYPE[out.dtype], tuple(out.shape)

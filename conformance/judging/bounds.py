@@ -16,6 +16,7 @@ from attrs import evolve, frozen
 from .numbers.bounded import FLOAT32, FLOAT64, TF32, Arithmetic, Bounded
 from .numbers.formats import FORMATS
 from .numbers.lanes import Array
+from .numbers.tensor_cores import TENSOR_CORES
 from .operations import OPERATIONS, evaluate, stable
 
 ARITHMETIC = {"ieee": FLOAT32, "tf32": TF32, "fp64": FLOAT64}
@@ -39,15 +40,21 @@ class Bound:
         return {name: float(np.broadcast_to(getattr(self, name), self.accumulation.shape)[index]) for name in names}
 
 
-def declared(backend: Mapping[str, str], dtype: str) -> Arithmetic:
-    """The arithmetic a backend declares for a dtype; the default accumulates in IEEE float32."""
+def declared(backend: Mapping[str, str], dtype: str, device: str | None = None) -> Arithmetic:
+    """The arithmetic a backend declares for a dtype. The default accumulates in IEEE float32, and on a device what its
+    tensor cores take (16 bits and tf32) as they do."""
     if dtype == "fp64":
         return FLOAT64
-    return ARITHMETIC[backend.get(dtype, "ieee")]
+    mode = ARITHMETIC[backend.get(dtype, "ieee")]
+    if device in TENSOR_CORES and (dtype in ("fp16", "bf16") or mode is TF32):
+        return evolve(mode, core=TENSOR_CORES[device], size=4 if dtype == "fp32" else 2)
+    return mode
 
 
 def bound(op: str, arguments: Mapping[str, Any], dtype: str, arithmetic: Arithmetic) -> dict[str, Bound]:
     """B for every output of an op on these arguments."""
+    if not OPERATIONS[op].dot:
+        arithmetic = evolve(arithmetic, core=None)
     input_u = arithmetic.input_u if OPERATIONS[op].dot else 0.0
     plain = _errors(op, arguments, evolve(arithmetic, input_u=0.0))
     rounded = _errors(op, arguments, arithmetic) if input_u else plain

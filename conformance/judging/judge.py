@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ...triton_kernels.runtime.launch import current_arch
 from ..backend import Backend
 from .bounds import Bound, bound, declared
 from .cases import Case
@@ -68,7 +69,7 @@ def _judge_values(verdict: Verdict, case: Case, backend: Backend, mode: str) -> 
         verdict.state = FAIL
         verdict.reason = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
         return
-    bounds, truths = expected(case, arguments, backend)
+    bounds, truths = expected(case, arguments, backend, adding(mode))
     if bounds is None:
         verdict.state, verdict.reason = NOT_JUDGED, truths
         return
@@ -103,7 +104,18 @@ def laid_out(case: Case) -> dict[str, Any]:
     return arguments
 
 
-def expected(case: Case, arguments: Mapping[str, Any], backend: Backend) -> tuple[Any, Any]:
+def adding(mode: str) -> str | None:
+    """The architecture whose tensor cores add in this mode; None if they do not, or it is not known how."""
+    if mode == "native":
+        return current_arch()
+    if mode != "simulated":
+        return None
+    from ..simulator.active import accumulating
+
+    return accumulating()
+
+
+def expected(case: Case, arguments: Mapping[str, Any], backend: Backend, device: str | None = None) -> tuple[Any, Any]:
     """Bounds and truths per output; (None, reason) where the case cannot be judged."""
     if case.tier == "T0":
         truths = exact_truth(case.op, arguments)
@@ -112,7 +124,7 @@ def expected(case: Case, arguments: Mapping[str, Any], backend: Backend) -> tupl
                 return None, f"the exact {name} is not representable in {case.dtype}"
         zero = {name: np.zeros(one.value.shape) for name, one in truths.items()}
         return {name: Bound(z, z, z, z) for name, z in zero.items()}, truths
-    bounds = bound(case.op, arguments, case.dtype, declared(backend.arithmetic, case.dtype))
+    bounds = bound(case.op, arguments, case.dtype, declared(backend.arithmetic, case.dtype, device))
     truths = truth(case.op, arguments, {name: b.total for name, b in bounds.items()})
     return bounds, with_limits(case.op, arguments, truths)
 

@@ -7,7 +7,8 @@
 The same process compiles kernels ahead of time before and after: nothing of Triton stays changed.
 
 What no simulation shows: time, registers, shared memory, and the last bits of a GPU's approximate exp, log, sin and
-division (here they are rounded correctly); products are summed in the order of NumPy's matmul.
+division (here they are rounded correctly); products are summed in the order of NumPy's matmul, unless asked to be
+summed as a tensor core does.
 """
 
 from __future__ import annotations
@@ -29,18 +30,24 @@ __all__ = ["KernelFault", "Sim", "features", "simulate"]
 
 @contextmanager
 def simulate(
-    check: bool = True, order: str = "forward", seed: int = 0, target: str = "sm_90",
-    overflow: bool | None = None, poison: bool = True,
+    check: bool = True, order: str = "forward", seed: int = 0, target: str | None = None,
+    overflow: bool | None = None, poison: bool = True, accumulate: str | None = None,
 ) -> Iterator[Sim]:
     """Run every Triton kernel started inside on CPU tensors; a fault raises `KernelFault`.
 
     check: programs may not race, nor lanes of a store collide. Accesses out of bounds are always refused.
     order: in which order the programs of a grid run: "forward", "reverse" or "random" (by `seed`).
-    target: the architecture that launchers choose their configuration for.
+    target: the architecture that launchers choose their configuration for, and that kernels must compile for: that of
+        an enclosing simulation, else sm_90.
+    accumulate: matrix products of 16 and 8 bits and of tf32 are added in "float32", in NumPy's order, or as the
+        target's tensor cores add ("device"; `tensor_cores.py`); as in an enclosing simulation, else "float32".
     overflow: signed integer arithmetic may not overflow (default: as `check`).
     poison: lanes that a mask turns off and no `other` fills hold NaN, or a far integer, instead of 0.
     """
-    sim = Sim(check, order, seed, target, check if overflow is None else overflow, poison)
+    outer = active.sim() if active.depth() else None
+    target = target or (outer.target if outer else "sm_90")
+    accumulate = accumulate or (outer.accumulate if outer else "float32")
+    sim = Sim(check, order, seed, target, check if overflow is None else overflow, poison, accumulate)
     with ExitStack() as stack:
         if active.depth() == 0:
             from .patches import patched  # imports Triton's interpreter: not for free

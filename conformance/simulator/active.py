@@ -39,6 +39,11 @@ def sim() -> Sim:
     return _stack[-1]
 
 
+def accumulating() -> str | None:
+    """The architecture whose way of adding the running simulation has; None if it has NumPy's, or there is none."""
+    return _stack[-1].target if _stack and _stack[-1].core is not None else None
+
+
 def launch() -> Launch:
     running = _stack[-1].launch
     assert running is not None, "no kernel is running"

@@ -13,7 +13,7 @@ import torch
 import triton.language as tl
 from triton.runtime.interpreter import TensorHandle
 
-from . import active, internals
+from . import accumulators, active, internals
 from .fault import KernelFault
 from .values import BF16, Array, bf16_towards_zero, convert, numpy_type, tf32, widen
 
@@ -88,15 +88,19 @@ def _overflow(name: str, a: Array, b: Array, bad: Array) -> KernelFault:
 
 
 def dot(self: Any, a: Any, b: Any, d: Any, precision: Any, *_: Any) -> Any:
-    """d + a b: products exact in float32, summed in the accumulator's type; operands to tf32 where asked."""
+    """d + a b: products exact in float32, summed in the accumulator's type, or as a tensor core does; operands to tf32
+    where asked."""
     x, y, acc = a.data, b.data, d.data
     if x.dtype == np.float64 and acc.dtype != np.float64:
         raise KernelFault("dtype mismatch: a float64 dot into a float32 accumulator", check="dtype mismatch")
     if x.dtype.kind in "iu":
         exact = np.matmul(x.astype(np.float64), y.astype(np.float64))
         return TensorHandle((exact + acc).astype(acc.dtype), d.dtype.scalar)
-    if x.dtype == np.float32 and _is_tf32(precision):
+    if in_tf32 := x.dtype == np.float32 and _is_tf32(precision):
         x, y = tf32(x), tf32(y)
+    core = active.sim().core
+    if core is not None and (in_tf32 or x.dtype.itemsize < 4) and acc.dtype in (np.float32, np.float16):
+        return TensorHandle(accumulators.dot(x, y, acc, core, in_tf32), d.dtype.scalar)
     product = np.matmul(widen(x), widen(y))
     return TensorHandle((product + widen(acc)).astype(acc.dtype, copy=False), d.dtype.scalar)
 

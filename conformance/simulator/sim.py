@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..judging.numbers.tensor_cores import TENSOR_CORES
 from .fault import KernelFault
 from .memory import Memory, Region, View
 from .races import Races, same_value
 from .traffic import Stored, Traffic
 from .values import Array
 
+ACCUMULATE = ("float32", "device")
 ORDERS = ("forward", "reverse", "random")
 
 
@@ -24,11 +26,19 @@ class Sim:
     `launches`, `bytes_read`, `bytes_written`, `bytes_requested` are totals; `kernels` has them per kernel.
     """
 
-    def __init__(self, check: bool, order: str, seed: int, target: str, overflow: bool, poison: bool) -> None:
+    def __init__(self, check: bool, order: str, seed: int, target: str, overflow: bool, poison: bool,
+                 accumulate: str = "float32") -> None:
         if order not in ORDERS:
             raise ValueError(f"simulate(order={order!r}): the orders are {', '.join(ORDERS)}")
         self.check, self.order, self.target = check, order, target
         self.overflow, self.poison = overflow, poison
+        if accumulate not in ACCUMULATE:
+            raise ValueError(f"simulate(accumulate={accumulate!r}): products are added as {' or '.join(ACCUMULATE)}")
+        if accumulate == "device" and target not in TENSOR_CORES:
+            raise ValueError(f"simulate(target={target!r}, accumulate='device'): how that device adds is not known; "
+                             f"known are {', '.join(TENSOR_CORES)}")
+        self.accumulate = accumulate
+        self.core = TENSOR_CORES[target] if accumulate == "device" else None
         self.random = np.random.default_rng(seed)
         self.total = Traffic()
         self.kernels: defaultdict[str, Traffic] = defaultdict(Traffic)

@@ -58,6 +58,11 @@ def numpy_type(triton_type: Any) -> np.dtype[Any]:
     return _known[name]
 
 
+def least_exponent(dtype: np.dtype[Any]) -> int:
+    """The exponent of a format's smallest normal number."""
+    return int(ml_dtypes.finfo(dtype).minexp)
+
+
 def is_small(dtype: np.dtype[Any]) -> bool:
     """Is this one of the formats that NumPy itself does not have?"""
     return dtype in _SMALL_FORMATS

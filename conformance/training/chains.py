@@ -16,7 +16,7 @@ import torch
 from ..backend import Backend, BackendError
 from ..judging.cases import Case
 from ..judging.hygiene import HygieneFault
-from ..judging.judge import TORCH, compare, expected, run
+from ..judging.judge import TORCH, adding, compare, expected, run
 from ..judging.numbers.lanes import Array
 from ..judging.operations import OPERATIONS
 from ..judging.verdict import Worst
@@ -76,7 +76,7 @@ class Judged:
         self._judge(*self._case(id, given), outputs)
 
     def _judge(self, case: Case, arguments: dict[str, Any], outputs: Sequence[Any]) -> None:
-        bounds, truths = expected(case, arguments, self.backend)
+        bounds, truths = expected(case, arguments, self.backend, adding(self.mode))
         for name, output in zip(OPERATIONS[case.op].outputs, outputs):
             if output is None:
                 continue

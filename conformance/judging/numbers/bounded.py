@@ -17,6 +17,7 @@ from attrs import evolve, field, frozen
 
 from .... import scalar
 from .lanes import ERROR, Array, chosen
+from .tensor_cores import TensorCore
 
 
 @frozen
@@ -43,6 +44,12 @@ class Arithmetic:
     sin: float = 2.0
     cos: float = 2.0
     div: float = 2.0
+    core: TensorCore | None = None            # what adds matrix products, and the bytes of one operand
+    size: int = 4
+
+    def roundings(self, n: int) -> float:
+        """How many roundings a sum of n terms may have cost."""
+        return n if self.core is None else self.core.roundings(n, self.size)
 
 
 FLOAT32 = Arithmetic()
@@ -67,7 +74,8 @@ class Bounded:
         """The bound on |computed − v|."""
         if self.n == 0:
             return np.asarray(self.e)
-        gamma = self.n * self.ar.u / (1 - self.n * self.ar.u)
+        n = self.ar.roundings(self.n)
+        gamma = n * self.ar.u / (1 - n * self.ar.u)
         return np.asarray(self.e * (1 + gamma) + gamma * self.mag)
 
     @property
