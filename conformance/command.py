@@ -11,6 +11,7 @@ from rich.console import Console
 
 from . import plugin
 from .console import Reporter
+from .report.page import write
 from .results import Results
 from .selection import Selection, select
 
@@ -40,6 +41,8 @@ def conform(target: str | None, *, ops: tuple[str, ...] = (), dtypes: tuple[str,
     reporter.close()
     if status in (pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR):
         return 1
+    page = write([path], path.with_suffix(".html") if json else path.with_name("index.html"))
+    reporter.console.print(f"[dim]report:  {page}[/]", highlight=False, soft_wrap=True)
     return results.exit_code() if status != pytest.ExitCode.INTERRUPTED or results.cases else 1
 
 

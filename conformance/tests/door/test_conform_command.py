@@ -56,6 +56,8 @@ def test_a_right_kernel_passes_and_the_file_validates(module, tmp_path):
     assert run["mode"] == "host"
     assert summary["total"] == len(judged) == sum(summary[s] for s in ("pass", "fail", "unsupported", "not_judged"))
     assert f"{summary['pass']} passed" in result.output
+    assert result.output.splitlines()[-1] == f"report:  {tmp_path / 'out.html'}"
+    assert "conforms" in (tmp_path / "out.html").read_text(encoding="utf-8")
 
 
 def test_a_wrong_kernel_is_told_what_is_wrong(module):
