@@ -15,38 +15,65 @@ from functools import lru_cache
 import numpy as np
 import torch
 
+from . import tables
 from .fault import KernelFault
 from .storages import tensor_at
 from .traffic import strided
 from .values import Array
 
-NOBODY, MANY = -1, -2
+NOBODY, MANY = 0, -1            # beside the numbers of stretches, which count from 1
+_BLOCK = 12                     # of a large region it is known which blocks of 2¹² cells were touched
 
 
 class Region:
-    """A stretch of memory under one or several overlapping views, with one cell per smallest element."""
+    """A stretch of memory under one or several overlapping views, with one cell per smallest element.
+
+    Its tables have no memory where nothing was touched, so a region may be as large as a GPU's memory.
+    """
 
     def __init__(self, lo: int, hi: int, grain: int) -> None:
         self.lo, self.hi, self.grain = lo, hi, grain
         self.shift = np.uint64(grain.bit_length() - 1)
-        cells = (hi - lo) // grain
-        self.writer = np.full(cells, NOBODY, np.int32)
-        self.reader = np.full(cells, NOBODY, np.int32)
+        self.cells = (hi - lo) // grain
+        self.writer = tables.zeros(self.cells, np.int32)
+        self.reader = tables.zeros(self.cells, np.int32)
         self.atomic: Array | None = None          # like reader, made on the first atomic
-        self.lane = np.empty(cells, np.int32)     # scratch: which lane of the current store wrote here
+        self._lane: Array | None = None
         self.stored = False
+        self.blocks = tables.zeros((self.cells >> _BLOCK) + 1, bool) if self.cells > tables.LARGE else None
 
-    def read(self) -> Array:
-        """Per cell: was it read, by a load or an atomic?"""
-        return self._touched(self.reader)
+    @property
+    def lane(self) -> Array:
+        """Scratch: which lane of the current store wrote here."""
+        if self._lane is None:
+            self._lane = tables.zeros(self.cells, np.int32)
+        return self._lane
+
+    def touch(self, cells: Array) -> None:
+        if self.blocks is not None:
+            self.blocks[cells >> _BLOCK] = True
+
+    def count(self, read: bool) -> int:
+        """How many cells were read, or written, by plain accesses or atomics."""
+        return self._in(self._touched(read)).size
 
     def written(self) -> Array:
-        """Per cell: was it written, by a store or an atomic?"""
-        return self._touched(self.writer)
+        """Per cell of a small region: was it written, by a store or an atomic?"""
+        return self.writer.astype(bool) if self.atomic is None else (self.writer != 0) | (self.atomic != 0)
 
-    def _touched(self, plainly: Array) -> Array:
-        touched: Array = plainly != NOBODY
-        return touched if self.atomic is None else touched | (self.atomic != NOBODY)
+    def written_cells(self) -> Array:
+        return self._in(self._touched(False))
+
+    def _touched(self, read: bool) -> list[Array]:
+        return [t for t in (self.reader if read else self.writer, self.atomic) if t is not None]
+
+    def _in(self, owners: list[Array]) -> Array:
+        """The cells that one of these tables knows of."""
+        if self.blocks is None:
+            return np.flatnonzero(np.logical_or.reduce([t != NOBODY for t in owners]))
+        cells = (np.flatnonzero(self.blocks)[:, None] << _BLOCK) + np.arange(1 << _BLOCK)
+        cells = cells.ravel()[cells.ravel() < self.cells]
+        return cells[np.logical_or.reduce([t[cells] != NOBODY for t in owners])]
 
 
 @dataclass(eq=False)
@@ -58,7 +85,7 @@ class View:
     lo: int
     hi: int
     size: int
-    has: Array | None
+    has: Array | tables.Places | None
     region: Region
 
     def __post_init__(self) -> None:
@@ -92,7 +119,7 @@ class View:
         return f"{self.name} ({str(t.dtype).removeprefix('torch.')}, shape {tuple(t.shape)}{strides})"
 
     def written(self) -> Array:
-        """Per element of the tensor: did this launch store it?"""
+        """Per element of the tensor, of a small region: did this launch store it?"""
         step = self.size // self.region.grain
         strides = tuple(s * step for s in self.tensor.stride())
         return strided(self.region.written()[int(self.first):], tuple(self.tensor.shape), strides)
@@ -173,10 +200,14 @@ def _overlapping(
 
 
 @lru_cache(maxsize=256)
-def elements(shape: tuple[int, ...], strides: tuple[int, ...]) -> Array | None:
+def elements(shape: tuple[int, ...], strides: tuple[int, ...]) -> Array | tables.Places | None:
     """Which places of its span a tensor has elements at; None if it has all of them."""
+    places = tables.Places(shape, strides)
+    if places.all:
+        return None
     span = sum((n - 1) * s for n, s in zip(shape, strides)) + 1
-    count = int(np.prod(shape))
+    if span > tables.LARGE and places.nested:
+        return places
     has = np.zeros(span, bool)
     strided(has, shape, strides)[...] = True
-    return None if count >= span and has.all() else has
+    return None if has.all() else has

@@ -5,13 +5,14 @@ program may not store what another stores or has read, nor read what another has
 of an atomic (semaphore, counter) that the other had let go of in between.
 
 A release ends a *stretch* of its program's work. Cells remember stretches, so what a program does after its
-release is not covered by it. Without atomics a stretch is a program, and bears its number.
+release is not covered by it. Without atomics a stretch is a program, and bears its number; all count from 1.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from . import tables
 from .fault import KernelFault
 from .memory import MANY, NOBODY, Region
 from .values import Array
@@ -21,14 +22,14 @@ class Races:
     """The order between the programs of one launch, and the rules that follow from it."""
 
     def __init__(self, programs: int) -> None:
-        self.me = 0
+        self.me = 1
         self.known: set[int] = set()                # stretches that came before the present one for certain
         self.released: dict[int, set[int]] = {}     # address of an atomic -> stretches released there
         self.program: list[int] = []                # of each stretch after a program's first
-        self.first = programs                       # its number
+        self.first = programs + 1                   # its number
 
     def begin(self, program: int) -> None:
-        self.me, self.known = program, set()
+        self.me, self.known = program + 1, set()
 
     def acquire(self, address: int) -> None:
         """What others released at this address has come before."""
@@ -42,6 +43,7 @@ class Races:
         self.me = self.first + len(self.program) - 1
 
     def load(self, region: Region, cells: Array) -> None:
+        region.touch(cells)
         if region.stored:
             self._only_me(region.writer[cells], "reads what program {} wrote")
         if region.atomic is not None:
@@ -49,6 +51,7 @@ class Races:
         self._claim(region.reader, cells)
 
     def store(self, region: Region, cells: Array) -> None:
+        region.touch(cells)
         if region.stored:
             self._only_me(region.writer[cells], "stores what program {} stored", "write race")
         self._only_me(region.reader[cells], "overwrites what program {} reads")
@@ -59,8 +62,9 @@ class Races:
 
     def update(self, region: Region, cells: Array) -> None:
         """An atomic: no race with another atomic, always one with a plain access of another program."""
+        region.touch(cells)
         if region.atomic is None:
-            region.atomic = np.full_like(region.reader, NOBODY)
+            region.atomic = tables.zeros(region.cells, np.int32)
         if region.stored:
             self._only_me(region.writer[cells], "atomically updates what program {} stored")
         self._only_me(region.reader[cells], "atomically updates what program {} reads")
@@ -84,7 +88,7 @@ class Races:
                 f"{check}: program {me} {text} ({count} elements), and nothing orders them", check=check)
 
     def _program_of(self, stretch: int) -> int:
-        return stretch if stretch < self.first else self.program[stretch - self.first]
+        return stretch - 1 if stretch < self.first else self.program[stretch - self.first]
 
 
 def same_value(region: Region, cells: Array, bits: Array) -> None:

@@ -98,15 +98,18 @@ class Sim:
         regions = launch.memory.regions
         moved = Traffic(
             launches=1,
-            bytes_read=sum(r.grain * int(np.count_nonzero(r.read())) for r in regions),
-            bytes_written=sum(r.grain * int(np.count_nonzero(r.written())) for r in regions),
+            bytes_read=sum(r.grain * r.count(read=True) for r in regions),
+            bytes_written=sum(r.grain * r.count(read=False) for r in regions),
             bytes_requested=launch.requested,
         )
         self.total.add(moved)
         self.kernels[launch.kernel].add(moved)
         for view in launch.memory.views.values():
             if view.region.stored or view.region.atomic is not None:
-                self._stored.mark(view.tensor, view.written())
+                if view.region.blocks is None:
+                    self._stored.mark(view.tensor, view.written())
+                else:
+                    self._stored.mark_cells(view.tensor, view.region.lo, view.region.grain, view.region.written_cells())
 
 
 class Launch:

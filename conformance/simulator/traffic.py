@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch.multiprocessing.reductions import StorageWeakRef
 
+from . import tables
 from .values import Array
 
 
@@ -49,11 +50,21 @@ class Stored:
             mark |= elements
             kept[elements] = now[elements]
 
+    def mark_cells(self, tensor: torch.Tensor, lo: int, grain: int, cells: Array) -> None:
+        """The same, by the cells of `grain` bytes from `lo` on: of large tensors only those are looked at."""
+        marks, stored = self._bytes(tensor)
+        first = lo - tensor.untyped_storage().data_ptr() + cells * grain
+        at = (first[:, None] + np.arange(grain)).ravel()
+        at = at[(at >= 0) & (at < marks.size)]
+        marks[at] = True
+        stored[at] = _memory(tensor)[at]
+
     def of(self, tensor: torch.Tensor) -> torch.Tensor:
         if tensor.numel() == 0:
             return torch.zeros(tensor.shape, dtype=torch.bool)
         marks, stored = self._bytes(tensor)
-        whole = np.logical_and.reduce(_elements(tensor, marks & (stored == _memory(tensor))))
+        bytes_ = zip(*(_elements(tensor, a) for a in (marks, stored, _memory(tensor))))
+        whole = np.logical_and.reduce([mark & (kept == now) for mark, kept, now in bytes_])
         return torch.from_numpy(np.asarray(whole))
 
     def _bytes(self, tensor: torch.Tensor) -> tuple[Array, Array]:
@@ -64,7 +75,7 @@ class Stored:
                 self.bytes_of = {k: v for k, v in self.bytes_of.items() if not v[0].expired()}
             reference: Any = StorageWeakRef(storage)  # type: ignore[no-untyped-call]
             size = storage.nbytes()
-            self.bytes_of[key] = (reference, np.zeros(size, bool), np.zeros(size, np.uint8))
+            self.bytes_of[key] = (reference, tables.zeros(size, bool), tables.zeros(size, np.uint8))
         return self.bytes_of[key][1:]
 
 
