@@ -11,6 +11,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from . import typeset
 from .records import Equation, Erratum, UnknownId, findings, get, load
 from .show_text import WIDTH, code, entry, latex, lines, matrix, number, python, relation, span, steps, table, wrapped
 
@@ -77,6 +78,8 @@ def _printed(equation: Equation) -> list[RenderableType]:
         parts += [Text(line, style="cyan") for line in latex(form.latex)]
         if form.lines:
             parts.append(Text(lines(form.lines), style="dim"))
+    for made in typeset.formulas(equation) if not equation.forms else []:
+        parts += [Text(line, style="cyan") for line in latex(made)]
     if equation.lines:
         parts.append(Text(("text, " if equation.forms else "") + lines(equation.lines), style="dim"))
     if equation.code:

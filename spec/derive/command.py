@@ -16,7 +16,7 @@ import attrs
 import sympy as sp
 
 from . import origin, pages
-from .proof import prove
+from .proof import misprint, prove
 from .report import Finding, Report
 from .rules import RuleError
 from .steps import Derivation
@@ -95,7 +95,8 @@ def _prove(id: str) -> Proof:
     except RuleError as error:
         return Proof(failure=f"{id}: a step cannot be made: {error}")
     verdict = prove(derivation, function_of(texts[f"{name}.py"], id))
-    return Proof(texts, pages.digest(derivation), verdict.compared, verdict.failure, derivation,
+    failure = verdict.failure or misprint(derivation, texts[f"{name}.md"]) or None
+    return Proof(texts, pages.digest(derivation), verdict.compared, failure, derivation,
                  origin.records_of(derivation), verdict.moved)
 
 

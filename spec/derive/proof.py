@@ -10,7 +10,7 @@ import sympy as sp
 
 from ..field import DRAWS, Field, NoRoot, P, constant
 from ..records import load
-from . import origin
+from . import origin, printed
 from .evaluate import Instance, Key, OutOfRange
 from .language import Expr
 from .steps import Derivation
@@ -197,3 +197,16 @@ def _same(result: Any, expected: list[Any], trial: Trial) -> bool:
 
 def _count(result: Any) -> int:
     return sum(map(_count, result)) if isinstance(result, list) else int(result is not None)
+
+
+def misprint(derivation: Derivation, page: str) -> str:
+    """What a page shows, read back at one choice of sizes that are as different as the trials have them."""
+    sizes = max(derivation.trials, key=lambda one: (len(set(one.values())), sum(one.values())))
+    for attempt in range(DRAWS):
+        try:
+            with Field(attempt) as field:
+                found = printed.misprint(derivation, page, Trial(derivation, sizes, field))
+                return f"{derivation.id}: {found}" if found else ""
+        except NoRoot:
+            continue
+    return f"{derivation.id}: no random point has the square roots that its page needs"

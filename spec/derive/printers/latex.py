@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sympy as sp
 
+from ...letters import latex_name
 from ..language import Divides, Expr, Same, negative
 from .base import ATOM, POWER, PRODUCT, RELATIONS, UNARY
-from .plain import Plain, latex_name
+from .plain import Plain
 
 
 class Latex(Plain):

@@ -4,33 +4,9 @@ from __future__ import annotations
 
 import sympy as sp
 
+from ...letters import plain_name
 from ..language import Divides, Expr, Same, negative
 from .base import ATOM, POWER, PRODUCT, RELATIONS, Printer
-
-_GREEK = {
-    "theta": "θ", "Theta": "Θ", "delta": "δ", "Delta": "Δ", "gamma": "γ", "beta": "β", "mu": "μ", "alpha": "α",
-    "eta": "η", "epsilon": "ε", "sigma": "σ", "tau": "τ",
-}
-_NAMES = {                                       # Python name: (LaTeX, Unicode)
-    "lam": (r"\lambda", "λ"),
-    "eps": (r"\varepsilon", "ε"),
-    "yhat": (r"\hat{y}", "ŷ"),
-    "xhat": (r"\hat{x}", "x̂"),
-    "S2": ("S'", "S′"), "R2": ("R'", "R′"), "D2": ("D'", "D′"),
-    "slope": ("s", "s"),
-}
-
-
-def latex_name(name: str) -> str:
-    """The LaTeX of a name: theta is \\theta, delta_next is \\delta^{(l+1)}."""
-    if name in _NAMES:
-        return _NAMES[name][0]
-    return "\\" + name if name in _GREEK else name
-
-
-def plain_name(name: str) -> str:
-    """The Unicode of a name: theta is θ, delta_next is δ⁽ˡ⁺¹⁾."""
-    return _NAMES[name][1] if name in _NAMES else _GREEK.get(name, name)
 
 
 class Plain(Printer):
@@ -60,6 +36,8 @@ class Plain(Printer):
             return self.quotient(sp.Integer(1), sp.Pow(e.base, -e.exp))
         if e.exp == sp.Rational(1, 2):
             return f"√({self(e.base)})", ATOM
+        if not e.exp.is_Integer:
+            return f"{self.inside(e.base, ATOM)}^({self(e.exp)})", POWER
         raised = str(e.exp).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
         if isinstance(e.base, sp.Indexed):
             return f"({self(e.base)}){raised}", ATOM

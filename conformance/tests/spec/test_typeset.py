@@ -1,0 +1,77 @@
+"""The LaTeX of what the deck does not print is made from the machine form, and reads back as that form."""
+
+import ast
+
+import pytest
+import sympy as sp
+
+from chainrule import spec
+from chainrule.spec import expressions, symbolic, typeset
+from chainrule.spec.derivations import derived_ids
+from chainrule.spec.derive.language import FloorDiv
+from chainrule.spec.derive.reading import LaTeX, Names
+from chainrule.spec.letters import latex_name
+
+FORMS = [id for id, record in spec.load().items() if record.value and "MaxOver" not in record.value]
+
+
+def names_of(record):
+    """Everything a form may name, and what it is over."""
+    names = dict(symbolic.sympy_names(record))
+    for call in ast.walk(expressions.parse(record.value)):
+        if isinstance(call, ast.Call) and (skip := expressions.OVER.get(ast.unparse(call.func))):
+            for variable, _, _ in expressions.limits(call.args[skip:]):
+                names.setdefault(variable, sp.Symbol(variable, integer=True))
+    return names
+
+
+def canonical(e):
+    """Sums in one order of their indices, floors of quotients as floors, relations as … ≥ 0."""
+    e = e.replace(FloorDiv, lambda above, below: sp.floor(above / below))
+    e = e.replace(lambda part: isinstance(part, sp.Sum),
+                  lambda part: sp.Sum(part.function, *sorted(part.limits, key=sp.default_sort_key)))
+    e = e.replace(lambda part: isinstance(part, sp.Le | sp.Ge),
+                  lambda part: sp.Ge(sp.expand(part.gts - part.lts), 0, evaluate=False))
+    return sp.expand(e)
+
+
+def read(record, latex):
+    names = names_of(record)
+    spelled = ((typeset._based(latex_name(name)) if isinstance(thing, sp.IndexedBase)
+                else typeset._single(latex_name(name)), thing) for name, thing in names.items())
+    return canonical(LaTeX(latex, Names(spelled)).whole())
+
+
+@pytest.mark.parametrize("id", FORMS)
+def test_typeset_form_reads_back(id):
+    record = spec.get(id)
+    found, form = read(record, typeset.latex(record.value)), canonical(spec.expression(id))
+    cases = form.replace(lambda part: isinstance(part, sp.Piecewise) and "maximum" in record.value,
+                         lambda part: sp.Max(*(value for value, _ in part.args)))
+    assert canonical(found - cases) == 0 or found == form
+
+
+@pytest.mark.parametrize(("id", "old", "new"), [
+    ("norm.batch", "gamma*(x[i] -", "gamma*(x[i] +"), ("loss.softmax", "-Sum(", "Sum("),
+    ("opt.adam", "(1 - beta1)", "(1 + beta1)"), ("attn.head", "(t, 0, T - 1)", "(t, 0, T)"),
+    ("opt.schedule.step", "t//every", "t*every"),
+])
+def test_another_form_reads_differently(id, old, new):
+    record = spec.get(id)
+    assert old in record.value
+    assert read(record, typeset.latex(record.value.replace(old, new, 1))) != canonical(spec.expression(id))
+
+
+def test_latex_is_typed_only_where_the_deck_prints_it_or_there_is_no_form():
+    for id, record in spec.load().items():
+        made = record.status != "printed" and (record.value or id in derived_ids())
+        assert not made or all(form.lines for form in record.forms), id
+
+
+def test_a_largest_value_is_typeset():
+    assert typeset.latex("MaxOver(x[i*s + m], (m, 0, s - 1))") == r"\max_{0 \le m \le s - 1} x_{i\, s + m}"
+
+
+def test_a_gradient_is_its_derivation_s_result():
+    [formula] = typeset.formulas(spec.get("conv1d.valid.grad_theta"))
+    assert formula == r"\frac{\partial \mathcal{L}}{\partial \theta_{q}} = \sum_{i=0}^{n - m} d_{i}\, x_{i + q}"

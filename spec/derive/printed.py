@@ -1,0 +1,138 @@
+"""What a page shows, read back and evaluated: definitions, every step, the result, in Unicode and in LaTeX."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import sympy as sp
+
+from ..dual import constant
+from .language import Expr, Prime
+from .printers import Latex, Plain
+from .reading import LaTeX, Names, Reader, Unicode, Unreadable, greek
+from .steps import Derivation
+
+Place = dict[Expr, int]
+
+
+def misprint(derivation: Derivation, page: str, trial: Any) -> str:
+    """The first formula of a page that is not what the derivation says; empty if there is none."""
+    try:
+        checker = _Checker(derivation, trial)
+        for where, text, latex, expr, places in _formulas(derivation, page, trial):
+            for kind, shown in (("text", text), ("LaTeX", latex)):
+                if shown is not None and not checker.says(kind, shown, expr, places):
+                    return f"{where}: the printed {kind} is not what it says it is: {shown[:90]}"
+    except Unreadable as error:
+        return f"the page cannot be read as mathematics: {error}"
+    return ""
+
+
+class _Checker:
+    """Reads both ways of writing with the letters of one derivation."""
+
+    def __init__(self, derivation: Derivation, trial: Any) -> None:
+        self.trial = trial
+        things = list(_things(derivation))
+        plain, latex = Plain((), derivation.notation), Latex((), derivation.notation)
+        for name, _ in things:
+            letter = greek(name)
+            if letter != name and name not in derivation.notation and (
+                    plain.name(name) != letter or latex.name(name) != f"\\{name}"):
+                raise Unreadable(f"{name} is printed as {plain.name(name)} and {latex.name(name)}")
+        self.readers: dict[str, tuple[type[Reader], Names]] = {
+            "text": (Unicode, Names((plain.name(name), thing) for name, thing in things)),
+            "LaTeX": (LaTeX, Names((latex.name(name), thing) for name, thing in things))}
+
+    def says(self, kind: str, text: str, expr: Expr, places: Iterable[Place]) -> bool:
+        reader, names = self.readers[kind]
+        read = reader(text, names).whole()
+        if read == expr:
+            return True
+        value = self.trial.instance.value
+        try:
+            return all(constant(value(read, place)) == constant(value(expr, place)) for place in places)
+        except (ArithmeticError, LookupError, TypeError):
+            return False
+
+
+def _things(derivation: Derivation) -> Iterator[tuple[str, Expr]]:
+    """Everything with a name that stands in a derivation: arrays, functions, sizes, indices, scalars."""
+    found: set[Expr] = set()
+    for e in _expressions(derivation):
+        arrays = {a.base for a in e.atoms(sp.Indexed)}
+        functions = {f.func for f in e.atoms(sp.core.function.AppliedUndef)}
+        labels = {a.label for a in arrays} | {f.args[0] for f in e.atoms(Prime)}
+        found |= arrays | functions | (e.atoms(sp.Symbol) - labels)
+        found |= {sp.Function(str(f.args[0])) for f in e.atoms(Prime)}
+    yield from ((thing.__name__ if isinstance(thing, type) else str(thing), thing)
+                for thing in sorted(found, key=lambda thing: (str(thing), str(type(thing)))))
+
+
+def _expressions(derivation: Derivation) -> Iterator[Expr]:
+    yield from (step.expr for step in derivation.steps)
+    yield derivation.wrt
+    if derivation.output is not None:
+        yield from (derivation.output.entry, derivation.output.means, derivation.output.delta)
+    yield from (e for n in derivation.named for e in (n.entry, n.means))
+    yield from (sp.sympify(e) for over in _ranges(derivation) for one in over for e in one)
+    if derivation.loss is not None:
+        yield derivation.loss
+
+
+def _ranges(derivation: Derivation) -> Iterator[Any]:
+    yield derivation.over
+    yield from (n.over for n in derivation.named)
+    if derivation.output is not None:
+        yield derivation.output.over
+
+
+Formula = tuple[str, str, str | None, Expr, list[Place]]
+
+
+def _formulas(d: Derivation, page: str, trial: Any) -> Iterator[Formula]:
+    """(where, text, LaTeX, what it must say, at which places)"""
+    given, steps, result = (_section(page, name) for name in ("Given", "Steps", "Result"))
+    blocks = list(zip(_blocks(given), re.findall(r"^ *\$\$(.*)\$\$$", given, re.M)))
+    expr = d.output.means if d.output is not None else d.loss
+    places = [place for _, place in trial.output_places()] if d.output is not None else [{}]
+    for text, latex in blocks[:1]:
+        over = d.output.over if d.output is not None else ()
+        yield "Given", _right(text, over), _right(latex, over), expr, places
+    lines = re.findall(r"^- `(.*?)`$", given, re.M)
+    for n, text in zip(d.named, [line for line in lines if " = " in line]):
+        yield f"Given, {n.base}", _right(text, n.over), None, n.means, _places(n.over, trial)
+    texts, formulas = _blocks(steps), re.findall(r"^ *\$\$(.*)\$\$$", steps, re.M)
+    if not len(texts) == len(formulas) == len(d.steps):
+        raise Unreadable(f"{len(texts)} steps in text, {len(formulas)} in LaTeX, {len(d.steps)} in the derivation")
+    for k, (text, latex, step) in enumerate(zip(texts, formulas, d.steps)):
+        yield f"step {k + 1} ({step.rule})", _right(text), _right(latex), step.expr, trial.places
+    yield "Result", _right(_blocks(result)[0], d.over), None, d.last, trial.places
+    headline = re.search(rf'def {d.id.replace(".", "_")}\([^\n]*\n    """(.*?)"""', page, re.S)
+    yield "docstring", _right(headline[1] if headline else "", d.over), None, d.last, trial.places
+
+
+def _section(page: str, name: str) -> str:
+    return page.partition(f"## {name}\n")[2].partition("\n## ")[0]
+
+
+def _blocks(text: str) -> list[str]:
+    return re.findall(r"```text\n(.*?)\n *```", text, re.S)
+
+
+def _right(text: str, over: Any = ()) -> str:
+    """What stands right of the equals sign, without the ranges that follow it."""
+    text = text.partition("= ")[2]
+    if over:
+        text = re.split(r",   |,\\quad |\n *(?=[^\n\[\]Σ]*≤[^\n\[\]Σ]*$)", text)[0]
+    return " ".join(text.split())
+
+
+def _places(over: Any, trial: Any) -> list[Place]:
+    places: list[Place] = [{}]
+    for index, low, high in over:
+        span = range(int(trial.instance.value(low, {})), int(trial.instance.value(high, {})) + 1)
+        places = [{**place, index: k} for place in places for k in span]
+    return places
