@@ -297,12 +297,12 @@ _features("beta", lambda d, v: derived("norm.layer.grad_beta")(d))
 
 
 def _head(by: str, gradient: Callable[..., Any]) -> None:
-    @certifies(f"attn.dot.grad_{by}", ATTENTION, box(S=range(1, 4), T=range(1, 4), D=(1, 2, 3), E=(1, 2, 3)))
+    @certifies(f"attn.head.grad_{by}", ATTENTION, box(S=range(1, 4), T=range(1, 4), D=(1, 2, 3), E=(1, 2, 3)))
     def build(draw: Drawing, f: Functions, S: int, T: int, D: int, E: int) -> Claim:
         given = {"Q": draw(S, D), "K": draw(T, D), "V": draw(T, E), "scale": draw()}
         return Claim(given[by], lambda v: f[ATTENTION](**{**given, by: v}), lambda d: gradient(d, **given))
 
 
-_head("Q", derived("attn.dot.grad_Q"))
-_head("K", derived("attn.dot.grad_K"))
-_head("V", lambda d, Q, K, V, scale: derived("attn.dot.grad_V")(d, Q, K, scale))
+_head("Q", derived("attn.head.grad_Q"))
+_head("K", derived("attn.head.grad_K"))
+_head("V", lambda d, Q, K, V, scale: derived("attn.head.grad_V")(d, Q, K, scale))

@@ -124,9 +124,9 @@ def test_printed_and_derived_agree(id, arguments):
 @pytest.mark.parametrize(("id", "size"), [
     ("norm.batch.grad_x", {"n": 512}),
     ("norm.layer.grad_x", {"n": 768}),
-    ("attn.dot.grad_Q", {"S": 32, "T": 32, "D": 32, "E": 32}),
-    ("attn.dot.grad_K", {"S": 32, "T": 32, "D": 32, "E": 32}),
-    ("attn.dot.grad_V", {"S": 32, "T": 32, "D": 32, "E": 32}),
+    ("attn.head.grad_Q", {"S": 32, "T": 32, "D": 32, "E": 32}),
+    ("attn.head.grad_K", {"S": 32, "T": 32, "D": 32, "E": 32}),
+    ("attn.head.grad_V", {"S": 32, "T": 32, "D": 32, "E": 32}),
     ("loss.softmax.delta", {"K": 1000}),
     ("act.softmax.prime", {"K": 1000}),
 ])

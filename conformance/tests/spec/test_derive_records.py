@@ -42,7 +42,7 @@ def test_every_derivation_has_a_record_to_start_from(id):
     ("conv2d.layer", "f//(F//G)*(C//G)", "0", "conv2d.layer.grad_w"),
     ("pool.max.layer", "- R + m*D", "- R + m", "pool.max.grad_x"),
     ("norm.batch", "+ eps", "- eps", "norm.batch.grad_x"),
-    ("attn.head", "*V[t, e]", "*V[t, 0]", "attn.dot.grad_V"),
+    ("attn.head", "*V[t, e]", "*V[t, 0]", "attn.head.grad_V"),
     ("net.z", "a[j]", "2*a[j]", "bp.delta.chain"),
     ("bp.delta.rec", "(1 - a[i])", "(1 + a[i])", "bp.delta.rec"),
     ("alg.average", "j != 0", "j != 1", "alg.average"),

@@ -94,7 +94,7 @@ def _to_scores(D: Derivation, wrt: Expr) -> None:
     D.unfold(A, why="A_st = c Σ_b Q_sb K_tb")
 
 
-@derives("attn.dot.grad_Q")
+@derives("attn.head.grad_Q")
 def grad_Q(id: str) -> Derivation:
     D = _head(id, "queries", Q[r, w], ((r, 0, rows - 1), (w, 0, width - 1)), SCORES + BACK,
               ("d", "Q", "K", "V", "scale"))
@@ -106,7 +106,7 @@ def grad_Q(id: str) -> Derivation:
     return D
 
 
-@derives("attn.dot.grad_K")
+@derives("attn.head.grad_K")
 def grad_K(id: str) -> Derivation:
     D = _head(id, "keys", K[r, w], ((r, 0, keys - 1), (w, 0, width - 1)), SCORES + BACK,
               ("d", "Q", "K", "V", "scale"))
@@ -118,7 +118,7 @@ def grad_K(id: str) -> Derivation:
     return D
 
 
-@derives("attn.dot.grad_V")
+@derives("attn.head.grad_V")
 def grad_V(id: str) -> Derivation:
     D = _head(id, "values", V[r, f], ((r, 0, keys - 1), (f, 0, values - 1)), SCORES, ("d", "Q", "K", "scale"))
     D.chain()

@@ -1,9 +1,9 @@
-"""attn.dot.grad_V, made by `chainrule derive`. The steps are in attn_dot_grad_V.md."""
+"""attn.head.grad_V, made by `chainrule derive`. The steps are in attn_head_grad_V.md."""
 
 from chainrule.scalar import exp
 
 
-def attn_dot_grad_V(d, Q, K, scale):
+def attn_head_grad_V(d, Q, K, scale):
     """∂ℒ/∂V_{r,f} = Σ_{s=0}^{S−1} d_{s,f} P_{s,r},   0 ≤ r ≤ T − 1, 0 ≤ f ≤ E − 1"""
     S = len(Q)
     T = len(K)
