@@ -27,23 +27,26 @@ from .layers import composite
 from .layers import nodes as autograd
 from .losses.functional import cross_entropy as cross_entropy
 from .norms.functional import batch_norm as batch_norm
-from .runtime import checks, torch_names
+from .runtime import checks, instead, refusals, resolved, torch_names
 from .runtime import precision as casting
 from .runtime.launch import asked
 
 
+@instead.or_torch(torch.sigmoid)
 def sigmoid(input: Tensor) -> Tensor:
     """act.sigmoid   1 / (1 + e⁻ᶻ), elementwise."""
     checks.floating("sigmoid", input=input)
     return autograd.activation(input, "sigmoid", 0.0)
 
 
+@instead.or_torch(torch.tanh)
 def tanh(input: Tensor) -> Tensor:
     """act.tanh   elementwise."""
     checks.floating("tanh", input=input)
     return autograd.activation(input, "tanh", 0.0)
 
 
+@instead.or_torch(torch.nn.functional.relu)
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """act.relu   max(0, z), elementwise; the derivative at 0 is 0."""
     _not_in_place("relu", inplace)
@@ -51,6 +54,7 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
     return autograd.activation(input, "relu", 0.0)
 
 
+@instead.or_torch(torch.nn.functional.leaky_relu)
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """act.leaky   z if z > 0 else negative_slope · z, elementwise; any slope, as in torch."""
     _not_in_place("leaky_relu", inplace)
@@ -58,6 +62,7 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
     return autograd.activation(input, "leaky", negative_slope)
 
 
+@instead.or_torch(torch.nn.functional.elu)
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """act.elu   z if z ≥ 0 else alpha (eᶻ − 1), elementwise; the derivative at 0 is 1."""
     _not_in_place("elu", inplace)
@@ -67,9 +72,10 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
 
 def _not_in_place(name: str, inplace: bool) -> None:
     if inplace:
-        raise ValueError(f"{name}: inplace=True has no kernel, inputs are never changed; leave it out, use the result")
+        raise refusals.WrongValue(f"{name}: inplace=True has no kernel")
 
 
+@instead.or_torch(instead.dropping(torch.nn.functional.linear, "precision"))
 def linear(
     input: Tensor, weight: Tensor, bias: Tensor | None = None, *, precision: str | None = None
 ) -> Tensor:
@@ -77,6 +83,15 @@ def linear(
     return _layer("linear", input, weight, bias, "identity", 0.0, precision)
 
 
+def _linear_and_act(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, act: str = "relu", *,
+    precision: str | None = None, **parameter: float,
+) -> Tensor:
+    """linear_act by torch's functions."""
+    return instead.activated(torch.nn.functional.linear(input, weight, bias), act, **parameter)
+
+
+@instead.or_torch(_linear_and_act)
 def linear_act(
     input: Tensor, weight: Tensor, bias: Tensor | None = None, act: str = "relu", *,
     precision: str | None = None, **parameter: float,
@@ -98,10 +113,22 @@ def _layer(
     math = asked(precision)
     if input.dim() == 2:
         return autograd.layer(input, weight, bias, act, p, math)
-    a = autograd.layer(input.reshape(-1, input.shape[-1]), weight, bias, act, p, math)
-    return a.view(*input.shape[:-1], weight.shape[0])
+    rows = input.reshape(input.shape[:-1].numel(), input.shape[-1])
+    return autograd.layer(rows, weight, bias, act, p, math).view(*input.shape[:-1], weight.shape[0])
 
 
+def _layers_and_acts(
+    x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor | None], act: str = "relu", *,
+    precision: str | None = None, **parameter: float,
+) -> Tensor:
+    """mlp by torch's functions."""
+    *hidden, last = zip(weights, biases, strict=True)
+    for w, b in hidden:
+        x = instead.activated(torch.nn.functional.linear(x, w, b), act, **parameter)
+    return torch.nn.functional.linear(x, *last)
+
+
+@instead.or_torch(_layers_and_acts)
 def mlp(
     x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor | None], act: str = "relu", *,
     precision: str | None = None, **parameter: float,
@@ -113,20 +140,21 @@ def mlp(
     """
     p = checks.activation("mlp", act, **parameter)
     if len(weights) != len(biases) or not weights:
-        raise ValueError(
+        raise refusals.WrongValue(
             f"mlp: {len(weights)} weights and {len(biases)} biases; expected as many, at least one")
     x, *parameters = casting.products(x, *(t for layer in zip(weights, biases) for t in layer))
     checks.layers(x, parameters[::2], parameters[1::2], "mlp")
     return autograd.chain(x, tuple(parameters), act, p, asked(precision))
 
 
+@instead.or_torch(torch.nn.functional.binary_cross_entropy_with_logits)
 def binary_cross_entropy_with_logits(
     input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: None = None, reduce: None = None,
     reduction: str = "mean", pos_weight: Tensor | None = None,
 ) -> Tensor:
     """The mean (or sum, or none) of loss.xent.logits, −y log g(z) − (1 − y) log(1 − g(z)); input and target alike.
 
-    weight and pos_weight are refused: no kernel reads a third tensor here.
+    With weight or pos_weight torch's own runs: no kernel reads a third tensor here.
     """
     checks.reduction("binary_cross_entropy_with_logits", reduction, size_average, reduce)
     _unweighted("binary_cross_entropy_with_logits", weight=weight, pos_weight=pos_weight)
@@ -135,6 +163,7 @@ def binary_cross_entropy_with_logits(
     return autograd.loss("loss.xent.logits", input, target, reduction)
 
 
+@instead.or_torch(torch.nn.functional.mse_loss)
 def mse_loss(
     input: Tensor, target: Tensor, size_average: None = None, reduce: None = None, reduction: str = "mean",
     weight: Tensor | None = None,
@@ -150,7 +179,7 @@ def mse_loss(
 def _unweighted(name: str, **weights: Tensor | None) -> None:
     for option, given in weights.items():
         if given is not None:
-            raise ValueError(f"{name}: {option} has no kernel; use torch.nn.functional.{name}")
+            raise refusals.WrongValue(f"{name}: {option} has no kernel")
 
 
 def sgd(theta: Tensor, D: Tensor, eta: float) -> Tensor:

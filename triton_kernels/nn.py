@@ -20,75 +20,97 @@ from torch.nn import ModuleDict as ModuleDict
 from torch.nn import ModuleList as ModuleList
 from torch.nn import Parameter as Parameter
 from torch.nn import Sequential as Sequential
+from torch.nn.modules.module import _has_any_global_hook
 
 from . import functional as F
 from . import functional as functional
 from .bands.modules import LocallyConnected1d as LocallyConnected1d
 from .bands.modules import SharedLinear as SharedLinear
+from .layers.nodes import activation
 from .runtime import checks, torch_names
+from .runtime.launch import fall_back
+from .runtime.leaves import Twin, leaf
 
 
-class Sigmoid(nn.Sigmoid):
+class Sigmoid(Twin, nn.Sigmoid):
+    @leaf
     def forward(self, input: Tensor) -> Tensor:
         return F.sigmoid(input)
 
 
-class Tanh(nn.Tanh):
+class Tanh(Twin, nn.Tanh):
+    @leaf
     def forward(self, input: Tensor) -> Tensor:
         return F.tanh(input)
 
 
-class ReLU(nn.ReLU):
-    """Never in place: `inplace=True` is accepted and changes nothing but memory."""
+class ReLU(Twin, nn.ReLU):
+    """With `inplace=True` torch's own: no kernel writes to its input."""
 
+    @leaf
     def forward(self, input: Tensor) -> Tensor:
-        return F.relu(input)
+        return F.relu(input, self.inplace)
 
 
-class LeakyReLU(nn.LeakyReLU):
+class LeakyReLU(Twin, nn.LeakyReLU):
+    """With `inplace=True` torch's own."""
+
+    @leaf
     def forward(self, input: Tensor) -> Tensor:
-        return F.leaky_relu(input, self.negative_slope)
+        return F.leaky_relu(input, self.negative_slope, self.inplace)
 
 
-class ELU(nn.ELU):
+class ELU(Twin, nn.ELU):
+    """With `inplace=True` torch's own."""
+
+    @leaf
     def forward(self, input: Tensor) -> Tensor:
-        return F.elu(input, self.alpha)
+        return F.elu(input, self.alpha, self.inplace)
 
 
-class Linear(nn.Linear):
+class Linear(Twin, nn.Linear):
     """net.layer.affine   x wᵀ + b."""
 
+    @leaf
     def forward(self, input: Tensor) -> Tensor:
         return F.linear(input, self.weight, self.bias)
 
 
-class Conv1d(nn.Conv1d):
-    """conv2d.layer with one row; zeros around, or nothing."""
+class Conv1d(Twin, nn.Conv1d):
+    """conv2d.layer with one row; zeros around, or nothing, else torch's own."""
 
+    @leaf
     def forward(self, input: Tensor) -> Tensor:
-        _zeros_around(self)
+        if not _zeros_around(self):
+            found: Tensor = super().forward(input)
+            return found
         return F.conv1d(input, self.weight, self.bias, *geometry(self))
 
 
-class Conv2d(nn.Conv2d):
-    """conv2d.layer   b + x ∗ w; zeros around, or nothing."""
+class Conv2d(Twin, nn.Conv2d):
+    """conv2d.layer   b + x ∗ w; zeros around, or nothing, else torch's own."""
 
+    @leaf
     def forward(self, input: Tensor) -> Tensor:
-        _zeros_around(self)
+        if not _zeros_around(self):
+            found: Tensor = super().forward(input)
+            return found
         return F.conv2d(input, self.weight, self.bias, *geometry(self))
 
 
-class MaxPool2d(nn.MaxPool2d):
-    """pool.max   without dilation."""
+class MaxPool2d(Twin, nn.MaxPool2d):
+    """pool.max   with dilation or ceil_mode torch's own."""
 
+    @leaf
     def forward(self, input: Tensor) -> Any:
         return F.max_pool2d(input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode,
                             return_indices=self.return_indices)
 
 
-class _Norm(nn.modules.batchnorm._BatchNorm):
+class _Norm(Twin, nn.modules.batchnorm._BatchNorm):
     """norm.batch in training, norm.batch.inference in evaluation, as torch decides between them."""
 
+    @leaf
     def forward(self, input: Tensor) -> Tensor:
         self._check_input_dim(input)                # type: ignore[no-untyped-call]
         return normalized(self, input)
@@ -119,30 +141,31 @@ def normalized(
         training, momentum, norm.eps, added=added, act=act)
 
 
-class CrossEntropyLoss(nn.CrossEntropyLoss):
+class CrossEntropyLoss(Twin, nn.CrossEntropyLoss):
     """loss.softmax.weighted of class indices, and its mean (or sum, or none)."""
 
+    @leaf
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.cross_entropy(
             input, target, self.weight, ignore_index=self.ignore_index, reduction=self.reduction,
             label_smoothing=self.label_smoothing)
 
 
-class MSELoss(nn.MSELoss):
+class MSELoss(Twin, nn.MSELoss):
     """loss.square, its mean (or sum, or none)."""
 
+    @leaf
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.mse_loss(input, target, reduction=self.reduction)
 
 
-class BCEWithLogitsLoss(nn.BCEWithLogitsLoss):
-    """loss.xent.logits, its mean (or sum, or none); without weights."""
+class BCEWithLogitsLoss(Twin, nn.BCEWithLogitsLoss):
+    """loss.xent.logits, its mean (or sum, or none); with weights torch's own."""
 
+    @leaf
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        for option in ("weight", "pos_weight"):
-            if getattr(self, option) is not None:
-                raise ValueError(f"BCEWithLogitsLoss: {option} has no kernel; use torch.nn.BCEWithLogitsLoss")
-        return F.binary_cross_entropy_with_logits(input, target, reduction=self.reduction)
+        return F.binary_cross_entropy_with_logits(
+            input, target, self.weight, reduction=self.reduction, pos_weight=self.pos_weight)
 
 
 class LinearAct(Linear):
@@ -177,34 +200,39 @@ class ConvActPool(Conv2d):
         self.act, self.pool, self.parameter = act, pool, parameter
 
     def forward(self, input: Tensor) -> Tensor:
-        _zeros_around(self)
+        if not _zeros_around(self):
+            a = activation(nn.Conv2d.forward(self, input), self.act, checks.activation("", self.act, **self.parameter))
+            return F.max_pool2d(a, 2) if self.pool else a
         return F.conv2d_act(input, self.weight, self.bias, self.act, *geometry(self), pool=self.pool, **self.parameter)
 
     def extra_repr(self) -> str:
         return f"{nn.Conv2d.extra_repr(self)}, act={self.act}, pool={self.pool}"  # type: ignore[no-untyped-call]
 
 
-class MLP(nn.Module):
+class MLP(Twin, nn.Module):
     """net.out   a feed-forward network: act after every layer but the last, all kernels one autograd node.
 
-    sizes n_1 … n_{L+1}. The parameters are those of `layers`, Linear modules.
+    sizes n_1 … n_{L+1}. The parameters are those of `layers`, Linear modules; where one of these has been replaced, or
+    has hooks, they are called one after the other. device and dtype as torch's modules take them.
     """
 
-    def __init__(self, sizes: Sequence[int], act: str = "relu", bias: bool = True, **parameter: float) -> None:
+    def __init__(
+        self, sizes: Sequence[int], act: str = "relu", bias: bool = True, *, device: Any = None,
+        dtype: torch.dtype | None = None, **parameter: float,
+    ) -> None:
         super().__init__()
         checks.activation("MLP", act, **parameter)
         if len(sizes) < 2:
             raise ValueError(f"MLP: sizes = {list(sizes)}; expected at least two, of the input and of the output")
-        self.layers = nn.ModuleList(Linear(a, b, bias) for a, b in pairwise(sizes))
+        self.layers = nn.ModuleList(Linear(a, b, bias, device, dtype) for a, b in pairwise(sizes))
         self.act = act
         self.parameter: dict[str, Any] = dict(parameter)
 
     def forward(self, input: Tensor) -> Tensor:
-        weights, biases = zip(*((layer.weight, layer.bias) for layer in self.layers))
-        return F.mlp(input, weights, biases, self.act, **self.parameter)
+        return _layers(list(self.layers), input, self.act, **self.parameter)
 
 
-class Net(nn.Module):
+class Net(Twin, nn.Module):
     """torch.net   the deck's network for images of one channel and side 30 to 33: 81,194 parameters."""
 
     kernel_size, features = 3, 16 * 6 * 6
@@ -219,8 +247,7 @@ class Net(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = torch.flatten(self.conv2(self.conv1(x)), 1)
-        layers = (self.fc1, self.fc2, self.fc3)
-        return F.mlp(x, [layer.weight for layer in layers], [layer.bias for layer in layers])
+        return _layers((self.fc1, self.fc2, self.fc3), x, "relu")
 
 
 class LeNet(Net):
@@ -229,7 +256,7 @@ class LeNet(Net):
     kernel_size, features = 5, 16 * 5 * 5
 
 
-class ResidualBlock(nn.Module):
+class ResidualBlock(Twin, nn.Module):
     """net.residual.block   relu(conv₂(relu(conv₁(x))) + x) with 3 × 3 filters; with `norm`, batch norm behind each.
 
     With batch norm, the sum and the ReLU ride on the second norm's pass. Channels stay, or change with the
@@ -247,11 +274,43 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         past = x if self.past is None else self.past(x)
-        if self.norm1 is None or self.norm2 is None:
+        if self.norm1 is None and type(self.conv1) is Conv2d and untouched(self.conv1):
             inner = F.conv2d_act(x, self.conv1.weight, self.conv1.bias, "relu", *geometry(self.conv1))
-            return F.relu(self.conv2(inner) + past)
-        inner = normalized(self.norm1, self.conv1(x), act="relu")
-        return normalized(self.norm2, self.conv2(inner), past, "relu")
+        else:
+            inner = _normed(self.norm1, self.conv1(x), None)
+        return _normed(self.norm2, self.conv2(inner), past)
+
+
+def _normed(norm: nn.Module | None, x: Tensor, past: Tensor | None) -> Tensor:
+    """relu(norm(x) + past), in one pass where it is our norm and nobody would see it called."""
+    if type(norm) is BatchNorm2d and untouched(norm) and not _has_any_global_hook():     # type: ignore[no-untyped-call]
+        return normalized(norm, x, past, "relu")
+    x = x if norm is None else norm(x)
+    return F.relu(x if past is None else x + past)
+
+
+def _layers(layers: Sequence[Any], x: Tensor, act: str, **parameter: Any) -> Tensor:
+    """Linear layers, act after every one but the last: one node, or where that would pass something over, one by
+    one."""
+    alone = not _has_any_global_hook()                       # type: ignore[no-untyped-call]
+    if alone and all(type(one) is Linear and untouched(one) for one in layers):
+        return F.mlp(x, [one.weight for one in layers], [one.bias for one in layers], act, **parameter)
+    p = checks.activation("MLP", act, **parameter)
+    for one in layers[:-1]:
+        x = activation(one(x), act, p)
+    found: Tensor = layers[-1](x)
+    return found
+
+
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+
+
+def untouched(module: nn.Module) -> bool:
+    """Does calling this module run its class's `forward`, and nothing else?"""
+    inside = module.__dict__
+    return (
+        not any(inside[kind] for kind in _HOOKS) and "forward" not in inside and "_conv_forward" not in inside
+        and module._compiled_call_impl is None)
 
 
 def geometry(conv: nn.Conv1d | nn.Conv2d) -> tuple[Any, ...]:
@@ -259,10 +318,12 @@ def geometry(conv: nn.Conv1d | nn.Conv2d) -> tuple[Any, ...]:
     return conv.stride, conv.padding, conv.dilation, conv.groups
 
 
-def _zeros_around(conv: Any) -> None:
-    if conv.padding_mode != "zeros":
-        name = type(conv).__name__
-        raise ValueError(f"{name}: padding_mode={conv.padding_mode!r} has no kernel; use torch.nn.{name}")
+def _zeros_around(conv: Any) -> bool:
+    """Is this a convolution of ours? With another padding, or another's `_conv_forward`, it is torch's."""
+    if conv.padding_mode == "zeros":
+        return "_conv_forward" not in vars(conv)
+    fall_back(f"{type(conv).__name__}: padding_mode={conv.padding_mode!r} has no kernel", "torch's own module runs")
+    return False
 
 
 __getattr__ = torch_names.torchs("nn", nn)

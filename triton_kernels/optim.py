@@ -1,10 +1,12 @@
-"""torch.optim's optimizers, each step one launch over all tensors of a dtype (LAMB: two).
+"""torch.optim's optimizers, each step one launch over all tensors of a dtype (LAMB: two), and one for their counts.
 
 They subclass their torch twins: constructor, repr and `state_dict` are torch's, so a checkpoint of either loads
-into the other and torch's schedulers work unchanged. The states are float32, whatever the parameters are. η and
-the step live on the device: nothing is compiled anew when they change, and a CUDA graph can capture `step` after
-one ordinary step. torch.compile ends its graph before a step and begins another after it. On a CPU, in float32 and
-float64, torch's own rule takes the step, fused where it can be.
+into the other and torch's schedulers work unchanged. The states are float32, whatever the parameters are. All that a
+step reads it looks up in the state: nothing else is remembered of a parameter. η and the steps taken live on the
+device: nothing is compiled anew when they change, and a CUDA graph can capture `step` after one ordinary step. An
+option without a kernel (`amsgrad`, `differentiable`, sparse or complex gradients) leaves the step to torch.
+torch.compile ends its graph before a step and begins another after it. On a CPU, in float32 and float64, torch's own
+rule takes the step, fused where it can be.
 
 `param_groups(model, lam)` regularises as the deck does: weights, neither intercepts nor norm parameters. Names that are
 not here are torch.optim's (`torch_names`).
@@ -12,6 +14,7 @@ not here are torch.optim's (`torch_names`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import Any
@@ -20,6 +23,7 @@ import torch
 from attrs import frozen
 from torch import Tensor, nn
 from torch.compiler import is_compiling
+from torch.nn.utils import parametrize
 from torch.optim import Optimizer as Optimizer
 from torch.optim import lr_scheduler as lr_scheduler
 
@@ -28,6 +32,7 @@ from .layers.composite import NARROW
 from .layers.nodes import room
 from .runtime import torch_names
 from .runtime.launch import PLAIN, by_torch, fall_back
+from .runtime.resolved import is_settled, resolved
 from .updates import composite as composite_training
 
 NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
@@ -50,16 +55,45 @@ _end_of_graph._dynamo_marked_constant = True      # type: ignore[attr-defined]  
 
 
 def param_groups(model: nn.Module, lam: float) -> list[dict[str, Any]]:
-    """alg.average's λ for an optimizer: weights get `weight_decay=lam`, intercepts and norm parameters none."""
+    """alg.average's λ for an optimizer: weights get `weight_decay=lam`, intercepts and norm parameters none.
+
+    A tensor is what its layer calls it, also where it is parametrized or pruned: an intercept is a bias of one number
+    for each output, under any of torch's names (`bias`, `bias_ih_l0`, `in_proj_bias`, …), or a vector beside the matrix
+    that it goes with. One that is a weight anywhere is a weight.
+    """
     weights: dict[int, Tensor] = {}
     free: dict[int, Tensor] = {}
-    for module in model.modules():
-        for name, p in module.named_parameters(recurse=False):
-            kind = free if isinstance(module, NORMS) or name.endswith("bias") else weights
+    for path, module in model.named_modules():
+        own = dict(module.named_parameters(recurse=False))
+        owner, called = module, ""
+        if isinstance(module, parametrize.ParametrizationList):     # …parametrizations.bias, of whoever has a bias
+            above, called = path.rpartition("parametrizations")[0].rstrip("."), path.rpartition(".")[2]
+            owner = model.get_submodule(above)
+        for name, p in own.items():
+            kind = free if _is_norm(owner, p) or _is_intercept(called or name, p, own) else weights
             kind[id(p)] = p
     groups = [{"params": list(weights.values()), "weight_decay": lam},
               {"params": [p for key, p in free.items() if key not in weights], "weight_decay": 0.0}]
     return [group for group in groups if group["params"]]
+
+
+def _is_norm(module: nn.Module, p: Tensor) -> bool:
+    """γ or β of a norm: torch's, or one that says it is."""
+    named = any("Norm" in kind.__name__ for kind in type(module).__mro__)
+    return isinstance(module, NORMS) or (named and _is_vector(p))
+
+
+def _is_intercept(name: str, p: Tensor, beside: dict[str, Tensor]) -> bool:
+    words = re.findall(r"[a-z]+", name.lower())
+    if not _is_vector(p) or "weight" in words:
+        return False
+    return "bias" in words or any(
+        not _is_vector(w) and p.numel() in (w.shape[0], w.shape[-1]) for w in beside.values())
+
+
+def _is_vector(p: Tensor) -> bool:
+    """More than one entry along one axis at most; a lazy parameter has no shape to ask."""
+    return isinstance(p, nn.UninitializedParameter) or sum(size > 1 for size in p.shape) <= 1
 
 
 @frozen(eq=False)
@@ -89,10 +123,6 @@ class _Fused(torch.optim.Optimizer):
     def _step_supports_amp_scaling(self, _: bool) -> None:
         pass
 
-    def add_param_group(self, param_group: dict[str, Any]) -> None:
-        super().add_param_group(param_group)
-        _supported(type(self).__name__, self.param_groups[-1])
-
     def _rule(self, group: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
         """The rule of a group, and the names of its states."""
         raise NotImplementedError
@@ -112,7 +142,12 @@ class _Fused(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        if self._by_torch():
+        refused = self._no_kernel()
+        if refused and self.twin is None:
+            raise TypeError(f"opt.{refused}; no optimizer of torch has this rule")
+        if refused:
+            fall_back(f"opt.{refused}", f"torch.optim.{self.twin.__name__}'s own step runs")    # type: ignore
+        if refused or self._by_torch():
             self._torchs_step()
         else:
             self._our_step()
@@ -126,13 +161,24 @@ class _Fused(torch.optim.Optimizer):
         for key, works in launches.items():
             self._step(key, works)
 
+    def _no_kernel(self) -> str:
+        """What in the groups no kernel knows, by the rule's name."""
+        for group in self.param_groups:
+            rule, _ = self._rule(group)
+            for option in ("amsgrad", "differentiable"):
+                if group.get(option):
+                    return f"{rule}: {option}=True has no kernel"
+            for p in group["params"]:
+                if p.grad is not None and (p.grad.layout is not torch.strided or p.is_complex()):
+                    return f"{rule}: sparse gradients and complex parameters have no kernel"
+        return ""
+
     def _by_torch(self) -> bool:
         """Is this torch's optimizer, on parameters, gradients and states that torch's plain rule can take?"""
         lead = self.param_groups[0]["params"][:1]
         if self.twin is None or not lead or not by_torch(lead[0]):
             return False
         for group in self.param_groups:
-            _supported(type(self).__name__, group)
             if group.get("fused") or group.get("capturable"):
                 return False
             _, names = self._rule(group)
@@ -172,15 +218,11 @@ class _Fused(torch.optim.Optimizer):
 
     def _works(self) -> Iterator[_Work]:
         for g, group in enumerate(self.param_groups):
-            _supported(type(self).__name__, group)
             rule, names = self._rule(group)
             coupled = rule not in ("adamw", "lamb") and float(group["weight_decay"]) != 0
             for p in group["params"]:
                 if p.grad is None:
                     continue
-                if p.grad.is_sparse or p.is_complex():
-                    raise TypeError(
-                        f"opt.{rule}: sparse gradients and complex parameters have no kernel; use torch.optim")
                 if rule == "lamb" and hasattr(p, "to_local"):
                     raise TypeError("opt.lamb: ‖θ‖ of a sharded parameter needs all its shards; replicate it")
                 fresh = self._prepare(p, names) and group.get("dampening", 0) != 0
@@ -199,6 +241,8 @@ class _Fused(torch.optim.Optimizer):
         state = self.state[p]
         if "momentum_buffer" not in names and "step" not in state:
             state["step"] = torch.zeros((), dtype=torch.float32)
+        if "step" in state:
+            state["step"] = _count(state["step"], _local(p).device)
         missing = [name for name in names if state.get(name) is None]
         for name in missing:
             state[name] = torch.zeros_like(p, dtype=torch.float32 if p.dtype != torch.float64 else None,
@@ -208,9 +252,13 @@ class _Fused(torch.optim.Optimizer):
     def _step(self, key: tuple[Any, ...], works: list[_Work]) -> None:
         device, dtype, rule, coupled, uphill = key
         kernels = room("updates.kernels", f"opt.{rule}", works[0].theta)
-        if kernels is not composite and not all(kernels.pointwise.is_dense(work.theta) for work in works):
-            fall_back(f"opt.{rule}: a parameter's elements do not fill one stretch of memory")
-            kernels = composite
+        if kernels is not composite:
+            scattered = not all(kernels.pointwise.is_dense(work.theta) and is_settled(work.theta) for work in works)
+            if scattered or any(work.D.dtype != work.theta.dtype for work in works):
+                why = "a parameter's elements do not fill one stretch of memory" if scattered else (
+                    "a gradient has another dtype than its parameter")
+                fall_back(f"opt.{rule}: {why}")
+                kernels = composite
         if kernels is composite:
             for work in works:
                 self._composite(work, rule, coupled, uphill)
@@ -220,6 +268,9 @@ class _Fused(torch.optim.Optimizer):
         kernels.step(rule, work, self._numbers(device), dtype, coupled=coupled, uphill=uphill)
         for one in works:
             torch.autograd.graph.increment_version(one.theta)       # a kernel's write is invisible to autograd
+        counts = [self.state[one.parameter]["step"] for one in works if "step" in self.state.get(one.parameter, {})]
+        if counts:
+            torch._foreach_add_(counts, 1)
 
     def _composite(self, work: _Work, rule: str, coupled: bool, uphill: bool) -> None:
         state = self.state[work.parameter] if work.names else {}
@@ -233,38 +284,36 @@ class _Fused(torch.optim.Optimizer):
         composite_training.step_(rule, work.theta, work.D, states, numbers, coupled=coupled, uphill=uphill)
 
     def _match(self, works: list[_Work], chunks: Any) -> None:
-        """States in memory as their parameters are, and a step counter for each chunk on the device."""
-        counters = self.__dict__.setdefault("_counters", {})
+        """States as the kernels read them: in float32, in memory as their parameters are."""
         for work in works:
             state = self.state[work.parameter] if work.names else {}
             for name in work.names:
                 if not hasattr(state[name], "to_local"):
-                    state[name] = chunks.alike(state[name], work.theta)
-            own = counters.get(id(work.parameter))
-            step = state.get("step")
-            if own is None or (step is not None and step.data_ptr() != own.data_ptr()):
-                number = chunks.count(work.theta)
-                start = torch.zeros(()) if step is None else step
-                own = start.to(work.theta.device, torch.float32).expand(max(number, 1)).contiguous()
-                own = own.clone() if own.data_ptr() == start.data_ptr() else own
-                counters[id(work.parameter)] = own
-                if step is not None:
-                    state["step"] = own[0]
+                    t = resolved(state[name].detach()).to(work.theta.device, torch.float32)
+                    state[name] = chunks.alike(t, work.theta)
+
+    def _still(self, device: torch.device) -> Tensor:
+        """What rules read that count no steps."""
+        known: dict[torch.device, Tensor] = self.__dict__.setdefault("_zeros", {})
+        if device not in known:
+            known[device] = torch.zeros((), device=device)
+        return known[device]
 
     def _table(self, works: list[_Work], chunks: Any) -> Any:
-        """The table of these addresses: made once, and again when a tensor has moved."""
-        counters = self.__dict__["_counters"]
+        """The table of these addresses: made once, and again when a tensor has moved, or in a simulation another lies
+        where it lay. All that it names is looked up at each step."""
+        still = self._still(works[0].theta.device)
         tensors = []
         for work in works:
             states = [_local(self.state[work.parameter][name]) for name in work.names]
-            D = chunks.alike(work.D, work.theta)
+            D = chunks.alike(resolved(work.D), work.theta)
             tensors.append([work.theta, work.theta, D, *(t for one in states for t in (one, one))])
         rows = [2 * work.group + work.fresh for work in works]
-        own = [counters[id(work.parameter)] for work in works]
+        own = [self.state[work.parameter].get("step", still) if work.names else still for work in works]
         known = self.__dict__.setdefault("_tables", {})
-        key = (*((t.data_ptr(), t.numel()) for row in (*tensors, own) for t in row), *rows)
+        key = (*((t.data_ptr(), t.numel(), t.element_size()) for row in (*tensors, own) for t in row), *rows)
         capturing = works[0].theta.is_cuda and torch.cuda.is_current_stream_capturing()
-        if key not in known:
+        if key not in known or not known[key].reaches(tensors, own):
             if capturing:
                 raise RuntimeError(
                     f"{type(self).__name__}: a step with new addresses cannot be captured in a CUDA graph; take one "
@@ -324,10 +373,12 @@ def _local(t: Tensor) -> Tensor:
     return part
 
 
-def _supported(name: str, group: dict[str, Any]) -> None:
-    for option in ("amsgrad", "differentiable"):
-        if group.get(option):
-            raise ValueError(f"{name}: {option}=True has no kernel; use torch.optim.{name}")
+def _count(step: Any, device: torch.device) -> Tensor:
+    """The steps taken, as kernels read them: one float32 number on the parameter's device."""
+    step = _local(step) if isinstance(step, Tensor) else torch.tensor(float(step))
+    if step.dtype == torch.float32 and step.device == device and step.dim() == 0 and is_settled(step):
+        return step
+    return step.detach().reshape(()).to(device, torch.float32, copy=True)
 
 
 class SGD(_Fused, torch.optim.SGD):
@@ -417,6 +468,18 @@ class LAMB(_Moments):
                 raise ValueError(f"LAMB: {name} = {value} is out of range")
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay,
                                   "maximize": maximize})
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Also of older checkpoints, and of other LAMBs': what a group lacks is as it would be made now, and steps that
+        were counted by group (as Apex and timm do) are each parameter's."""
+        super().__setstate__(state)
+        for group in self.param_groups:
+            for name, value in self.defaults.items():
+                group.setdefault(name, value)
+            taken = group.pop("step", None)
+            for p in group["params"]:
+                if taken is not None and p in self.state:
+                    self.state[p].setdefault("step", torch.tensor(float(taken)))
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         super().add_param_group(param_group)

@@ -1,118 +1,34 @@
 """patch(model): torch's modules in a model become ours, in place, by changing their class; `undo` changes it back.
 
-No module is replaced, so parameters, hooks, `state_dict` and whoever holds a module keep working. Neighbours in an
-`nn.Sequential` are fused: Linear → activation, Conv2d → activation → MaxPool2d(2), Conv2d → BatchNorm2d → ReLU,
-BatchNorm → ReLU; the module that has nothing left to do passes its input on. What a `forward` calls one after the other
-cannot be known from the modules, so it is fused nowhere else.
+No module is replaced, so parameters, hooks, `state_dict` and whoever holds a module keep working. A patched model
+computes what it computed, whatever is done to it afterwards: each module still computes its own, and an `nn.Sequential`
+lets neighbours go together only when it runs them and only where nobody could tell (`chains`). What a `forward` calls
+one after the other cannot be known from the modules, so nothing is fused there.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
-from typing import Any
 
 import attrs
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from . import functional as F
+from . import chains
 from . import nn as ours
 
 TWINS: dict[type[nn.Module], type[nn.Module]] = {
     twin: getattr(ours, twin.__name__) for twin in (
         nn.Linear, nn.Conv1d, nn.Conv2d, nn.MaxPool2d, nn.BatchNorm1d, nn.BatchNorm2d, nn.Sigmoid, nn.Tanh, nn.ReLU,
         nn.LeakyReLU, nn.ELU, nn.CrossEntropyLoss, nn.MSELoss, nn.BCEWithLogitsLoss)}
-ACTIVATIONS: dict[type[nn.Module], tuple[str, str]] = {
-    nn.Sigmoid: ("sigmoid", ""), nn.Tanh: ("tanh", ""), nn.ReLU: ("relu", ""),
-    nn.LeakyReLU: ("leaky", "negative_slope"), nn.ELU: ("elu", "alpha")}
-_PARAMETER = {"leaky": "slope", "elu": "alpha"}
-
-
-class FusedLinear(ours.Linear):
-    """A Linear with the activation of its neighbour."""
-
-    fused: tuple[str, dict[str, Any], bool]
-
-    def forward(self, input: Tensor) -> Tensor:
-        act, parameter, _ = self.fused
-        return F.linear_act(input, self.weight, self.bias, act, **parameter)
-
-
-class FusedConv2d(ours.Conv2d):
-    """A Conv2d with the activation, and perhaps the pooling, of its neighbours."""
-
-    fused: tuple[str, dict[str, Any], bool]
-
-    def forward(self, input: Tensor) -> Tensor:
-        act, parameter, pool = self.fused
-        return F.conv2d_act(input, self.weight, self.bias, act, *ours.geometry(self), pool=pool, **parameter)
-
-
-class FusedConvNorm2d(ours.Conv2d):
-    """A Conv2d with the batch norm, and perhaps the ReLU, of its neighbours.
-
-    In training the norm needs the whole of what is convolved, so that is two steps, the ReLU in the second. In
-    evaluation, where nothing is recorded and float32 stays float32, the norm is a scale and a shift per filter, which
-    the filters take in: one step. (Rounding scaled 16-bit filters once more would cost digits.)
-    """
-
-    fused: tuple[nn.BatchNorm2d, str]
-
-    def forward(self, input: Tensor) -> Tensor:
-        norm, act = self.fused
-        mu, var, own, shift = norm.running_mean, norm.running_var, norm.weight, norm.bias
-        if norm.training or mu is None or var is None or _needs_its_own_step(input, self.weight, own):
-            return ours.normalized(norm, super().forward(input), act=act)
-        scale = (var + norm.eps).rsqrt()
-        scale = scale if own is None else scale * own
-        b = -mu * scale if self.bias is None else (self.bias - mu) * scale
-        w = self.weight * scale[:, None, None, None]
-        return F.conv2d_act(input, w, b if shift is None else b + shift, act, *ours.geometry(self))
-
-
-def _needs_its_own_step(input: Tensor, *parameters: Tensor | None) -> bool:
-    tensors = [input, *(p for p in parameters if p is not None)]
-    recorded = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
-    narrow = any(t.dtype != torch.float32 for t in tensors) or torch.is_autocast_enabled(input.device.type)
-    return recorded or narrow
-
-
-class FusedBatchNorm1d(ours.BatchNorm1d):
-    def forward(self, input: Tensor) -> Tensor:
-        self._check_input_dim(input)
-        return ours.normalized(self, input, act="relu")
-
-
-class FusedBatchNorm2d(ours.BatchNorm2d):
-    def forward(self, input: Tensor) -> Tensor:
-        self._check_input_dim(input)
-        return ours.normalized(self, input, act="relu")
-
-
-class PassedOn(nn.Module):
-    """A module whose work its neighbour does."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        return input
-
-
-class PassedOnNorm2d(ours.BatchNorm2d):
-    """The same, still a norm to whoever asks (`param_groups`, say): its neighbour reads what it holds."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        return input
-
-
-FUSED: dict[type[nn.Module], type[nn.Module]] = {
-    nn.Linear: FusedLinear, nn.Conv2d: FusedConv2d, nn.BatchNorm1d: FusedBatchNorm1d, nn.BatchNorm2d: FusedBatchNorm2d}
-PASSED = (PassedOn, PassedOnNorm2d)
-OURS = {*TWINS.values(), *FUSED.values(), FusedConvNorm2d, *PASSED}
+OURS = frozenset(TWINS.values())
+#: Where a module keeps what it was: in its own `__dict__`, so that copies and slices of a model can be undone, too.
+MARK = "patched_from"
 
 
 @attrs.define
 class Change:
-    """One module: where it is, what it was, what it became ("" if nothing), and why."""
+    """One module: where it is, what it was, what it became (None if nothing), and why."""
 
     path: str
     module: nn.Module = attrs.field(repr=False)
@@ -125,8 +41,8 @@ class Change:
         return self.path or "(model)"
 
     def __str__(self) -> str:
-        became = "unchanged" if self.now is None else self.now.__name__
-        return f"{self.place:30s} {self.was.__name__:18s} {became:18s} {self.why}".rstrip()
+        became = "unchanged" if self.now is None else "chained" if issubclass(self.now, chains.Chained) else "ours"
+        return f"{self.place:30s} {self.was.__name__:18s} {became:10s} {self.why}".rstrip()
 
 
 class Report:
@@ -141,20 +57,17 @@ class Report:
         return [one for one in self.changes if one.now is not None]
 
     def undo(self) -> None:
-        """Every module its old class again; refuses, and changes nothing, if the model has changed since."""
+        """Every module its old class again, also those that have left the model; refuses, and changes nothing, where
+        one's class has been changed since."""
         if self.undone:
             raise RuntimeError("patch: already undone")
-        held = {id(module) for module in self.model.modules()}
         for one in self.changed:
             if type(one.module) is not one.now:
                 raise RuntimeError(f"patch: {one.place} has become a {type(one.module).__name__} since it was patched; "
                                    "undo that change first")
-            if id(one.module) not in held:
-                raise RuntimeError(f"patch: {one.place} is not in the model any more; put the patched "
-                                   f"{one.now.__name__} back first")
         for one in self.changed:
-            one.module.__class__ = one.was
-            one.module.__dict__.pop("fused", None)
+            _back(one.module)
+        undo(self.model)                                    # and the slices of it that stand in it now
         self.undone = True
 
     def __enter__(self) -> Report:
@@ -169,7 +82,8 @@ class Report:
 
 
 def patch(model: nn.Module, *, only: Iterable[str] | None = None, fuse: bool = True) -> Report:
-    """Make a model's torch modules ours, in place; `only` names classes ("Conv2d", …), `fuse` joins neighbours.
+    """Make a model's torch modules ours, in place; `only` names classes ("Conv2d", …), `fuse` lets Sequentials join
+    neighbours when they run them.
 
     Only exact torch classes change: a subclass may compute something else. Raises ValueError for a model that is
     patched already and for unknown names.
@@ -182,53 +96,81 @@ def patch(model: nn.Module, *, only: Iterable[str] | None = None, fuse: bool = T
         raise ValueError(f"patch: only = {', '.join(sorted(unknown))} is unknown; there are "
                          f"{', '.join(twin.__name__ for twin in TWINS)}")
     for path, module in model.named_modules():
-        if "fused" in module.__dict__ or type(module) in (*FUSED.values(), *PASSED):
+        if MARK in vars(module) or isinstance(module, chains.Chained):
             raise ValueError(f"patch: {path or '(model)'} is patched already; undo that first")
-    changes = [_change(path, module, wanted) for path, module in model.named_modules() if _concerns(module)]
-    if changes and all(type(one.module) in TWINS.values() for one in changes):
-        raise ValueError("patch: this model is patched already; undo that first")
-    known = {id(one.module): one for one in changes}
-    if fuse:
-        for module in model.modules():
-            if type(module) is nn.Sequential:
-                _fuse(list(module), known, _uses(model))
+    changes = [_change(path, module, wanted, fuse) for path, module in model.named_modules()]
     for one in changes:
         if one.now is not None:
+            vars(one.module)[MARK] = one.was
             one.module.__class__ = one.now
     return Report(model, changes)
 
 
-def _concerns(module: nn.Module) -> bool:
-    return isinstance(module, tuple(TWINS))
+def undo(model: nn.Module) -> None:
+    """Every patched module of a model, or of a copy of one, its old class again."""
+    for path, module in model.named_modules():
+        if MARK in vars(module) and type(module) not in OURS and not isinstance(module, chains.Chained):
+            raise RuntimeError(f"patch: {path or '(model)'} has become a {type(module).__name__} since it was patched; "
+                               "undo that change first")
+    for module in model.modules():
+        _back(module)
 
 
-def _change(path: str, module: nn.Module, wanted: set[str]) -> Change:
+def _back(module: nn.Module) -> None:
+    was = vars(module).pop(MARK, None)
+    if was is None and isinstance(module, chains.Chained):
+        was = module.chained_from                           # a slice, which the class has made
+    if was is not None:
+        module.__class__ = was
+
+
+def _change(path: str, module: nn.Module, wanted: set[str], fuse: bool) -> Change:
     was = type(module)
+    if chains.runs_in_order(module):
+        runs = fuse and any(True for _ in module.children())
+        return Change(path, module, was, chains.chained(was) if runs else None,      # type: ignore[arg-type]
+                      "joins neighbours that it runs" if runs else "runs its modules one by one")
     why = _why_not(module, wanted)
-    return Change(path, module, was, None if why else TWINS[was], why)
+    now = None if why else TWINS[was]
+    if now is not None and getattr(module, "inplace", False):
+        why = "in place: torch's own, except behind a layer in a Sequential"
+    return Change(path, module, was, now, why)
 
 
 def _why_not(module: nn.Module, wanted: set[str]) -> str:
     kind = type(module)
-    if kind in OURS:
+    if kind in OURS or kind.__module__ == ours.__name__:
         return "is ours"
     if kind not in TWINS:
-        return "a subclass: its forward may differ"
+        if isinstance(module, tuple(TWINS)):
+            return "a subclass: its forward may differ"
+        if kind.__module__.startswith("torch."):
+            return "there is no kernel" if not any(True for _ in module.children()) else "holds or runs other modules"
+        return "not one of torch's: its forward is its own"
     if kind.__name__ not in wanted:
         return "not in only"
-    if any(p.dtype == torch.float64 for p in module.parameters(recurse=False)):
-        return "float64 has no kernel"
-    if isinstance(module, (nn.Conv1d, nn.Conv2d)) and module.padding_mode != "zeros":
-        return f"padding_mode={module.padding_mode!r} has no kernel"
-    if isinstance(module, (nn.Conv1d, nn.Conv2d)) and module.padding == "same" and any(
-            d * (k - 1) % 2 for d, k in zip(module.dilation, module.kernel_size)):
-        return "padding='same' around an even filter has no kernel"
-    if isinstance(module, nn.MaxPool2d) and module.dilation not in (1, (1, 1)):
-        return "dilation has no kernel"
-    if isinstance(module, nn.MaxPool2d) and module.ceil_mode:
-        return "ceil_mode has no kernel"
-    if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)) and (module.weight is None) != (module.bias is None):
-        return "a scale without a shift has no kernel"
+    return _no_kernel(module)
+
+
+def _no_kernel(module: nn.Module) -> str:
+    """Which option of a module has no kernel, or ""."""
+    if "forward" in vars(module):
+        return "has a forward of its own"
+    for p in module.parameters(recurse=False):
+        if not isinstance(p, nn.parameter.UninitializedParameter) and p.dtype not in (
+                torch.float32, torch.float16, torch.bfloat16):
+            return f"{str(p.dtype).removeprefix('torch.')} has no kernel"
+    if isinstance(module, (nn.Conv1d, nn.Conv2d)):
+        if module.padding_mode != "zeros":
+            return f"padding_mode={module.padding_mode!r} has no kernel"
+        if module.padding == "same" and any(d * (k - 1) % 2 for d, k in zip(module.dilation, module.kernel_size)):
+            return "padding='same' around an even filter has no kernel"
+    if isinstance(module, nn.MaxPool2d):
+        return _pooling(module)
+    if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
+        if (module.weight is None) != (module.bias is None):
+            return "a scale without a shift has no kernel"
+        return "" if module.eps > 0 else f"eps={module.eps} has no kernel"
     if isinstance(module, nn.BCEWithLogitsLoss):
         for option in ("weight", "pos_weight"):
             if getattr(module, option) is not None:
@@ -236,49 +178,12 @@ def _why_not(module: nn.Module, wanted: set[str]) -> str:
     return ""
 
 
-def _uses(model: nn.Module) -> Counter[int]:
-    """How often each module is held: one that stands in two places must not change its work for one of them."""
-    return Counter(id(child) for module in model.modules() for child in module._modules.values() if child is not None)
-
-
-def _fuse(row: list[nn.Module], known: dict[int, Change], uses: Counter[int]) -> None:
-    def free(i: int, *kinds: type[nn.Module]) -> bool:
-        if i >= len(row) or type(row[i]) not in kinds or known[id(row[i])].now in (None, *PASSED):
-            return False
-        return uses[id(row[i])] == 1 and not (row[i]._forward_hooks or row[i]._forward_pre_hooks
-                                              or row[i]._backward_hooks)
-
-    for i, module in enumerate(row):
-        if free(i, nn.Conv2d) and free(i + 1, nn.BatchNorm2d):
-            relu = free(i + 2, nn.ReLU)
-            module.fused = (row[i + 1], "relu" if relu else "identity")     # type: ignore[assignment]
-            _join(known, module, row[i + 1: i + 2 + relu], FusedConvNorm2d, PassedOnNorm2d)
-        elif free(i, nn.Linear, nn.Conv2d) and free(i + 1, *ACTIVATIONS):
-            act, attribute = ACTIVATIONS[type(row[i + 1])]
-            slope = float(getattr(row[i + 1], attribute)) if attribute else 0.0
-            if act == "leaky" and not 0 <= slope <= 1:
-                continue
-            pool = isinstance(module, nn.Conv2d) and free(i + 2, nn.MaxPool2d) and _two_by_two(row[i + 2])
-            parameter = {_PARAMETER[act]: slope} if attribute else {}
-            module.fused = (act, parameter, pool)               # type: ignore[assignment]
-            _join(known, module, row[i + 1: i + 2 + pool])
-        elif free(i, nn.BatchNorm1d, nn.BatchNorm2d) and free(i + 1, nn.ReLU):
-            _join(known, module, row[i + 1: i + 2])
-
-
-def _join(known: dict[int, Change], first: nn.Module, rest: list[nn.Module], now: type[nn.Module] | None = None,
-          norm: type[nn.Module] = PassedOn) -> None:
-    """`now` does the work of all; a norm among the rest becomes `norm`."""
-    names = " → ".join(type(module).__name__ for module in (first, *rest))
-    one = known[id(first)]
-    one.now, one.why = now or FUSED[one.was], names
-    for module in rest:
-        other: Any = known[id(module)]
-        other.now = norm if isinstance(module, nn.BatchNorm2d) else PassedOn
-        other.why = f"done by {one.place}"
-
-
-def _two_by_two(pool: nn.Module) -> bool:
-    plain = {"kernel_size": 2, "stride": 2, "padding": 0}
-    same = all(getattr(pool, name) in (value, (value, value)) for name, value in plain.items())
-    return same and not pool.ceil_mode and not pool.return_indices
+def _pooling(pool: nn.MaxPool2d) -> str:
+    if pool.dilation not in (1, (1, 1)):
+        return "dilation has no kernel"
+    if pool.ceil_mode:
+        return "ceil_mode has no kernel"
+    sides = pool.kernel_size if isinstance(pool.kernel_size, (tuple, list)) else (pool.kernel_size,) * 2
+    if sides[0] * sides[-1] > 256:
+        return f"a window of {sides[0]} × {sides[-1]} has no kernel"
+    return ""

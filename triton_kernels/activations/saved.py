@@ -41,6 +41,14 @@ def form(act: str, dtype: torch.dtype, p: float) -> str:
     return TABLE[act][torch.float32 if dtype == torch.float64 else dtype][0]
 
 
+def shown(act: str, dtype: torch.dtype, p: float, pooled: bool = False) -> str:
+    """`form`, where a is handed out, and may be written over afterwards wherever torch allows that: behind a leaky
+    ReLU, which torch reads off z, and behind a pooling."""
+    if act == "leaky" or (pooled and act != "identity"):
+        return "z"
+    return form(act, dtype, p)
+
+
 def points(dtype: torch.dtype) -> Tensor:
     """Every 16-bit number of |z| ≤ 6; for float32 a grid that is fine where g′ is small."""
     if dtype == torch.float32:

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from ..images.checks import examples
 from ..runtime import checks
+from ..runtime.refusals import WrongValue
 
 #: The layer of a band of weights, and that of a shared filter.
 LAYERS = ("arch.local.layer", "arch.shared.layer")
@@ -35,7 +36,7 @@ def forward(name: str, shared: bool, x: Tensor, w: Tensor, b: Tensor | None) -> 
     checks.rank(name, 1, b=b)
     if b.shape[0] != (1 if shared else x.shape[1]):
         wanted = "1, which all nodes share" if shared else f"{x.shape[1]}, one per node"
-        raise ValueError(f"{name}: b has {b.shape[0]} entries; expected {wanted}")
+        raise WrongValue(f"{name}: b has {b.shape[0]} entries; expected {wanted}")
 
 
 def backward(name: str, shared: bool, d: Tensor, w: Tensor, z: Tensor | None) -> None:
@@ -58,7 +59,7 @@ def averaging(
         _weights(name, shared, d.shape[1], w)
         checks.sizes(name, "a window of m", **{f"m and the taps of {label}": (m, w.shape[-1])})
     elif lam:
-        raise ValueError(f"{name}: lam = {lam} without {label}; λ multiplies it, pass it")
+        raise WrongValue(f"{name}: lam = {lam} without {label}; λ multiplies it, pass it")
     examples(name, n)
 
 

@@ -6,10 +6,13 @@ from torch import Tensor
 
 from ..runtime import checks
 from ..runtime import precision as casting
+from ..runtime.instead import or_torch
+from ..runtime.refusals import WrongValue
 from . import checks as band_checks
 from . import nodes as band_autograd
 
 
+@or_torch(None)
 def locally_connected1d(
     input: Tensor, weight: Tensor, bias: Tensor | None = None, act: str = "identity", **parameter: float
 ) -> Tensor:
@@ -21,6 +24,7 @@ def locally_connected1d(
     return _layer("locally_connected1d", False, input, weight, bias, act, parameter)
 
 
+@or_torch(None)
 def shared_linear(
     input: Tensor, weight: Tensor, bias: Tensor | None = None, act: str = "identity", **parameter: float
 ) -> Tensor:
@@ -38,7 +42,7 @@ def _layer(
     input, weight, bias = casting.products(input, weight, bias)
     checks.floating(name, input=input)
     if input.dim() == 0:
-        raise ValueError(f"{name}: input has shape (); expected (…, N)")
+        raise WrongValue(f"{name}: input has shape (); expected (…, N)")
     x = input if input.dim() == 2 else input.reshape(-1, input.shape[-1])
     band_checks.forward(name, shared, x, weight, bias)
     a = band_autograd.band(x, weight, bias, act, p)

@@ -56,6 +56,6 @@ class Band(Function):
 
 
 def band(x: Tensor, w: Tensor, b: Tensor | None, act: str, p: float) -> Tensor:
-    form = saved.form(act, x.dtype, p) if recorded(x, w, b) else "nothing"
+    form = saved.shown(act, x.dtype, p) if recorded(x, w, b) else "nothing"
     a: Tensor = applied(Band, x, w, b, (act, p, form))[0]
     return a

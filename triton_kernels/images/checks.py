@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import operator
+from collections.abc import Callable, Sequence
 from functools import lru_cache, wraps
 from typing import Any, NamedTuple, TypeVar, cast
 
@@ -11,6 +12,7 @@ from torch import Tensor
 from torch.compiler import is_compiling
 
 from ..runtime import checks
+from ..runtime.refusals import WrongType, WrongValue
 
 Sides = int | tuple[int, int]       # one number for both directions, or (vertical, horizontal)
 Pair = tuple[int, int]
@@ -43,14 +45,20 @@ class Layer(NamedTuple):
         return self.batch, self.filters, *self.output
 
 
-def pair(name: str, label: str, sides: Sides, least: int) -> Pair:
+def pair(name: str, label: str, sides: Sides | tuple[int], least: int) -> Pair:
     """(vertical, horizontal), each a whole number and at least `least`."""
-    both = tuple(sides) if isinstance(sides, (tuple, list)) else (sides, sides)
-    if len(both) != 2 or not all(isinstance(side, int) for side in both):
-        raise TypeError(f"{name}: {label} = {sides}; expected a whole number or two")
+    both = tuple(sides) if isinstance(sides, Sequence) and not isinstance(sides, str) else (sides, sides)
+    both = both * 2 if len(both) == 1 else both
+    if len(both) != 2 or not all(hasattr(side, "__index__") for side in both):
+        raise WrongType(f"{name}: {label} = {sides}; expected a whole number or two")
     if min(both) < least:
-        raise ValueError(f"{name}: {label} = {sides}; expected at least {least}")
-    return both[0], both[1]
+        raise WrongValue(f"{name}: {label} = {sides}; expected at least {least}")
+    return whole(both[0]), whole(both[1])
+
+
+def whole(side: Any) -> int:
+    """A Python int of anything that counts as one (NumPy has its own), a tracer's open size as it is."""
+    return side if isinstance(side, (int, torch.SymInt)) else operator.index(side)   # type: ignore[return-value]
 
 
 def in_numbers(name: str, padding: Sides | str, w: Tensor, dilation: Sides) -> Sides:
@@ -62,7 +70,7 @@ def in_numbers(name: str, padding: Sides | str, w: Tensor, dilation: Sides) -> S
     kernel = tuple(w.shape[2:])
     around = [e * (m - 1) for m, e in zip(kernel, pair(name, "dilation", dilation, 1))]
     if padding != "same" or any(both % 2 for both in around):
-        raise ValueError(f"{name}: padding = {padding!r} with a filter of {' × '.join(map(str, kernel))} is not the "
+        raise WrongValue(f"{name}: padding = {padding!r} with a filter of {' × '.join(map(str, kernel))} is not the "
                          "same on both sides, and has no kernel; give numbers, or use torch.nn.functional")
     return around[0] // 2, around[1] // 2
 
@@ -96,12 +104,14 @@ def layer(
     """The sizes of a layer, or what does not fit."""
     s, r, e = pair(name, "stride", stride, 1), pair(name, "padding", padding, 0), pair(name, "dilation", dilation, 1)
     (batch, depth, *image), (filters, channels, *taps) = x_shape, w_shape
-    if not isinstance(groups, int) or groups < 1 or depth % groups or filters % groups:
-        raise ValueError(f"{name}: groups = {groups} does not divide {depth} channels and {filters} filters")
+    X, W = checks.called(name, "x", "w")
+    if not hasattr(groups, "__index__") or groups < 1 or depth % groups or filters % groups:
+        raise WrongValue(f"{name}: groups = {groups} does not divide {depth} channels and {filters} filters")
     if channels * groups != depth:
-        raise ValueError(f"{name}: x has {depth} channels, {groups} group(s) of filters read {channels} each")
+        raise WrongValue(f"{name}: {X} has {depth} channels, {groups} group(s) of filters read {channels} each")
     if min(taps) < 1 or channels < 1 or filters < 1:
-        raise ValueError(f"{name}: w has shape {tuple(w_shape)}; a filter needs at least one entry")
+        raise WrongValue(f"{name}: {W} has shape {tuple(w_shape)}; a filter needs at least one entry")
+    groups = whole(groups)
     output = [_outputs(name, direction, *sizes) for direction, *sizes in zip(("rows", "columns"), image, taps, s, r, e)]
     _count(name, batch, output)
     _count(name, batch, image)
@@ -113,21 +123,21 @@ def halved(name: str, sizes: Layer) -> tuple[int, int, int, int]:
     """The shape after a 2 × 2 pooling."""
     rows, columns = sizes.output
     if min(rows, columns) < 2:
-        raise ValueError(f"{name}: an output of {rows} × {columns} has no 2 × 2 window to pool")
+        raise WrongValue(f"{name}: an output of {rows} × {columns} has no 2 × 2 window to pool")
     return sizes.batch, sizes.filters, rows // 2, columns // 2
 
 
 def _outputs(name: str, direction: str, n: int, m: int, stride: int, padding: int, dilation: int) -> int:
     reach = dilation * (m - 1) + 1
     if reach > n + 2 * padding:
-        raise ValueError(f"{name}: the filter reaches over {reach} {direction}, the padded input has "
+        raise WrongValue(f"{name}: the filter reaches over {reach} {direction}, the padded input has "
                          f"{n + 2 * padding}; there is no output")
     return (n + 2 * padding - reach) // stride + 1
 
 
 def _count(name: str, batch: int, size: list[int]) -> None:
     if batch * size[0] * size[1] >= 2**31 - 2**10:
-        raise ValueError(f"{name}: {batch} × {size[0]} × {size[1]} positions; a kernel counts fewer than 2³¹, "
+        raise WrongValue(f"{name}: {batch} × {size[0]} × {size[1]} positions; a kernel counts fewer than 2³¹, "
                          "split the batch")
 
 
@@ -135,14 +145,15 @@ def forward(
     x: Tensor, w: Tensor, b: Tensor | None, stride: Sides, padding: Sides, dilation: Sides, groups: int,
     name: str = "conv2d.layer",
 ) -> Layer:
+    X, W, B = checks.called(name, "x", "w", "b")
     if w is None or not (checks.alike(x, w, b) and x.dim() == w.dim() == 4):
-        checks.floating(name, x=x, w=w, b=b)
-        checks.rank(name, 4, x=x, w=w)
+        checks.floating(name, **{X: x, W: w, B: b})
+        checks.rank(name, 4, **{X: x, W: w})
     sizes = layer(name, x.shape, w.shape, stride, padding, dilation, groups)
     if b is not None:
-        checks.rank(name, 1, b=b)
+        checks.rank(name, 1, **{B: b})
         if b.shape[0] != sizes.filters:
-            raise ValueError(f"{name}: b has {b.shape[0]} entries for {sizes.filters} filters")
+            raise WrongValue(f"{name}: {B} has {b.shape[0]} entries for {sizes.filters} filters")
     return sizes
 
 
@@ -171,7 +182,7 @@ def grad_w(
     if w is not None:
         _agree(name, "w", w, sizes.w_shape)
     elif lam:
-        raise ValueError(f"{name}: lam = {lam} without w; λ multiplies the filters, pass them")
+        raise WrongValue(f"{name}: lam = {lam} without w; λ multiplies the filters, pass them")
     examples(name, n)
     return sizes
 
@@ -185,12 +196,12 @@ def grad_b(d: Tensor, n: float, name: str = "conv2d.layer.grad_b") -> None:
 
 def examples(name: str, n: float) -> None:
     if not n > 0:
-        raise ValueError(f"{name}: n = {n}; an average needs at least one example")
+        raise WrongValue(f"{name}: n = {n}; an average needs at least one example")
 
 
 def _agree(name: str, label: str, t: Tensor, shape: tuple[int, ...]) -> None:
     if tuple(t.shape) != shape:
-        raise ValueError(f"{name}: {label} has shape {tuple(t.shape)}; expected {shape}")
+        raise WrongValue(f"{name}: {label} has shape {tuple(t.shape)}; expected {shape}")
 
 
 class Pool(NamedTuple):
@@ -213,15 +224,15 @@ def pool(
 ) -> Pool:
     """The sizes of a pooling, or what does not fit."""
     if ceil_mode:
-        raise ValueError(f"{name}: ceil_mode = True; the deck drops a last row or column that fills no window "
+        raise WrongValue(f"{name}: ceil_mode = True; the deck drops a last row or column that fills no window "
                          "(13 becomes 6), so a partial window has no value here; pad the input instead")
-    window = pair(name, "k", k, 1)
+    window = pair(name, checks.called(name, "k")[0], k, 1)
     s = pair(name, "stride", k if stride is None else stride, 1)
     r = pair(name, "padding", padding, 0)
     if any(2 * p > m for p, m in zip(r, window)):
-        raise ValueError(f"{name}: padding = {padding} is more than half of the window {window}")
+        raise WrongValue(f"{name}: padding = {padding} is more than half of the window {window}")
     if window[0] * window[1] > 256:
-        raise ValueError(f"{name}: a window of {window[0]} × {window[1]}; the index in a window has 8 bits, "
+        raise WrongValue(f"{name}: a window of {window[0]} × {window[1]}; the index in a window has 8 bits, "
                          "at most 256 entries")
     batch, channels, *image = x_shape
     output = [_outputs(name, way, n, m, t, p, 1) for way, n, m, t, p in zip(("rows", "columns"), image, window, s, r)]
@@ -231,8 +242,9 @@ def pool(
 def pooling(
     name: str, x: Tensor, k: Sides, stride: Sides | None, padding: Sides, ceil_mode: bool = False
 ) -> Pool:
-    checks.floating(name, x=x)
-    checks.rank(name, 4, x=x)
+    (X,) = checks.called(name, "x")
+    checks.floating(name, **{X: x})
+    checks.rank(name, 4, **{X: x})
     return pool(name, tuple(x.shape), k, stride, padding, ceil_mode)
 
 
@@ -245,7 +257,7 @@ def pooled_gradient(
     sizes = pool(name, (d.shape[0], d.shape[1], H, W), k, stride, padding)
     if not isinstance(index, Tensor) or index.dtype != torch.uint8:
         kind = str(index.dtype).removeprefix("torch.") if isinstance(index, Tensor) else type(index).__name__
-        raise TypeError(f"{name}: index is {kind}; expected uint8, the place in the window that pool.max returns")
+        raise WrongType(f"{name}: index is {kind}; expected uint8, the place in the window that pool.max returns")
     _agree(name, "d", d, sizes.y_shape)
     _agree(name, "index", index, sizes.y_shape)
     if saved is not None:

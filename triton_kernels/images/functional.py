@@ -4,32 +4,42 @@ from __future__ import annotations
 
 from typing import Any, Literal, overload
 
+import torch
 from torch import Tensor
 
 from ..layers.nodes import as_ops
 from ..runtime import checks
 from ..runtime import precision as casting
+from ..runtime.instead import activated, dropping, or_torch
 from ..runtime.launch import asked
+from ..runtime.refusals import WrongType, WrongValue
 from . import checks as image_checks
 from . import nodes as image_autograd
 from . import ops as image_library
 from .checks import Sides
 
 
+@or_torch(dropping(torch.nn.functional.conv2d, "precision"))
 def conv2d(
     input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Sides = 1, padding: Sides | str = 0,
     dilation: Sides = 1, groups: int = 1, *, precision: str | None = None,
 ) -> Tensor:
     """conv2d.layer   b + x ∗ w, the filter not flipped: input (B, C·groups, H, W), weight (F, C, M, N), bias (F,)."""
     input, weight, bias = casting.products(input, weight, bias)
-    padding = image_checks.in_numbers("conv2d", padding, weight, dilation)
-    if as_ops(input):
-        how = (stride, padding, dilation, groups, "identity", 0.0, asked(precision))
-        return image_library.traced_convolution(input, weight, bias, *how)
-    sizes = image_checks.forward(input, weight, bias, stride, padding, dilation, groups, "conv2d")
-    return image_autograd.convolution(input, weight, bias, sizes, "identity", 0.0, asked(precision))
+    checks.floating("conv2d", input=input, weight=weight, bias=bias)
+    return _layer("conv2d", input, weight, bias, stride, padding, dilation, groups, "identity", 0.0, False, precision)
 
 
+def _in_parts(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, act: str = "relu", stride: Any = 1, padding: Any = 0,
+    dilation: Any = 1, groups: int = 1, *, pool: bool = False, precision: str | None = None, **parameter: float,
+) -> Tensor:
+    """conv2d_act by torch's functions."""
+    a = activated(torch.nn.functional.conv2d(input, weight, bias, stride, padding, dilation, groups), act, **parameter)
+    return torch.nn.functional.max_pool2d(a, 2) if pool else a
+
+
+@or_torch(_in_parts)
 def conv2d_act(
     input: Tensor, weight: Tensor, bias: Tensor | None = None, act: str = "relu", stride: Sides = 1,
     padding: Sides | str = 0, dilation: Sides = 1, groups: int = 1, *, pool: bool = False,
@@ -40,36 +50,50 @@ def conv2d_act(
     act is sigmoid, tanh, relu, leaky (slope=0.1), elu (alpha=1) or identity. On a CPU torch keeps the unpooled map.
     """
     p = checks.activation("conv2d_act", act, **parameter)
-    if pool and act == "elu" and p < 0:
-        raise ValueError(f"conv2d_act: elu with alpha = {p} falls where z < 0, so its maxima are not those of z; "
-                         "pool it by max_pool2d")
+    if pool and act == "elu" and not p >= 0:
+        raise WrongValue(f"conv2d_act: elu with alpha = {p} falls where z < 0, so its maxima are not those of z")
     input, weight, bias = casting.products(input, weight, bias)
-    padding = image_checks.in_numbers("conv2d_act", padding, weight, dilation)
+    checks.floating("conv2d_act", input=input, weight=weight, bias=bias)
+    return _layer("conv2d_act", input, weight, bias, stride, padding, dilation, groups, act, p, pool, precision)
+
+
+def _layer(
+    name: str, input: Tensor, weight: Tensor, bias: Tensor | None, stride: Sides, padding: Sides | str,
+    dilation: Sides, groups: int, act: str, p: float, pool: bool, precision: str | None,
+) -> Tensor:
+    checks.rank(name, 4, input=input, weight=weight)
+    padding = image_checks.in_numbers(name, padding, weight, dilation)
     if as_ops(input):
         how = (stride, padding, dilation, groups, act, p, asked(precision))
         return image_library.traced_convolution(input, weight, bias, *how, pool)
-    sizes = image_checks.forward(input, weight, bias, stride, padding, dilation, groups, "conv2d_act")
+    sizes = image_checks.forward(input, weight, bias, stride, padding, dilation, groups, name)
     if pool:
-        image_checks.halved("conv2d_act", sizes)
+        image_checks.halved(name, sizes)
     return image_autograd.convolution(input, weight, bias, sizes, act, p, asked(precision), pool)
 
 
+@or_torch(dropping(torch.nn.functional.conv1d, "precision"))
 def conv1d(
     input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: int | tuple[int] = 1,
     padding: int | tuple[int] | str = 0, dilation: int | tuple[int] = 1, groups: int = 1, *,
     precision: str | None = None,
 ) -> Tensor:
     """conv2d.layer with one row: input (B, C·groups, L), weight (F, C, m), bias (F,) or None."""
+    input, weight, bias = casting.products(input, weight, bias)
     checks.floating("conv1d", input=input, weight=weight, bias=bias)
     checks.rank("conv1d", 3, input=input, weight=weight)
-    s, e = _single(stride), _single(dilation)
-    p: Sides | str = padding if isinstance(padding, str) else (0, _single(padding))
-    y = conv2d(input.unsqueeze(2), weight.unsqueeze(2), bias, (1, s), p, (1, e), groups, precision=precision)
+    s, e = _single("stride", stride), _single("dilation", dilation)
+    p: Sides | str = padding if isinstance(padding, str) else (0, _single("padding", padding))
+    y = _layer("conv1d", input.unsqueeze(2), weight.unsqueeze(2), bias, (1, s), p, (1, e), groups, "identity", 0.0,
+               False, precision)
     return y.squeeze(2)
 
 
-def _single(side: int | tuple[int]) -> int:
-    return side if isinstance(side, int) else side[0]
+def _single(label: str, side: int | tuple[int]) -> int:
+    both = image_checks.pair("conv1d", label, side, 0)
+    if both[0] != both[1]:
+        raise WrongType(f"conv1d: {label} = {side}; expected one whole number")
+    return both[0]
 
 
 @overload
@@ -82,14 +106,17 @@ def max_pool2d(
     input: Tensor, kernel_size: Sides, stride: Sides | None = ..., padding: Sides = ..., dilation: Sides = ...,
     ceil_mode: bool = ..., *, return_indices: bool,
 ) -> Any: ...
+@or_torch(torch.nn.functional.max_pool2d)
 def max_pool2d(
     input: Tensor, kernel_size: Sides, stride: Sides | None = None, padding: Sides = 0, dilation: Sides = 1,
     ceil_mode: bool = False, return_indices: bool = False,
 ) -> Any:
     """pool.max   the largest of each window; with `return_indices` also its row-major place in the image, int64."""
-    if dilation not in (1, (1, 1), [1, 1]):
-        raise ValueError(f"max_pool2d: dilation = {dilation} has no kernel; use torch.nn.functional.max_pool2d")
+    checks.floating("max_pool2d", input=input)
+    checks.rank("max_pool2d", 4, input=input)
+    if image_checks.pair("max_pool2d", "dilation", dilation, 1) != (1, 1):
+        raise WrongValue(f"max_pool2d: dilation = {dilation} has no kernel")
     if not ceil_mode and as_ops(input):
-        return image_library.traced_max_pool(input, kernel_size, stride, padding, return_indices)
-    sizes = image_checks.pooling("max_pool2d", input, kernel_size, stride, padding, ceil_mode)
+        return image_library.traced_max_pool(input, kernel_size, stride or None, padding, return_indices)
+    sizes = image_checks.pooling("max_pool2d", input, kernel_size, stride or None, padding, ceil_mode)
     return image_autograd.max_pool(input, sizes, return_indices)

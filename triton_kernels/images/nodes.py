@@ -43,7 +43,7 @@ class Convolution(Function):
     def forward(
         x: Tensor, w: Tensor, b: Tensor | None, sizes: Layer, act: str, p: float, math: str | None, keep: bool
     ) -> tuple[Tensor, Tensor]:
-        keep_z = keep and saved.form(act, x.dtype, p) == "z"
+        keep_z = keep and saved.shown(act, x.dtype, p) == "z"
         layer = room("images.layer", "conv2d.layer", x)
         a, z = layer.keeping(x, w, b, sizes, act, p, keep_z, math)
         return a, z if keep_z else a.new_empty(0)
@@ -51,7 +51,7 @@ class Convolution(Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
         x, w, b, ctx.sizes, ctx.act, ctx.p, ctx.math, _ = inputs
-        ctx.biased, ctx.form = b is not None, saved.form(ctx.act, x.dtype, ctx.p)
+        ctx.biased, ctx.form = b is not None, saved.shown(ctx.act, x.dtype, ctx.p)
         aside(ctx, output[1])
         ctx.save_for_backward(x, w, output[0] if ctx.form == "a" else output[1] if ctx.form == "z" else None)
 
@@ -70,7 +70,7 @@ class ConvolutionPooled(Function):
     def forward(
         x: Tensor, w: Tensor, b: Tensor | None, sizes: Layer, act: str, p: float, math: str | None, keep: bool
     ) -> tuple[Tensor, Tensor, Tensor]:
-        keep_z = keep and saved.form(act, x.dtype, p) == "z"
+        keep_z = keep and saved.shown(act, x.dtype, p, pooled=True) == "z"
         pooled = room("images.pooled", "conv2d.layer", x)
         y, index, z = pooled.pooled_keeping(x, w, b, sizes, act, p, keep_z, math, keep)
         return y, index, z if keep_z else y.new_empty(0)
@@ -79,7 +79,7 @@ class ConvolutionPooled(Function):
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
         x, w, b, ctx.sizes, ctx.act, ctx.p, ctx.math, _ = inputs
         y, index, z = output
-        ctx.biased, ctx.form = b is not None, saved.form(ctx.act, x.dtype, ctx.p)
+        ctx.biased, ctx.form = b is not None, saved.shown(ctx.act, x.dtype, ctx.p, pooled=True)
         aside(ctx, index, z)
         ctx.save_for_backward(x, w, index, y if ctx.form == "a" else z if ctx.form == "z" else None)
 
@@ -119,8 +119,14 @@ def convolution(
 ) -> Tensor:
     if by_torch(x) and x.numel():
         z = composite_images.affine(x, w, b, sizes)
-        z = torch.max_pool2d(z, 2) if pooled else z                     # no g falls, so z is pooled
-        return composite_images.stored(activated(z, act, p), x, x.dtype)
+        if not pooled:
+            return composite_images.stored(activated(z, act, p), x, x.dtype)
+        if act == "sigmoid":            # g′ is read off its values, which behind the pooling may be written over
+            a = torch.max_pool2d(torch.sigmoid(z), 2)
+        else:                           # no g falls, so z is pooled
+            z = torch.max_pool2d(z, 2)
+            a = torch.threshold(z, 0.0, 0.0) if act == "relu" else activated(z, act, p)
+        return composite_images.stored(a, x, x.dtype)
     node = ConvolutionPooled if pooled else Convolution
     y: Tensor = applied(node, x, w, b, sizes, act, p, math, recorded(x, w, b))[0]
     return y

@@ -68,7 +68,7 @@ def _convolution_shapes(
     sizes = _sizes(x, w, stride, padding, dilation, groups)
     y = like(image_checks.halved("conv2d_act", sizes) if pool else sizes.y_shape, x)
     index = torch.empty_like(y, dtype=torch.uint8) if pool else x.new_empty(0, dtype=torch.uint8)
-    return y, index, torch.empty_like(y) if saved.form(act, x.dtype, p) == "z" else x.new_empty(0)
+    return y, index, torch.empty_like(y) if saved.shown(act, x.dtype, p, pool) == "z" else x.new_empty(0)
 
 
 def convolution_backward(
@@ -77,7 +77,7 @@ def convolution_backward(
     math: str | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """(∂x, ∂w, ∂b); what nobody wants comes back empty."""
-    sizes, form = _sizes(x, w, stride, padding, dilation, groups), saved.form(act, x.dtype, p)
+    sizes, form = _sizes(x, w, stride, padding, dilation, groups), saved.shown(act, x.dtype, p, pool)
     if _in_boxes("conv2d.layer", x, sizes):
         how = (stride, padding, dilation, groups, act, p, pool, math)
         closed: tuple[Tensor, Tensor, Tensor] = torch.ops.chainrule.convolution_backward_boxes(
@@ -110,7 +110,7 @@ def _or_empty(model: Tensor, t: Tensor | None) -> Tensor:
 def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     x, w, b, *ctx.how = inputs
     y, index, z = output
-    form = saved.form(ctx.how[4], x.dtype, ctx.how[5])
+    form = saved.shown(ctx.how[4], x.dtype, ctx.how[5], ctx.how[6])
     ctx.biased = b is not None
     ctx.mark_non_differentiable(index, z)
     ctx.save_for_backward(x, w, index, y if form == "a" else z if form == "z" else None)
@@ -253,4 +253,4 @@ def traced_max_pool(
 
 
 def _both(sides: Sides) -> list[int]:
-    return [sides, sides] if isinstance(sides, int) else list(sides)
+    return list(image_checks.pair("image", "sides", sides, 0))

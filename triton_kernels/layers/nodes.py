@@ -14,8 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch._C import _are_functorch_transforms_active as transforms_active
-from torch._C._functorch import unwrap_if_dead
-from torch.autograd import Function
+from torch._C import _get_tracing_state
+from torch._C._functorch import is_legacy_batchedtensor, unwrap_if_dead
+from torch.autograd import Function, forward_ad
 from torch.compiler import is_compiling
 from torch.nn.functional import linear, mse_loss
 
@@ -23,6 +24,7 @@ from ..activations import saved
 from ..ops import kernels
 from ..runtime import library, traced
 from ..runtime.launch import by_torch, fall_back, runs_kernel
+from ..runtime.refusals import WrongValue
 from . import composite
 
 
@@ -82,6 +84,8 @@ def once(backward: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, .
     def run(ctx: Any, *grads: Any) -> tuple[Any, ...]:
         if grads[0] is None:                    # nothing came back, and no zeros were filled in for it
             return (None,) * len(ctx.needs_input_grad)
+        if is_legacy_batchedtensor(grads[0]):
+            return _each(run, ctx, grads)
         if not torch.is_grad_enabled():         # as autograd calls it, unless asked for create_graph
             return backward(ctx, *grads)
         with torch.no_grad():
@@ -91,6 +95,17 @@ def once(backward: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, .
         return tuple(None if r is None else refuse(r, *came_from) for r in results)
 
     return run
+
+
+def _each(backward: Callable[..., tuple[Any, ...]], ctx: Any, grads: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The gradients of a batch of upstream gradients (`is_grads_batched`, `vectorize=True`), one after the other."""
+    level = torch._C._vmapmode_increment_nesting() - 1
+    torch._C._vmapmode_decrement_nesting()
+    n = len(torch._remove_batch_dim(grads[0], level, 1, 0))
+    whole = [None if g is None else torch._remove_batch_dim(g, level, n, 0) for g in grads]
+    rows = [backward(ctx, *(None if g is None else g[i] for g in whole)) for i in range(n)]
+    return tuple(None if column[0] is None else torch._add_batch_dim(torch.stack(column), 0, level)
+                 for column in zip(*rows))
 
 
 def aside(ctx: Any, *outputs: Tensor) -> None:
@@ -109,7 +124,7 @@ class Activation(Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         z, ctx.act, ctx.p = inputs
-        ctx.form = saved.form(ctx.act, z.dtype, ctx.p)
+        ctx.form = saved.shown(ctx.act, z.dtype, ctx.p)
         ctx.save_for_backward(output if ctx.form == "a" else z if ctx.form == "z" else None)
 
     @staticmethod
@@ -250,15 +265,31 @@ class Loss(Function):
 def applied(node: type[Function], *args: Any) -> Any:
     """node.apply(*args), and quickly. Eagerly, torch would read the signature of `forward` at every call, which takes
     longer than all the rest; these arguments are complete, so that nothing has to be filled in."""
-    if is_compiling() or transforms_active():
+    if is_compiling():
+        return node.apply(*args)                            # type: ignore[no-untyped-call]
+    _backward_only(node.__name__)
+    if transforms_active():
         return node.apply(*args)                            # type: ignore[no-untyped-call]
     alive = [unwrap_if_dead(t) if isinstance(t, Tensor) else t for t in args]
     return super(Function, node).apply(*alive)              # type: ignore[misc]
 
 
+def _backward_only(what: str) -> None:
+    """Our nodes know their gradients backward, and Python alone runs them."""
+    if forward_ad._current_level >= 0:
+        raise WrongValue(f"{what}: derivatives in forward mode have no kernel")
+    if _get_tracing_state() is not None:
+        raise WrongValue(f"{what}: torch.jit.trace records no kernel")
+
+
 def as_ops(t: Any) -> bool:
     """Is a call on this tensor recorded as ops: traced, or transformed, where a kernel is to run?"""
-    return (is_compiling() or transforms_active()) and not by_torch(t)
+    if is_compiling():
+        return not by_torch(t)
+    if not transforms_active() or by_torch(t):
+        return False
+    _backward_only("image")
+    return True
 
 
 def activation(z: Tensor, act: str, p: float) -> Tensor:
@@ -289,7 +320,7 @@ def recorded(*tensors: Tensor | None) -> bool:
 def layer(x: Tensor, w: Tensor, b: Tensor | None, act: str, p: float, math: str | None) -> Tensor:
     if by_torch(x):
         return activated(linear(x, w, b), act, p)
-    form = saved.form(act, x.dtype, p) if recorded(x, w, b) else "nothing"
+    form = saved.shown(act, x.dtype, p) if recorded(x, w, b) else "nothing"
     a: Tensor = applied(Layer, x, w, b, (act, p, math, form))[0]
     return a
 

@@ -12,10 +12,12 @@ from torch import Tensor
 from torch.autograd import Function
 
 from ..layers import composite
-from ..layers.nodes import applied, aside, once, room
+from ..layers.nodes import applied, aside, once, recorded, room
 from ..runtime import checks
 from ..runtime import precision as casting
+from ..runtime.instead import or_torch
 from ..runtime.launch import by_torch
+from ..runtime.refusals import WrongValue
 from . import composite as composite_losses
 
 NAME = "loss.softmax.weighted"
@@ -33,7 +35,7 @@ class ClassLoss(Function):
 
     @staticmethod
     def forward(
-        z: Tensor, y: Tensor, w: Tensor | None, ignored: int, smoothing: float, reduction: str
+        z: Tensor, y: Tensor, w: Tensor | None, ignored: int, smoothing: float, reduction: str, link: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor]:
         kernels = kernels_for(z)
         loss, delta, mass = kernels.weighted(z, y, w, ignored, smoothing)
@@ -44,14 +46,14 @@ class ClassLoss(Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
-        z, *_, ctx.reduction = inputs
+        *_, ctx.reduction, link = inputs
         aside(ctx, *output[1:])
-        ctx.save_for_backward(*output[1:], z)               # z only says where a second derivative would come from
+        ctx.save_for_backward(*output[1:], link)
 
     @staticmethod
     @once
     def backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
-        delta, total, _z = ctx.saved_tensors
+        delta, total, _link = ctx.saved_tensors
         kernels = kernels_for(delta)
         if not ctx.needs_input_grad[0]:
             dz = None
@@ -59,9 +61,10 @@ class ClassLoss(Function):
             dz = kernels.shared(delta, grad, total)
         else:
             dz = kernels.scaled(delta, grad if ctx.reduction == "sum" else grad[:, None], 1)
-        return dz, None, None, None, None, None
+        return dz, None, None, None, None, None, None
 
 
+@or_torch(torch.nn.functional.cross_entropy)
 def cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: None = None, ignore_index: int = -100,
     reduce: None = None, reduction: str = "mean", label_smoothing: float = 0.0,
@@ -75,19 +78,24 @@ def cross_entropy(
     computes, the gradient at the target, softmax(z)_y − 1, has its dtype's absolute accuracy; kernels keep its digits.
     """
     checks.reduction("cross_entropy", reduction, size_average, reduce)
+    checks.floating("cross_entropy", input=input)
+    checks.tensors("cross_entropy", target=target)
     shape = target.shape
     if input.dim() != 2 and input.dim() == target.dim() + 1:
         input, target = _examples(input, target)
     input, target, weight = casting.losses(input, target, weight)
     checks.weighted_classes("cross_entropy", input, target, weight, label_smoothing)
     if weight is not None and weight.requires_grad and torch.is_grad_enabled():
-        raise ValueError("cross_entropy: weight requires a gradient, and no kernel has it; detach it")
+        raise WrongValue("cross_entropy: weight requires a gradient, and no kernel has it")
     if by_torch(input):
         loss = torch.nn.functional.cross_entropy(
             input, target, weight, ignore_index=int(ignore_index), reduction=reduction,
             label_smoothing=float(label_smoothing))
     else:
-        loss = applied(ClassLoss, input, target, weight, int(ignore_index), float(label_smoothing), reduction)[0]
+        # nothing of z, so that z need not be kept, and yet of it: where a second derivative would come from
+        link = input.narrow(0, 0, 0).clone() if recorded(input) else None
+        how = int(ignore_index), float(label_smoothing), reduction, link
+        loss = applied(ClassLoss, input, target, weight, *how)[0]
     return loss if reduction != "none" else loss.view(shape)
 
 
@@ -96,6 +104,6 @@ def _examples(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     if input.dim() == 1:
         return input[None], target[None]
     if input.shape[:1] + input.shape[2:] != target.shape:
-        raise ValueError(f"cross_entropy: input has shape {tuple(input.shape)}, target has {tuple(target.shape)}; "
+        raise WrongValue(f"cross_entropy: input has shape {tuple(input.shape)}, target has {tuple(target.shape)}; "
                          "expected (B, K, …) and (B, …)")
     return input.movedim(1, -1).reshape(-1, input.shape[1]), target.reshape(-1)

@@ -9,12 +9,17 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._C import _are_functorch_transforms_active as transforms_active
 from torch.autograd import Function
+from torch.compiler import is_compiling
 
 from ..layers import composite
-from ..layers.nodes import activated, applied, aside, once, room
+from ..layers.nodes import activated, activation, applied, aside, once, room
 from ..runtime import checks
+from ..runtime.instead import or_torch
 from ..runtime.launch import by_torch
+from ..runtime.refusals import WrongValue
+from ..runtime.resolved import written
 from . import composite as composite_norm
 
 ACTIVATIONS = ("identity", "relu")
@@ -38,9 +43,11 @@ class BatchNorm(Function):
         if training:
             kernels = kernels_for("norm.batch", x)
             own = None if mu is None or var is None else (mu, var)
-            mean, rstd = kernels.statistics(kernels.walked(x), eps, own, rho, own)
-            if own is not None and kernels is not composite_norm and not torch.compiler.is_compiling():
-                torch.autograd.graph.increment_version(own)             # a kernel's write is invisible to autograd
+            if own is None or kernels is composite_norm or is_compiling() or transforms_active():
+                mean, rstd = kernels.statistics(kernels.walked(x), eps, own, rho, own)
+            else:
+                with written(*own) as places:
+                    mean, rstd = kernels.statistics(kernels.walked(x), eps, places, rho, places)
         else:
             kernels = kernels_for("norm.batch.inference", x)
             assert mu is not None
@@ -75,6 +82,18 @@ class BatchNorm(Function):
         return (*kept, None, None, None, None, None, None)
 
 
+def _in_parts(
+    input: Tensor, running_mean: Tensor | None, running_var: Tensor | None, weight: Tensor | None = None,
+    bias: Tensor | None = None, training: bool = False, momentum: float = 0.1, eps: float = 1e-5, *,
+    added: Tensor | None = None, act: str = "identity",
+) -> Tensor:
+    """batch_norm by torch's functions."""
+    y = torch.nn.functional.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
+    y = y if added is None else y + added
+    return torch.relu(y) if act == "relu" else y
+
+
+@or_torch(_in_parts)
 def batch_norm(
     input: Tensor, running_mean: Tensor | None, running_var: Tensor | None, weight: Tensor | None = None,
     bias: Tensor | None = None, training: bool = False, momentum: float = 0.1, eps: float = 1e-5, *,
@@ -91,17 +110,34 @@ def batch_norm(
     if act not in ACTIVATIONS:
         raise ValueError(f"{name}: act = {act!r} is not fused; choose {' or '.join(ACTIVATIONS)}")
     if (running_mean is None) != (running_var is None) or (weight is None) != (bias is None):
-        raise ValueError(f"{name}: running_mean and running_var, and weight and bias, go together")
+        raise WrongValue(f"{name}: running_mean and running_var, and weight and bias, go together")
     if running_mean is None and not training:
-        raise ValueError(f"{name}: evaluation needs running_mean and running_var")
+        raise WrongValue(f"{name}: evaluation needs running_mean and running_var")
+    if not (eps > 0 if training else eps >= 0):
+        raise WrongValue(f"{name}: eps = {eps}; expected a number above 0")
     if training:
         checks.several(name, input)
+        _of_their_own(name, running_mean=running_mean, running_var=running_var)
+    if added is not None and added.dtype != input.dtype:
+        y: Tensor = batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps) + added
+        return activation(y, act, 0.0)
     if added is not None:
         checks.same(name, input=input, added=added)
     channels = running_mean, running_var, weight, bias
     if by_torch(input) and input.numel() and all(t is None or t.dtype == input.dtype for t in channels):
         own = torch.batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps, False)
         return activated(own if added is None else own + added, act, 0.0)
-    y: Tensor = applied(BatchNorm, input, weight, bias, added, running_mean, running_var, training, float(momentum),
-                        float(eps), act == "relu")[0]
-    return y
+    found: Tensor = applied(BatchNorm, input, weight, bias, added, running_mean, running_var, training,
+                            float(momentum), float(eps), act == "relu")[0]
+    return found
+
+
+def _of_their_own(name: str, **running: Tensor | None) -> None:
+    """Statistics that are written, each element in a place of its own, and outside of torch.func's transforms."""
+    for label, t in running.items():
+        if t is None:
+            continue
+        if transforms_active() and not is_compiling():
+            raise WrongValue(f"{name}: {label} would be written inside a transform of torch.func; no kernel does that")
+        if t.stride() == (0,) and t.numel() > 1:
+            raise WrongValue(f"{name}: {label} has strides {t.stride()}; its elements share memory")

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from .refusals import WrongType, WrongValue
+
 #: The parameter p of each activation: the deck's slope of leaky ReLU, and α = 1 for ELU.
 PARAMETER = {"sigmoid": 0.0, "tanh": 0.0, "relu": 0.0, "leaky": 0.1, "elu": 1.0, "identity": 0.0}
 _KEYWORD = {"leaky": "slope", "elu": "alpha"}
@@ -18,25 +20,26 @@ PLAIN = (torch.Tensor, torch.nn.Parameter)
 def activation(name: str, act: str, **parameter: float) -> float:
     """The parameter p of an activation: `slope` for leaky, `alpha` for elu, nothing else."""
     if act not in PARAMETER:
-        raise ValueError(f"{name}: activation {act!r} is unknown; choose one of {', '.join(PARAMETER)}")
+        raise WrongValue(f"{name}: activation {act!r} is unknown; choose one of {', '.join(PARAMETER)}")
     keyword = _KEYWORD.get(act)
     for given in parameter:
         if given != keyword:
             own = f"; its parameter is {keyword}" if keyword else ""
-            raise TypeError(f"{name}: {act} takes no {given}{own}")
+            raise WrongType(f"{name}: {act} takes no {given}{own}")
     p = float(parameter.get(keyword, PARAMETER[act])) if keyword else 0.0
     if act == "leaky" and not 0 <= p <= 1:
-        raise ValueError(f"{name}: slope = {p}; max(slope z, z) is a leaky ReLU for 0 <= slope <= 1 only")
+        raise WrongValue(f"{name}: slope = {p}; max(slope z, z) is a leaky ReLU for 0 <= slope <= 1 only")
     return p
 
 
 def alike(first: Tensor | None, *others: Tensor | None) -> bool:
     """Is all well, as `floating` asks it? Most calls are right, and need no words for what is not."""
-    if first is None or type(first) not in PLAIN or first.dtype not in _FLOATING:
+    if first is None or type(first) not in PLAIN or first.dtype not in _FLOATING or first.layout is not torch.strided:
         return False
     dtype, device = first.dtype, first.device
     for t in others:
-        if t is not None and not (type(t) in PLAIN and t.dtype == dtype and t.device == device):
+        if t is not None and not (type(t) in PLAIN and t.dtype == dtype and t.device == device
+                                  and t.layout is torch.strided):
             return False
     return True
 
@@ -50,42 +53,60 @@ def floating(name: str, **tensors: Tensor | None) -> None:
         if t is None and first is not None:
             continue
         if not isinstance(t, torch.Tensor):
-            raise TypeError(f"{name}: {label} is {'None' if t is None else _a(t)}; expected a tensor")
+            raise WrongType(f"{name}: {label} is {'None' if t is None else _a(t)}; expected a tensor")
         if t.dtype not in _FLOATING:
-            raise TypeError(f"{name}: {label} is {_short(t)}; expected float16, bfloat16, float32 or float64")
+            raise WrongType(f"{name}: {label} is {_short(t)}; expected float16, bfloat16, float32 or float64")
         whole(name, label, t)
+        if type(t) not in PLAIN and type(t).__torch_function__ is not torch._C._disabled_torch_function_impl:
+            raise WrongType(f"{name}: {label} is {_a(t)}, whose torch functions are its own; no kernel sees one")
+        if t.layout is not torch.strided:
+            raise WrongType(f"{name}: {label} is {str(t.layout).removeprefix('torch.')}; kernels read strided tensors")
         if first is None:
             first = label, t
         elif t.dtype != first[1].dtype:
-            raise TypeError(
+            raise WrongType(
                 f"{name}: {label} is {_short(t)}, {first[0]} is {_short(first[1])}; expected one dtype")
         elif t.device != first[1].device:
-            raise ValueError(
-                f"{name}: {label} is on {t.device}, {first[0]} is on {first[1].device}; expected one device")
+            kind = WrongValue if 0 in (t.dim(), first[1].dim()) else ValueError     # torch takes a number from anywhere
+            raise kind(f"{name}: {label} is on {t.device}, {first[0]} is on {first[1].device}; expected one device")
 
 
 def whole(name: str, label: str, t: Tensor) -> None:
     if hasattr(t, "to_local"):
-        raise TypeError(f"{name}: {label} is sharded (a DTensor); fully_shard the module whose forward uses it, not "
+        raise WrongType(f"{name}: {label} is sharded (a DTensor); fully_shard the module whose forward uses it, not "
                         "the layers in it, or give to_local()")
+
+
+def tensors(name: str, **given: object) -> None:
+    for label, t in given.items():
+        if type(t) not in PLAIN and not isinstance(t, torch.Tensor):
+            raise WrongType(f"{name}: {label} is {'None' if t is None else _a(t)}; expected a tensor")
 
 
 def _a(value: object) -> str:
     return f"a {type(value).__name__}"
 
 
+def called(name: str, *labels: str) -> tuple[str, ...]:
+    """What the caller calls these arguments: an id (with a dot) has the deck's letters, a function torch's words."""
+    return labels if "." in name or name.startswith("mlp") else tuple(_TORCHS.get(label, label) for label in labels)
+
+
+_TORCHS = {"x": "input", "z": "input", "y": "target", "w": "weight", "b": "bias", "k": "kernel_size"}
+
+
 def kernel_dtype(name: str, t: Tensor) -> None:
     if t.dtype == torch.float64:
-        raise TypeError(f"{name}: the kernel computes in float32, {_short(t)} would lose half its digits; "
+        raise WrongType(f"{name}: the kernel computes in float32, {_short(t)} would lose half its digits; "
                         "use float32, or a CPU tensor, which runs as a composite")
 
 
 def rank(name: str, expected: int, **tensors: Tensor) -> None:
     for label, t in tensors.items():
         if not isinstance(t, torch.Tensor):
-            raise TypeError(f"{name}: {label} is {'None' if t is None else _a(t)}; expected a tensor")
+            raise WrongType(f"{name}: {label} is {'None' if t is None else _a(t)}; expected a tensor")
         if t.dim() != expected:
-            raise ValueError(f"{name}: {label} has shape {tuple(t.shape)}; expected {expected} dimension"
+            raise WrongValue(f"{name}: {label} has shape {tuple(t.shape)}; expected {expected} dimension"
                              f"{'s' if expected != 1 else ''}")
 
 
@@ -93,13 +114,13 @@ def sizes(name: str, shapes: str, **pairs: tuple[int, int]) -> None:
     """Each pair of sizes agrees; `shapes` says what was expected."""
     for label, (one, other) in pairs.items():
         if one != other:
-            raise ValueError(f"{name}: {label} differ: {one} and {other}; expected {shapes}")
+            raise WrongValue(f"{name}: {label} differ: {one} and {other}; expected {shapes}")
 
 
 def same_shape(name: str, **tensors: Tensor) -> None:
     (one, s), (other, t) = tensors.items()
     if s.shape != t.shape:
-        raise ValueError(
+        raise WrongValue(
             f"{name}: {one} has shape {tuple(s.shape)}, {other} has {tuple(t.shape)}; expected equal shapes")
 
 
@@ -117,8 +138,8 @@ def layer(input: Tensor, weight: Tensor, bias: Tensor | None, name: str) -> None
         return
     floating(name, input=input, weight=weight, bias=bias)
     if input.dim() == 0:
-        raise ValueError(f"{name}: input has shape (); expected (…, I)")
-    affine(input if input.dim() == 2 else input.reshape(-1, input.shape[-1]), weight, bias, name)
+        raise WrongValue(f"{name}: input has shape (); expected (…, I)")
+    affine(input if input.dim() == 2 else input.new_empty((0, input.shape[-1])), weight, bias, name)
 
 
 def layers(x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor | None], name: str) -> None:
@@ -133,13 +154,14 @@ def layers(x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor | None]
 def affine(x: Tensor, w: Tensor, b: Tensor | None, name: str = "net.layer.affine") -> None:
     if isinstance(x, torch.Tensor) and x.dim() == 2 and _follows(x, x.shape[1], w, b):
         return
-    floating(name, x=x, w=w, b=b)
-    rank(name, 2, x=x, w=w)
-    shapes = "x (B, I), w (O, I), b (O,)"
-    sizes(name, shapes, **{"columns of x and of w": (x.shape[1], w.shape[1])})
+    X, W, B = called(name, "x", "w", "b")
+    floating(name, **{X: x, W: w, B: b})
+    rank(name, 2, **{X: x, W: w})
+    shapes = f"{X} (B, I), {W} (O, I), {B} (O,)"
+    sizes(name, shapes, **{f"columns of {X} and of {W}": (x.shape[1], w.shape[1])})
     if b is not None:
-        rank(name, 1, b=b)
-        sizes(name, shapes, **{"entries of b and rows of w": (b.shape[0], w.shape[0])})
+        rank(name, 1, **{B: b})
+        sizes(name, shapes, **{f"entries of {B} and rows of {W}": (b.shape[0], w.shape[0])})
 
 
 def delta(name: str, delta: Tensor, w: Tensor, saved: Tensor, label: str) -> None:
@@ -163,7 +185,7 @@ def average(delta: Tensor, a: Tensor, w: Tensor, n: float, name: str = "alg.aver
         "columns of a and of w": (a.shape[1], w.shape[1]),
     })
     if not n > 0:
-        raise ValueError(f"{name}: n = {n}; an average needs at least one example")
+        raise WrongValue(f"{name}: n = {n}; an average needs at least one example")
 
 
 def classes(z: Tensor, y: Tensor, name: str = "loss.softmax") -> None:
@@ -172,35 +194,37 @@ def classes(z: Tensor, y: Tensor, name: str = "loss.softmax") -> None:
         and y.dim() == 1 and y.shape[0] == z.shape[0] and y.device == z.device
     ):
         return
-    floating(name, z=z)
-    rank(name, 2, z=z)
+    Z, Y = called(name, "z", "y")
+    floating(name, **{Z: z})
     if not isinstance(y, torch.Tensor) or y.dtype != torch.int64:
-        raise TypeError(f"{name}: y is {_short(y)}; expected int64 class indices (shares of classes have no kernel)")
-    rank(name, 1, y=y)
-    sizes(name, "z (B, K), y (B,)", **{"rows of z and entries of y": (z.shape[0], y.shape[0])})
+        raise WrongType(f"{name}: {Y} is {_short(y)}; expected int64 class indices (shares of classes have no kernel)")
+    rank(name, 2, **{Z: z})
+    rank(name, 1, **{Y: y})
+    sizes(name, f"{Z} (B, K), {Y} (B,)", **{f"rows of {Z} and entries of {Y}": (z.shape[0], y.shape[0])})
     if y.device != z.device:
-        raise ValueError(f"{name}: y is on {y.device}, z is on {z.device}; expected one device")
+        raise ValueError(f"{name}: {Y} is on {y.device}, {Z} is on {z.device}; expected one device")
     if z.shape[1] == 0:
-        raise ValueError(f"{name}: z has shape {tuple(z.shape)}; expected at least one class")
+        raise WrongValue(f"{name}: {Z} has shape {tuple(z.shape)}; expected at least one class")
 
 
 def weighted_classes(name: str, z: Tensor, y: Tensor, w: Tensor | None, smoothing: float) -> None:
     """Classes, a weight for each, and a share of the label that goes to all of them."""
     classes(z, y, name)
     if not 0 <= smoothing <= 1:
-        raise ValueError(f"{name}: label smoothing is {smoothing}; expected 0 to 1")
+        raise WrongValue(f"{name}: label smoothing is {smoothing}; expected 0 to 1")
     if w is None:
         return
-    floating(name, z=z, w=w)
-    rank(name, 1, w=w)
-    sizes(name, "z (B, K), w (K,)", **{"columns of z and entries of w": (z.shape[1], w.shape[0])})
+    Z, W = called(name, "z", "w")
+    floating(name, **{Z: z, W: w})
+    rank(name, 1, **{W: w})
+    sizes(name, f"{Z} (B, K), {W} (K,)", **{f"columns of {Z} and entries of {W}": (z.shape[1], w.shape[0])})
 
 
 def reduction(name: str, how: str, size_average: object = None, reduce: object = None) -> None:
     if size_average is not None or reduce is not None:
-        raise ValueError(f"{name}: size_average and reduce are gone from torch; give reduction='{{mean, sum or none}}'")
+        raise WrongValue(f"{name}: size_average and reduce are gone from torch; give reduction='{{mean, sum or none}}'")
     if how not in ("mean", "sum", "none"):
-        raise ValueError(f"{name}: reduction = {how!r} is unknown; choose 'mean', 'sum' or 'none'")
+        raise WrongValue(f"{name}: reduction = {how!r} is unknown; choose 'mean', 'sum' or 'none'")
 
 
 def same(name: str, **tensors: Tensor) -> None:
@@ -217,7 +241,7 @@ def writable(name: str, **tensors: Tensor) -> None:
     """No two elements share memory, as they do in an expanded tensor."""
     for label, t in tensors.items():
         if any(stride == 0 and size > 1 for stride, size in zip(t.stride(), t.shape)):
-            raise ValueError(
+            raise WrongValue(
                 f"{name}: {label} has strides {t.stride()}; an expanded tensor cannot be written in place")
 
 
@@ -226,36 +250,38 @@ def optimizer(name: str, theta: Tensor, D: Tensor, states: dict[str, Tensor], t:
     for label, one in {"D": D, **states}.items():
         same(name, **{"theta": theta, label: one})
     if t < 1:
-        raise ValueError(f"{name}: t = {t}; steps are counted from 1")
+        raise WrongValue(f"{name}: t = {t}; steps are counted from 1")
 
 
 def batch_norm(name: str, x: Tensor, **channels: Tensor | None) -> None:
     """x (N, C, …) with at least one row, and one number per channel in each of the others; these may be float32."""
-    floating(name, x=x)
+    (X,) = called(name, "x")
+    floating(name, **{X: x})
     if x.dim() < 2 or not x.numel() or x.numel() // x.shape[1] >= 2**31:
-        raise ValueError(f"{name}: x has shape {tuple(x.shape)}; expected (N, C) or (N, C, …) with 1 to 2³¹ − 1 rows")
+        raise WrongValue(f"{name}: {X} has shape {tuple(x.shape)}; expected (N, C) or (N, C, …) with 1 to 2³¹ − 1 rows")
     for label, t in channels.items():
         if t is None:
             continue
         whole(name, label, t)
         if t.dtype not in (x.dtype, torch.float32):
-            raise TypeError(f"{name}: {label} is {_short(t)}, x is {_short(x)}; expected that, or float32")
+            raise WrongType(f"{name}: {label} is {_short(t)}, {X} is {_short(x)}; expected that, or float32")
         if t.device != x.device:
-            raise ValueError(f"{name}: {label} is on {t.device}, x is on {x.device}; expected one device")
+            raise ValueError(f"{name}: {label} is on {t.device}, {X} is on {x.device}; expected one device")
         if t.shape != (x.shape[1],):
-            raise ValueError(f"{name}: {label} has shape {tuple(t.shape)}; expected ({x.shape[1]},), one per channel")
+            raise WrongValue(f"{name}: {label} has shape {tuple(t.shape)}; expected ({x.shape[1]},), one per channel")
 
 
 def several(name: str, x: Tensor) -> None:
     if x.numel() // x.shape[1] < 2:
-        raise ValueError(f"{name}: x has shape {tuple(x.shape)}: one value per channel has no unbiased variance")
+        (X,) = called(name, "x")
+        raise WrongValue(f"{name}: {X} has shape {tuple(x.shape)}: one value per channel has no unbiased variance")
 
 
 def filter1d(name: str, theta: Tensor, signal: Tensor, label: str) -> None:
     floating(name, theta=theta, **{label: signal})
     rank(name, 1, theta=theta, **{label: signal})
     if not theta.shape[0]:
-        raise ValueError(f"{name}: theta has 0 entries; a filter needs at least one")
+        raise WrongValue(f"{name}: theta has 0 entries; a filter needs at least one")
 
 
 def fits(
@@ -264,13 +290,13 @@ def fits(
     """The filter is no longer than the signal, so that at least one output exists."""
     if any(m > n for m, n in zip(filter_size, signal_size)):
         (m, *_), (n, *_) = zip(*((m, n) for m, n in zip(filter_size, signal_size) if m > n))
-        raise ValueError(f"{name}: {labels[0]} is longer than {labels[1]}: {m} > {n}; there is no output")
+        raise WrongValue(f"{name}: {labels[0]} is longer than {labels[1]}: {m} > {n}; there is no output")
 
 
 def odd(name: str, m: int) -> int:
     """(m − 1)/2, the reach of a centred filter."""
     if m < 1 or m % 2 == 0:
-        raise ValueError(f"{name}: the filter has m = {m} entries; a centred filter needs an odd number")
+        raise WrongValue(f"{name}: the filter has m = {m} entries; a centred filter needs an odd number")
     return (m - 1) // 2
 
 
@@ -332,7 +358,7 @@ def conv2d_valid_grad_K(d: Tensor, I: Tensor) -> tuple[int, int]:
 def _inner(name: str, labels: tuple[str, str], window: Tensor, over: Tensor) -> tuple[int, int]:
     image(name, **dict(zip(labels, (window, over))))
     if not window.numel():
-        raise ValueError(
+        raise WrongValue(
             f"{name}: {labels[0]} has shape {tuple(window.shape)}; a filter needs at least one entry")
     fits(name, tuple(window.shape), tuple(over.shape), labels)
     return over.shape[0] - window.shape[0] + 1, over.shape[1] - window.shape[1] + 1

@@ -25,6 +25,7 @@ from torch.compiler import is_exporting
 
 from .checks import PLAIN as PLAIN
 from .configs import Row
+from .resolved import argument
 
 log = logging.getLogger("chainrule")
 
@@ -106,6 +107,7 @@ def launch(kernel: Any, grid: tuple[int, ...], *args: Any, row: Row, **meta: Any
     if record is not None:
         record(kernel, grid, args, {**meta, **options})
         return
+    args = tuple(map(argument, args))
     lead = next(a for a in args if isinstance(a, torch.Tensor))
     if traced(lead):
         from . import written  # needs Triton, as whoever brings a kernel has
@@ -132,13 +134,23 @@ def math_mode(precision: str | None = None) -> str:
     return asked(precision) or ("ieee" if torch.get_float32_matmul_precision() == "highest" else "tf32")
 
 
-def fall_back(reason: str, instead: str = "the ATen composite runs") -> None:
-    """Say once per reason what stands in for a kernel; with CHAINRULE_STRICT=1 refuse instead."""
-    if os.environ.get("CHAINRULE_STRICT") == "1":
-        raise RuntimeError(f"{reason} (CHAINRULE_STRICT=1 allows no fallback)")
-    _say_once(reason, instead)
+def strict() -> bool:
+    """Does CHAINRULE_STRICT=1 forbid that anything stands in for a kernel?"""
+    return os.environ.get("CHAINRULE_STRICT") == "1"
 
 
-@functools.cache
-def _say_once(reason: str, instead: str) -> None:
-    log.warning("%s; %s instead", reason, instead)
+class NoFallback(RuntimeError, AttributeError):
+    """CHAINRULE_STRICT=1 forbids it. (To whoever asks for a name that has no kernel, the name is not there.)"""
+
+
+def fall_back(reason: str, instead: str = "the ATen composite runs", kind: str = "") -> None:
+    """Say once per reason, or per kind of reason, what stands in for a kernel; with CHAINRULE_STRICT=1 refuse
+    instead."""
+    if strict():
+        raise NoFallback(f"{reason} (CHAINRULE_STRICT=1 allows no fallback)")
+    if (kind or reason, instead) not in _said:
+        _said.add((kind or reason, instead))
+        log.warning("%s; %s instead", reason, instead)
+
+
+_said: set[tuple[str, str]] = set()

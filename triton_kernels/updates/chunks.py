@@ -1,8 +1,8 @@
 """The table by which one launch works on many tensors: a row per chunk, with the chunk's address in each of them.
 
-Columns: θ, θ out, D, first state, its out, second state, its out, elements, group, counter, and the first and
-one past the last row of the same tensor. In place, an out column repeats its in column. A chunk's length depends
-on its tensor alone, so that each chunk can count its own steps, whichever tensors a launch brings together.
+Columns: θ, θ out, D, first state, its out, second state, its out, elements, group, the count of steps taken, and the
+first and one past the last row of the same tensor. In place, an out column repeats its in column. All chunks of a
+tensor read one count, and none writes it.
 """
 
 from __future__ import annotations
@@ -30,6 +30,10 @@ class Chunks:
     table: Tensor
     aligned: bool
     reached: tuple[Tensor, ...] = field(repr=False)         # kept in a simulation only
+
+    def reaches(self, tensors: Sequence[Sequence[Tensor]], counters: Sequence[Tensor]) -> bool:
+        """Are these still the tensors at its addresses? Only a simulation asks for more than addresses."""
+        return not self.reached or all(a is b for a, b in zip(self.reached, _distinct(tensors, counters), strict=True))
 
     @contextmanager
     def announced(self) -> Iterator[None]:
@@ -60,7 +64,7 @@ def count(t: Tensor) -> int:
 def cut(
     tensors: Sequence[Sequence[Tensor]], counters: Sequence[Tensor], groups: Sequence[int]
 ) -> Chunks:
-    """The table for tensors given as rows of [θ, θ out, D, states in and out]; counters float32, one a chunk."""
+    """The table for tensors given as rows of [θ, θ out, D, states in and out]; counters float32, one a tensor."""
     rows: list[list[int]] = []
     aligned = True
     for columns, counter, group in zip(tensors, counters, groups):
@@ -70,10 +74,10 @@ def cut(
         aligned = aligned and all(at % 16 == 0 for at, _ in starts)
         ends = [first, first + count(lead)]
         empty = [0] * (TENSORS - len(columns))
-        for k, begin in enumerate(range(0, lead.numel(), size)):
+        for begin in range(0, lead.numel(), size):
             here = [at + begin * width for at, width in starts]
             elements = min(size, lead.numel() - begin)
-            rows.append([*here, *empty, elements, group, counter.data_ptr() + 4 * k, *ends])
+            rows.append([*here, *empty, elements, group, counter.data_ptr(), *ends])
     device = tensors[0][0].device if tensors else torch.device("cpu")
     table = torch.tensor(rows, dtype=torch.int64, device=device).view(len(rows), 12)
     simulated = simulation.get() is not None

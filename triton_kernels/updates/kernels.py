@@ -8,7 +8,8 @@ opt.adamw      θ ← θ − η (r + λθ)
 opt.lamb       u = r + λθ,   θ ← θ − η (‖θ‖ / ‖u‖) u;   the ratio is 1 where a length is 0
 
 A table of addresses, `chunks`, says which program works on what. η and the other numbers come from a float64
-tensor and the step t from a counter per chunk, so that neither is compiled in and a CUDA graph replays them.
+tensor and the steps taken so far from each tensor's own count, so that neither is compiled in and a CUDA graph replays
+them. The counts are read only: whoever has launched a step adds one.
 
 Traps: 1 − β and 1 − βᵗ lose most of their digits in float32 (β₂ = 0.999, t = 1), so they are taken in float64
 and rounded once; ε stands outside the root; λθ of AdamW and LAMB enters no moment.
@@ -115,7 +116,7 @@ def address(row, column: tl.constexpr, TYPE: tl.constexpr, ALIGNED: tl.constexpr
 
 @triton.jit
 def chunk_of(table):
-    """This program's row of the table: its elements, its group, its step counter."""
+    """This program's row of the table: its elements, its group, its tensor's count of steps."""
     row = table + tl.program_id(0).to(tl.int64) * WIDTH
     return row, tl.load(row + 7), tl.load(row + 8), tl.load(row + 9).to(tl.pointer_type(tl.float32))
 
@@ -162,7 +163,6 @@ def update_kernel(
     if whole < count:
         update_block(row, whole + lane, whole + lane < count, eta, lam, beta1, share1, beta2, share2,
                      bias1, bias2, eps, RULE, STATES, COUPLED, UPHILL, THETA, STATE, ALIGNED)
-    tl.store(counter, t)
 
 
 @triton.jit
@@ -210,7 +210,6 @@ def lamb_moments_kernel(
     at = partial + 2 * tl.program_id(0)
     tl.store(at, tl.sum(theta_squares, 0))
     tl.store(at + 1, tl.sum(u_squares, 0))
-    tl.store(counter, t)
 
 
 @triton.jit
@@ -231,7 +230,7 @@ def lamb_step_kernel(
     """θ ← θ − η (‖θ‖ / ‖u‖) u: every program of a tensor adds the tensor's shares in the same order."""
     row, count, group, counter = chunk_of(table)
     eta, lam, _, _, _, _, bias1, bias2, eps = numbers_of(
-        numbers + group * NUMBERS, tl.load(counter).to(tl.float64))
+        numbers + group * NUMBERS, (tl.load(counter) + 1.0).to(tl.float64))
     lane = tl.arange(0, BLOCK)
     theta_squares = tl.zeros((BLOCK,), tl.float32)
     u_squares = tl.zeros((BLOCK,), tl.float32)
@@ -261,7 +260,7 @@ def step(
     rule: str, work: Chunks, numbers: Tensor, dtype: torch.dtype, state: torch.dtype = torch.float32, *,
     coupled: bool = False, uphill: bool = False,
 ) -> None:
-    """One step of `rule` on every tensor of `work`. Writes what the table names as outputs, and the counters.
+    """One step of `rule` on every tensor of `work`. Writes what the table names as outputs.
 
     numbers (groups, 7) float64, in the order of COLUMNS; dtype is that of θ and D. coupled: D ← D + λθ first;
     uphill: −D for D.
@@ -298,8 +297,8 @@ def stepped(
     out += [torch.empty_like(one, dtype=torch.float32 if wide else None) for one in operands[2:]]
     columns = [lead, out[0], operands[1]]
     columns += [t for pair in zip(operands[2:], out[1:]) for t in pair]
-    counters = torch.tensor([t - 1.0] * chunks.count(lead), dtype=torch.float32, device=theta.device)
-    work = chunks.cut([columns], [counters], [0])
+    taken = torch.tensor(t - 1.0, dtype=torch.float32, device=theta.device)
+    work = chunks.cut([columns], [taken], [0])
     row = torch.tensor([[numbers.get(one, 0.0) for one in COLUMNS]], dtype=torch.float64, device=theta.device)
     step(rule, work, row, theta.dtype, theta.dtype)
     return tuple(pointwise.cast(one, theta.dtype) for one in out)

@@ -209,11 +209,11 @@ def test_a_compiled_training_loop_with_its_optimizer():
 
 
 REFUSED = {
-    "ceil_mode = True; the deck drops a last row": (lambda: F.max_pool2d(data(*IMAGE), 2, ceil_mode=True)),
-    "columns of x and of w differ: 6 and 3": (lambda: F.linear(data(*X), data(4, 3))),
-    "x has 3 channels, 1 group": (lambda: F.conv2d(data(*IMAGE), data(4, 2, 3, 3))),
+    "is more than half of the window": (lambda: F.max_pool2d(data(*IMAGE), 2, padding=2)),
+    "columns of input and of weight differ: 6 and 3": (lambda: F.linear(data(*X), data(4, 3))),
+    "input has 3 channels, 1 group": (lambda: F.conv2d(data(*IMAGE), data(4, 2, 3, 3))),
     "an output of 1 × 1 has no 2 × 2 window": (lambda: F.conv2d_act(data(1, 3, 3, 3), data(*FILTERS), pool=True)),
-    "expected int64 class indices": (lambda: F.cross_entropy(data(*X), data(4))),
+    "expected int64 class indices": (lambda: F.cross_entropy(data(*X), data(4, 5))),
 }
 
 

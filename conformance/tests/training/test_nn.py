@@ -277,26 +277,12 @@ def test_training_with_a_scaler_skips_infinite_gradients():
 MISUSE = {
     "MLP: sizes = [3]; expected at least two": lambda: ours.MLP([3]),
     "LinearAct: activation 'gelu' is unknown": lambda: ours.LinearAct(3, 2, "gelu"),
-    "conv2d: padding = 'same' with a filter of 2 × 3 is not the same on both sides": lambda: ours.Conv2d(
-        1, 1, (2, 3), padding="same")(torch.ones(1, 1, 4, 4)),
-    "Conv2d: padding_mode='reflect' has no kernel; use torch.nn.Conv2d": lambda: ours.Conv2d(
-        1, 1, 3, padding=1, padding_mode="reflect")(torch.ones(1, 1, 4, 4)),
     "cross_entropy: label smoothing is 1.5; expected 0 to 1": lambda: F.cross_entropy(
         torch.ones(2, 3), torch.tensor([0, 1]), label_smoothing=1.5),
-    "cross_entropy: columns of z and entries of w differ: 3 and 2": lambda: ours.CrossEntropyLoss(torch.ones(2))(
-        torch.ones(2, 3), torch.tensor([0, 1])),
-    "cross_entropy: weight requires a gradient, and no kernel has it": lambda: F.cross_entropy(
-        torch.ones(2, 3), torch.tensor([0, 1]), torch.ones(3, requires_grad=True)),
+    "cross_entropy: columns of input and entries of weight differ: 3 and 2": lambda: ours.CrossEntropyLoss(
+        torch.ones(2))(torch.ones(2, 3), torch.tensor([0, 1])),
     "mse_loss: reduction = 'max' is unknown; choose 'mean', 'sum' or 'none'": lambda: F.mse_loss(
         torch.ones(2), torch.ones(2), reduction="max"),
-    "mse_loss: size_average and reduce are gone from torch; give reduction=": lambda: F.mse_loss(
-        torch.ones(2), torch.ones(2), False),
-    "BCEWithLogitsLoss: pos_weight has no kernel; use torch.nn.BCEWithLogitsLoss": lambda: ours.BCEWithLogitsLoss(
-        pos_weight=torch.ones(2))(torch.ones(2), torch.ones(2)),
-    "binary_cross_entropy_with_logits: weight has no kernel; use torch.nn.functional.": lambda: (
-        F.binary_cross_entropy_with_logits(torch.ones(2), torch.ones(2), torch.ones(2))),
-    "relu: inplace=True has no kernel, inputs are never changed": lambda: F.relu(torch.ones(2), inplace=True),
-    "max_pool2d: dilation = 2 has no kernel": lambda: ours.MaxPool2d(2, dilation=2)(torch.ones(1, 1, 4, 4)),
     "linear: weight is float32, input is float16; expected one dtype": lambda: ours.Linear(3, 2)(
         torch.ones(1, 3).half()),
     "linear: input is int64; expected float16": lambda: ours.Linear(3, 2)(torch.ones(1, 3, dtype=torch.int64)),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import io
+import pickle
 
 import pytest
 import torch
@@ -14,7 +16,7 @@ from chainrule.triton_kernels import functional as F
 from chainrule.triton_kernels import nn as ours
 from chainrule.triton_kernels import optim
 from chainrule.triton_kernels.explain import explain
-from chainrule.triton_kernels.patch import FUSED, TWINS, patch
+from chainrule.triton_kernels.patch import TWINS, patch, undo
 
 
 class BasicBlock(nn.Module):
@@ -146,7 +148,7 @@ def test_the_same_results_and_back(name, where, fuse, mode):
             assert report.changed
             assert list(model.state_dict()) == keys
             for path, module in model.named_modules():
-                assert set(vars(module)) - set(inside[path]) <= {"fused"}
+                assert set(vars(module)) - set(inside[path]) <= {"patched_from"}
             with simulate(check=False) if where == "kernel" else contextlib.nullcontext():
                 own = results(model, x)
             after = copy.deepcopy(model.state_dict())
@@ -161,21 +163,22 @@ def test_the_same_results_and_back(name, where, fuse, mode):
 
 
 def test_the_report_of_a_resnet(capsys):
-    """Every convolution, norm and the stem's pooling are ours; neighbours that only `forward` knows are not joined."""
-    report = patch(ResNet18())
+    """Every convolution, norm and the stem's pooling are ours; all else is named, with the reason."""
+    model = ResNet18()
+    report = patch(model)
     print(report)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == f"{len(report.changes)} of {len(report.changes)} modules changed"
-    assert lines[1].split() == ["conv1", "Conv2d", "Conv2d"]
-    assert "layer2.0.downsample.0          Conv2d             FusedConvNorm2d    Conv2d → BatchNorm2d" in lines
-    assert "layer2.0.downsample.1          BatchNorm2d        PassedOnNorm2d     done by layer2.0.downsample.0" in lines
-    assert lines[-1].split() == ["fc", "Linear", "Linear"]
-    assert not any("avgpool" in line for line in lines)
-    assert {one.why for one in report.changes if "downsample" not in one.path} == {""}
+    assert len(lines) == 1 + len(list(model.modules()))
+    assert lines[0] == f"{len(report.changed)} of {len(report.changes)} modules changed"
+    assert " ".join(lines[1].split()) == "(model) ResNet18 unchanged not one of torch's: its forward is its own"
+    assert lines[2].split() == ["conv1", "Conv2d", "ours"]
+    assert "layer2.0.downsample            Sequential         chained    joins neighbours that it runs" in lines
+    assert "avgpool                        AdaptiveAvgPool2d  unchanged  there is no kernel" in lines
+    assert lines[-1].split() == ["fc", "Linear", "ours"]
 
 
 def test_in_evaluation_a_norm_costs_no_pass_of_its_own():
-    model = nn.Sequential(nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5), nn.ReLU())
+    model = nn.Sequential(nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5), nn.ReLU(inplace=True))
     x = torch.randn(2, 3, 6, 6)
     model(x)
     patch(model.eval())
@@ -187,21 +190,24 @@ def test_in_evaluation_a_norm_costs_no_pass_of_its_own():
     assert sim.launches == 3
 
 
-def test_a_norm_that_passes_on_is_still_a_norm():
-    """`param_groups` leaves γ and β alone, copies and checkpoints of a patched model stay whole."""
+def test_a_patched_norm_is_still_a_norm():
+    """`param_groups` leaves γ and β alone; copies, slices and pickles of a patched model compute the same."""
     model = nn.Sequential(nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5), nn.ReLU())
     patch(model)
     weights, free = optim.param_groups(model, 0.25)
     assert [id(p) for p in weights["params"]] == [id(model[0].weight)]
     assert len(free["params"]) == 3
-    again = copy.deepcopy(model)
     x = torch.randn(2, 3, 6, 6)
-    assert torch.equal(again(x), model(x))
-    assert again[0].fused[0] is again[1]
-    assert torch.equal(again[1].running_mean, model[1].running_mean)
+    file = io.BytesIO()
+    torch.save(model, file)
+    file.seek(0)
+    model.eval()
+    for again in (copy.deepcopy(model), torch.load(file, weights_only=False).eval(), model[:]):
+        assert torch.equal(again(x), model(x))
+        assert type(again) is type(model)
 
 
-@pytest.mark.parametrize("kind", sorted({*TWINS.values(), *FUSED.values()}, key=lambda kind: kind.__name__))
+@pytest.mark.parametrize("kind", sorted({*TWINS.values()}, key=lambda kind: kind.__name__))
 def test_layers_are_pure(kind):
     """No state beyond the torch twin's: nothing of ours runs in `__init__`, so a class can be changed in place."""
     twin = next(one for one in kind.__mro__ if one.__module__.startswith("torch."))
@@ -209,51 +215,119 @@ def test_layers_are_pure(kind):
     assert own == []
 
 
-def test_the_report_says_what_and_why():
-    class Mine(nn.Linear):
-        pass
+class Mine(nn.Linear):
+    pass
 
-    model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), Mine(4, 4), nn.Conv2d(1, 1, 3, padding_mode="circular"),
-                          nn.BatchNorm2d(1), nn.ReLU(), nn.GELU())
-    report = patch(model)
-    found = {one.path: (one.now.__name__ if one.now else None, one.why) for one in report.changes}
-    assert found == {
-        "0": ("FusedLinear", "Linear → Tanh"), "1": ("PassedOn", "done by 0"),
-        "2": (None, "a subclass: its forward may differ"),
-        "3": (None, "padding_mode='circular' has no kernel"),
-        "4": ("FusedBatchNorm2d", "BatchNorm2d → ReLU"), "5": ("PassedOn", "done by 4")}
-    assert str(report).splitlines()[0] == "4 of 6 modules changed"
+
+#: option: why a module with it is left alone
+LEFT = {
+    "a subclass: its forward may differ": Mine(4, 4),
+    "padding_mode='circular' has no kernel": nn.Conv2d(1, 1, 3, padding_mode="circular"),
+    "padding='same' around an even filter has no kernel": nn.Conv1d(1, 1, 4, padding="same"),
+    "there is no kernel": nn.GELU(), "float64 has no kernel": nn.Linear(2, 2, dtype=torch.float64),
+    "complex64 has no kernel": nn.Conv2d(1, 1, 1, dtype=torch.complex64),
+    "dilation has no kernel": nn.MaxPool2d(2, dilation=2), "ceil_mode has no kernel": nn.MaxPool2d(3, ceil_mode=True),
+    "a window of 20 × 14 has no kernel": nn.MaxPool2d((20, 14)),
+    "pos_weight has no kernel": nn.BCEWithLogitsLoss(pos_weight=torch.ones(2)),
+    "eps=0.0 has no kernel": nn.BatchNorm1d(3, eps=0.0), "is ours": ours.MLP([3, 2]),
+    "holds or runs other modules": nn.TransformerEncoderLayer(4, 2),
+    "runs its modules one by one": nn.Sequential(),
+}
+
+
+@pytest.mark.parametrize("why", LEFT)
+def test_the_report_says_what_is_left_and_why(why):
+    module = LEFT[why]
+    report = patch(nn.ModuleDict({"at": module}))
+    found = next(one for one in report.changes if one.path == "at")
+    assert (found.now, found.why, type(module)) == (None, why, found.was)
+    report.undo()
 
 
 def test_fused_convolution_takes_the_pooling_in():
     model = deck()
     report = patch(model)
-    assert [one.now.__name__ for one in report.changes] == [
-        "FusedConv2d", "PassedOn", "PassedOn"] * 2 + ["FusedLinear", "PassedOn"] * 2 + ["Linear"]
+    assert [one.now.__name__ for one in report.changed if one.path] == [
+        "Conv2d", "ReLU", "MaxPool2d"] * 2 + ["Linear", "ReLU", "Linear", "LeakyReLU", "Linear"]
     with simulate(check=False) as sim:
         model(torch.randn(1, 1, 32, 32))
     assert sim.launches == 5
+    report.undo()
+    patch(model, fuse=False)
+    with simulate(check=False) as sim:
+        model(torch.randn(1, 1, 32, 32))
+    assert sim.launches == 11
 
 
 def test_only():
     model = deck()
     report = patch(model, only=["Linear"])
-    assert {one.was.__name__ for one in report.changed} == {"Linear"}
+    assert {one.was.__name__ for one in report.changed} == {"Linear", "Sequential"}
     assert type(model[0]) is nn.Conv2d
 
 
-def test_a_module_in_two_places_or_with_hooks_is_not_fused():
+class Preset(nn.Sequential):
+    """As torchvision's: a Sequential with a constructor of its own."""
+
+    def __init__(self, channels):
+        super().__init__(nn.Conv2d(channels, 4, 3, bias=False), nn.BatchNorm2d(4), nn.ReLU(inplace=True))
+        self.out_channels = 4
+
+
+class Shifted(Preset):
+    def forward(self, x):
+        return super().forward(x) + 1
+
+
+def test_subclasses_of_sequential():
+    """One that runs as torch's is chained, keeps its name and copies; one with a forward of its own is not."""
+    x = torch.randn(2, 3, 6, 6)
+    model = nn.Sequential(Preset(3), Shifted(4))
+    before = copy.deepcopy(model)(x)
+    report = patch(model)
+    again = pickle.loads(pickle.dumps(model))
+    assert [type(part).__name__ for part in again] == ["Preset", "Shifted"]
+    assert isinstance(again[0], Preset)
+    assert type(model[1]) is Shifted
+    unit = torch.finfo(torch.float32).eps
+    assert (model(x) - before).abs().max() <= 4 * unit * before.abs().max()
+    with simulate(check=False) as sim:
+        again[0](x)
+    assert sim.launches == 4
+    report.undo()
+    assert type(model[0]) is Preset
+
+
+def test_hooks_and_two_places():
     relu = nn.ReLU()
     model = nn.Sequential(nn.Linear(3, 3), relu, nn.Linear(3, 3), relu)
     patch(model)
-    assert type(model[0]) is ours.Linear
-    assert type(relu) is ours.ReLU
-    seen = []
-    model = nn.Sequential(nn.Linear(3, 3), nn.ReLU())
-    model[0].register_forward_hook(lambda module, args, y: seen.append(y))
-    patch(model)
-    y = model(torch.randn(2, 3))
+    x, seen = torch.randn(2, 3), []
+    with simulate(check=False) as sim:
+        model(x)
+    assert sim.launches == 2
+    handle = model[0].register_forward_hook(lambda module, args, y: seen.append(y))
+    y = model[:2](x)
     assert torch.equal(torch.relu(seen[0]), y)
+    handle.remove()
+    with simulate(check=False) as sim:
+        model(x)
+    assert sim.launches == 2
+
+
+def test_undo():
+    """Through the report, or of a copy by its own; modules that have left the model are undone, too."""
+    model = deck()
+    report = patch(model)
+    copied = copy.deepcopy(model)
+    undo(copied)
+    assert str(copied) == str(deck())
+    assert {type(one).__module__.split(".")[0] for one in copied.modules()} == {"torch"}
+    gone, model[1] = model[1], nn.GELU()
+    report.undo()
+    assert type(gone) is nn.ReLU
+    assert type(model) is nn.Sequential
+    assert not any("patched_from" in vars(one) for one in (gone, *model.modules()))
 
 
 def test_misuse():
@@ -263,28 +337,16 @@ def test_misuse():
         patch(model)
     with pytest.raises(ValueError, match="only = Conv3d is unknown; there are Linear"):
         patch(model, only=["Conv3d"])
-    model[0].__class__ = nn.Conv2d
-    with pytest.raises(RuntimeError, match="0 has become a Conv2d since it was patched; undo that change first"):
-        report.undo()
-    assert type(model[3]).__name__ == "FusedConv2d"
-    model[0].__class__ = FUSED[nn.Conv2d]
-    patched, model[4] = model[4], nn.GELU()
-    with pytest.raises(RuntimeError, match="4 is not in the model any more; put the patched PassedOn back first"):
-        report.undo()
-    model[4] = patched
+    torch.nn.utils.parametrize.register_parametrization(model[0], "weight", nn.Identity())
+    for way in (report.undo, lambda: undo(model)):
+        with pytest.raises(RuntimeError, match="0 has become a ParametrizedConv2d since it was patched; undo that"):
+            way()
+    assert type(model[3]) is ours.Conv2d
+    torch.nn.utils.parametrize.remove_parametrizations(model[0], "weight")
     report.undo()
     assert type(model[3]) is nn.Conv2d
-    alone = nn.Linear(2, 2)
-    patch(alone)
-    with pytest.raises(ValueError, match="this model is patched already"):
-        patch(alone)
-    plain = nn.Sequential(nn.Linear(2, 2))
-    once = patch(plain)
-    with pytest.raises(ValueError, match="this model is patched already"):
-        patch(plain)
-    once.undo()
     with pytest.raises(RuntimeError, match="already undone"):
-        once.undo()
+        report.undo()
 
 
 def test_explain():

@@ -1,0 +1,43 @@
+"""Our modules to tools that read a model: torch.fx sees each as one call, as it sees torch's; torch.jit.script, which
+compiles Python that it can read, gets torch's module of the same parameters."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+
+from torch import Tensor
+from torch.fx import Proxy
+
+from .launch import fall_back
+
+Forward = TypeVar("Forward", bound=Callable[..., Any])
+
+
+def leaf(forward: Forward) -> Forward:
+    """A module's forward that a symbolic tracer enters into its graph as a call of the module."""
+
+    @wraps(forward)
+    def run(self: Any, *inputs: Any, **named: Any) -> Any:
+        if inputs and type(inputs[0]) is not Tensor and isinstance(inputs[0], Proxy):
+            tracer = inputs[0].tracer
+            return tracer.create_proxy("call_module", tracer.path_of_module(self), inputs, named)   # type: ignore
+        return forward(self, *inputs, **named)
+
+    return run          # type: ignore[return-value]
+
+
+class Twin:
+    """A torch module of another forward: whoever cannot have ours may have the twin."""
+
+    def __prepare_scriptable__(self) -> Any:
+        kind = type(self)
+        twin = next(one for one in kind.__mro__ if one.__module__.startswith("torch."))
+        if twin.__name__ != kind.__name__:
+            raise RuntimeError(f"{kind.__name__}: torch.jit.script cannot compile it; trace or export it")
+        fall_back(f"{kind.__name__}: torch.jit.script compiles no kernel", f"torch.nn.{twin.__name__} is scripted")
+        again = copy.copy(self)
+        again.__class__ = twin
+        return again
