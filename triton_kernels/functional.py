@@ -191,7 +191,7 @@ def sgd(theta: Tensor, D: Tensor, eta: float) -> Tensor:
 @torch.no_grad()
 def sgd_(theta: Tensor, D: Tensor, eta: float) -> Tensor:
     """opt.sgd   Θ ← Θ − η D, in place: the one function here that changes an argument; returns it."""
-    room = autograd.room("updates.sgd", "opt.sgd", theta)
+    room = autograd.room("updates.sgd", "opt.sgd", theta) if resolved.is_settled(theta) else composite
     room.sgd_(theta, D, eta)
     if room is not composite and not torch.compiler.is_compiling():
         torch.autograd.graph.increment_version(theta)       # a kernel's write is invisible to autograd

@@ -375,10 +375,10 @@ def _local(t: Tensor) -> Tensor:
 
 def _count(step: Any, device: torch.device) -> Tensor:
     """The steps taken, as kernels read them: one float32 number on the parameter's device."""
-    step = _local(step) if isinstance(step, Tensor) else torch.tensor(float(step))
-    if step.dtype == torch.float32 and step.device == device and step.dim() == 0 and is_settled(step):
-        return step
-    return step.detach().reshape(()).to(device, torch.float32, copy=True)
+    found: Tensor = _local(step) if isinstance(step, Tensor) else torch.tensor(float(step))
+    if found.dtype == torch.float32 and found.device == device and found.dim() == 0 and is_settled(found):
+        return found
+    return found.detach().reshape(()).to(device, torch.float32, copy=True)
 
 
 class SGD(_Fused, torch.optim.SGD):

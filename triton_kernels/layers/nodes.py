@@ -84,7 +84,7 @@ def once(backward: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, .
     def run(ctx: Any, *grads: Any) -> tuple[Any, ...]:
         if grads[0] is None:                    # nothing came back, and no zeros were filled in for it
             return (None,) * len(ctx.needs_input_grad)
-        if is_legacy_batchedtensor(grads[0]):
+        if not is_compiling() and is_legacy_batchedtensor(grads[0]):
             return _each(run, ctx, grads)
         if not torch.is_grad_enabled():         # as autograd calls it, unless asked for create_graph
             return backward(ctx, *grads)
