@@ -1,11 +1,10 @@
-"""The front door: `chainrule conform`, `derive`, `show`, `doctor`.
+"""The front door: `chainrule conform`, `derive`, `show`, `book`, `doctor`.
 
 Exit codes: 0 pass · 1 a check failed · 2 bad usage · 3 nothing was checked.
 """
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -109,6 +108,7 @@ def show(
 ) -> None:
     """Show everything about one equation: print, readings, derivation, reference, kernel, traps, numbers."""
     from . import spec
+    from .book.sources import kernel_source, reference_source
     from .spec import show as pages
 
     with suppress(ModuleNotFoundError):              # the proofs of findings that need the reference, or torch
@@ -125,26 +125,18 @@ def show(
         refuse("show", why.args[0])
 
 
-def reference_source(id: str) -> str | None:
-    """The Python of the reference function with this id."""
-    from . import reference
-
-    function = reference.FUNCTIONS.get(id)
-    return inspect.getsource(function) if function is not None else None
-
-
-def kernel_source(id: str) -> str | None:
-    """Which kernel file speaks of this id, and the line of its docstring that does."""
-    from importlib.resources import as_file, files
-
-    with as_file(files("chainrule.triton_kernels")) as folder:
-        sources = {file.relative_to(folder): file.read_text(encoding="utf-8") for file in sorted(folder.rglob("*.py"))}
-    for file, text in sources.items():
-        if "@triton.jit" in text:
-            for line in text.partition('"""')[2].partition('"""')[0].splitlines():
-                if id in line.split():
-                    return f"triton_kernels/{file.as_posix()}: {' '.join(line.split())}"
-    return None
+@app.command()
+def book(
+    out: Annotated[Path, typer.Option("-o", "--out", help="the folder to write")] = Path("build/book"),
+) -> None:
+    """Write the book: one page per equation, offline, the same bytes every time."""
+    try:
+        from .book.build import build
+    except ModuleNotFoundError as missing:
+        refuse("book", f'{missing.name} is not installed; pip install "chainrule[book]" brings it')
+    with progress_bar("writing") as advance:
+        wrote = build(out, advance)
+    console.print(f"{wrote.pages} pages, {wrote.size / 1e6:.1f} MB: {out / 'index.html'}", markup=False, soft_wrap=True)
 
 
 @app.command()

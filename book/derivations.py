@@ -1,0 +1,92 @@
+"""A committed derivation, read back from its Markdown page: what is given, every step, the result, the Python."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from attrs import frozen
+from markupsafe import Markup
+
+from ..conformance.report.formulas import mathml
+from ..spec.derivations import derivation_page, derived_ids
+
+STEP = re.compile(r"^\d+\. \*\*(.+?)\*\*(?: · (.*))?$")
+
+
+@frozen
+class Step:
+    """One line of a derivation: the rule, why it holds here, the formula."""
+
+    rule: str
+    why: str
+    latex: str
+
+
+@frozen
+class Derivation:
+    """A derivation as it is shown. `given` and `result` are HTML."""
+
+    title: str
+    given: Markup
+    steps: tuple[Step, ...]
+    remarks: str
+    python: str
+    checked: str
+
+    @property
+    def result(self) -> str:
+        """The left side of the first step with the right side of the last."""
+        left = self.steps[0].latex.partition(" = ")[0]
+        return self.steps[0].latex if len(self.steps) == 1 else f"{left} {self.steps[-1].latex}"
+
+
+@cache
+def derivation(id: str) -> Derivation | None:
+    """None where nothing is derived under this id."""
+    if id not in derived_ids():
+        return None
+    head, *parts = re.split(r"^## ", derivation_page(id), flags=re.M)
+    section = {name: body.strip() for name, _, body in (part.partition("\n") for part in parts)}
+    return Derivation(" ".join(head.split("\n", 1)[1].split()), _given(section["Given"]), _steps(section["Steps"]),
+                      section["Result"].rpartition("```")[2].strip(), _fenced(section["Python"]), section["Checked"])
+
+
+def _fenced(text: str) -> str:
+    return text.partition("\n")[2].rpartition("```")[0].strip("\n")
+
+
+def _steps(text: str) -> tuple[Step, ...]:
+    steps: list[Step] = []
+    rule = why = ""
+    for line in text.splitlines():
+        if match := STEP.match(line):
+            rule, why = match[1], match[2] or ""
+        elif line.strip().startswith("$$"):
+            steps.append(Step(rule, why, line.strip().strip("$").strip()))
+    return tuple(steps)
+
+
+def _given(text: str) -> Markup:
+    """The list of what is given; a formula that stands in LaTeX too is shown as one."""
+    shown, fenced, opened = Markup(""), False, False
+    for line in (line.strip() for line in text.splitlines()):
+        if line.startswith("```"):
+            fenced = not fenced
+        elif line.startswith("$$"):
+            shown += Markup('<div class="formula" tabindex="0" role="group" aria-label="formula">{}</div>').format(
+                mathml(line.strip("$").strip()))
+        elif line.startswith("- "):
+            shown += Markup("</li><li>" if opened else "<li>") + inline(line[2:])
+            opened = True
+        elif line and not fenced:
+            shown += Markup(" ") + inline(line)
+    return Markup("<ul>{}</li></ul>").format(shown) if opened else shown
+
+
+def inline(text: str) -> Markup:
+    """Text with `code` in it."""
+    shown = Markup("")
+    for i, part in enumerate(text.split("`")):
+        shown += Markup("<code>{}</code>").format(part) if i % 2 else Markup("{}").format(part)
+    return shown

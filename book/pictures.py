@@ -1,0 +1,77 @@
+"""Pictures that teach, drawn from the reference with the deck's numbers; as SVG that takes the page's colours."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from attrs import frozen
+from markupsafe import Markup
+
+INK, SOFT = "#111213", "#818283"                        # become the page's own ink
+SETTINGS: dict[str, Any] = {
+    "svg.fonttype": "none", "svg.hashsalt": "chainrule", "font.size": 10, "text.color": INK, "axes.edgecolor": SOFT,
+    "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK, "axes.facecolor": "none", "axes.titlecolor": INK,
+    "figure.facecolor": "none", "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False,
+    "axes.titlesize": 10, "figure.constrained_layout.use": True, "path.simplify": True}
+
+
+@frozen
+class Picture:
+    """A picture, what it shows, and the pages it belongs to."""
+
+    name: str
+    title: str
+    says: str
+    ids: tuple[str, ...]
+    draw: Callable[[Any], None]
+    size: tuple[float, float]
+
+    @property
+    def svg(self) -> Markup:
+        return _svg(self.name)
+
+
+PICTURES: list[Picture] = []
+
+
+def picture(name: str, title: str, says: str, ids: tuple[str, ...],
+            size: tuple[float, float]) -> Callable[[Callable[[Any], None]], Callable[[Any], None]]:
+    def enter(draw: Callable[[Any], None]) -> Callable[[Any], None]:
+        PICTURES.append(Picture(name, title, says, ids, draw, size))
+        return draw
+    return enter
+
+
+def pictures() -> list[Picture]:
+    """All of them, in the order of the pictures' page."""
+    from . import drawings  # noqa: F401  (enters them)
+
+    return PICTURES
+
+
+def pictures_of(id: str) -> list[Picture]:
+    return [one for one in pictures() if id in one.ids]
+
+
+@cache
+def _svg(name: str) -> Markup:
+    """The picture as an element that can stand in a page: no sizes of its own, no fixed ink, no ids of others."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    one = next(one for one in PICTURES if one.name == name)
+    with mpl.rc_context({**SETTINGS, "svg.hashsalt": name}):
+        figure = Figure(figsize=one.size)
+        one.draw(figure)
+        out = io.StringIO()
+        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Type": None, "Format": None})
+    text = out.getvalue()
+    text = text[text.index("<svg"):]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
+    text = re.sub(r'(id="|url\(#|href="#)', rf"\g<1>{name}-", text)
+    text = text.replace(INK, "currentColor").replace(SOFT, "currentColor").replace("'DejaVu Sans', ", "")
+    return Markup(text.replace("<svg ", f'<svg role="img" aria-label="{one.title}" ', 1))
