@@ -25,11 +25,11 @@ import triton.language.extra.libdevice
 from triton.backends.compiler import GPUTarget, Language
 from triton.compiler import ASTSource, make_backend
 from triton.compiler.errors import CompilationError
-from triton.runtime.jit import create_function_from_signature
+from triton.runtime.jit import JITCallable, create_function_from_signature
 
 from ...triton_kernels.gate import machine_code
 from ...triton_kernels.gate.offline import target_of
-from . import active, internals
+from . import active, internals, taken
 from .fault import KernelFault
 
 
@@ -127,6 +127,9 @@ def _take(kernel: Any, one: Kernel, values: dict[str, Any], specialization: Any,
     try:
         options, signature, constexprs, attrs = kernel._pack_args(one.backend, dict(given), values, specialization, {})
         source = ASTSource(kernel, signature, constexprs, attrs)
+        name = taken.name_of(kernel, signature, constexprs, one.target)
+        if taken.known(name):
+            return Handle(source, one.target, options)
         module = _said(lambda: _front(one, source, options))
         undefined = _undefined(module, one, options)
     except CompilationError as error:
@@ -136,6 +139,7 @@ def _take(kernel: Any, one: Kernel, values: dict[str, Any], specialization: Any,
     if undefined:
         return (f"uses a value that is undefined when compiled, {undefined}: a loop's variable has no value after its "
                 "`range` loop; keep what is needed in a variable of its own")
+    taken.remember(name)
     return Handle(source, one.target, options)
 
 
@@ -145,9 +149,28 @@ def _front(one: Kernel, source: Any, options: Any) -> Any:
     internals.ir.load_dialects(context)
     one.backend.load_dialects(context)
     functions = one.backend.get_codegen_implementation(options)
-    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):     # it prints a module that it refuses
-        warnings.simplefilter("ignore")
-        return source.make_ir(one.target, options, functions, one.backend.get_module_map(), context)
+    genuine = JITCallable.parse
+    JITCallable.parse = _parsed(genuine)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):     # it prints a module that it refuses
+            warnings.simplefilter("ignore")
+            return source.make_ir(one.target, options, functions, one.backend.get_module_map(), context)
+    finally:
+        JITCallable.parse = genuine
+
+
+_trees: WeakKeyDictionary[types.FunctionType, tuple[str, Any]] = WeakKeyDictionary()
+
+
+def _parsed(genuine: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """`JITCallable.parse`, which would parse a function again for every kernel that calls it."""
+
+    def parse(self: Any) -> Any:
+        if self.fn not in _trees or _trees[self.fn][0] != self.src:
+            _trees[self.fn] = self.src, genuine(self)
+        return _trees[self.fn][1]
+
+    return parse
 
 
 def _said(make: Callable[[], Any]) -> Any:

@@ -142,7 +142,9 @@ def convert(value: Any, memory: Memory, annotated: str = "") -> Any:
     if hasattr(value, "data_ptr"):
         tensor = value.base if isinstance(value, internals.TensorWrapper) else value
         kind = internals.argument_type(value)
-        view = memory.views.get(id(tensor)) or memory.at(value.data_ptr(), value.dtype)
+        view = memory.views.get(id(tensor))
+        if view is None and not isinstance(tensor, torch.Tensor):
+            view = memory.at(value.data_ptr(), value.dtype)
         handle = TensorHandle(np.array([value.data_ptr()], np.uint64), kind, {"view": view} if view else {})
         return tl.tensor(handle, kind)
     return internals.implicit(value)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
+import linecache
+
 import pytest
 import torch
 import triton
@@ -293,3 +296,37 @@ def test_handles_hold_what_was_compiled(tmp_path, monkeypatch):
         handle = last_by_hand[(1,)](x, y, 3, 8)
         assert torch.equal(x, y)
         assert handle.metadata.target.arch == 80
+
+
+def test_what_was_taken_is_remembered_and_what_was_refused_is_not(tmp_path, monkeypatch):
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+    seen = []
+    genuine = frontend._front
+    monkeypatch.setattr(frontend, "_front", lambda one, source, options: seen.append(source.name) or genuine(
+        one, source, options))
+
+    def defined(body):
+        """A kernel of this body, as a fresh process would define it."""
+        (tmp_path / "written.py").write_text(
+            f"import triton, triton.language as tl\n@triton.jit\ndef written(y, N: tl.constexpr):\n    {body}\n")
+        spec = importlib.util.spec_from_file_location("written", tmp_path / "written.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        linecache.checkcache()
+        return module.written
+
+    def launched(body, n=8, target="sm_90"):
+        y = torch.zeros(n)
+        with simulate(target=target):
+            defined(body)[(1,)](y, n)
+        return y.tolist(), len(seen)
+
+    assert launched("tl.store(y + tl.arange(0, N), 1.0)") == ([1.0] * 8, 1)
+    assert launched("tl.store(y + tl.arange(0, N), 1.0)") == ([1.0] * 8, 1)
+    assert launched("tl.store(y + tl.arange(0, N), 1.0)", 16) == ([1.0] * 16, 2)
+    assert launched("tl.store(y + tl.arange(0, N), 1.0)", target="sm_80") == ([1.0] * 8, 3)
+    assert launched("tl.store(y + tl.arange(0, N), 2.0)") == ([2.0] * 8, 4)
+    for _ in range(2):
+        with pytest.raises(KernelFault, match="power of 2"):
+            launched("tl.store(y + tl.arange(0, N - 1), 2.0)")
+    assert len(seen) == 6
