@@ -2,6 +2,8 @@
 
     spec.get("act.elu").value        the machine form
     spec.function("act.elu")         the same, as a Python function over any number type
+    spec.derived("bp.delta.rec")     a derived gradient, as a Python function over any number type
+    spec.derivation("bp.delta.rec")  its derivation as data: given, steps, result; .json(), .latex()
 """
 
 from __future__ import annotations
@@ -10,11 +12,29 @@ from collections.abc import Callable
 from typing import Any
 
 from . import expressions
-from .records import Equation, Erratum, Example, Form, Reading, SpecError, Trap, UnknownId, findings, get, load
+from .derivations import NotDerived, derivation, derivation_page, derived, derived_ids
+from .page import DerivationText, StepText
+from .records import (
+    Equation,
+    Erratum,
+    Example,
+    Form,
+    Note,
+    Reading,
+    SpecError,
+    Trap,
+    UnknownId,
+    beside,
+    findings,
+    get,
+    load,
+    notes,
+)
 
 __all__ = [
-    "Equation", "Erratum", "Example", "Form", "Reading", "SpecError", "Trap", "UnknownId",
-    "expression", "findings", "function", "get", "load",
+    "DerivationText", "Equation", "Erratum", "Example", "Form", "NotDerived", "Note", "Reading", "SpecError",
+    "StepText", "Trap", "UnknownId", "beside", "derivation", "derivation_page", "derived", "derived_ids", "expression",
+    "findings", "function", "get", "load", "notes",
 ]
 
 

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import importlib.util
 import json
 from collections.abc import Callable
 from functools import cache
 from importlib import resources
+from pathlib import Path
 from typing import Any
+
+from .page import DerivationText, read
 
 
 class NotDerived(KeyError):
@@ -28,13 +32,30 @@ def derived_ids() -> tuple[str, ...]:
     return tuple(digests["digests"])
 
 
-def derived(id: str) -> Callable[..., Any]:
-    """The derived gradient with this id, as a function."""
-    _known(id)
+def derived(id: str, folder: str | Path | None = None) -> Callable[..., Any]:
+    """The derived gradient with this id, as a function; somebody's own, from the folder it was written into."""
     name = id.replace(".", "_")
+    if folder is not None:
+        return _function_in(Path(folder) / f"{name}.py", name)
+    _known(id)
     module = importlib.import_module(f"{__package__}.derived.{name}")
     function: Callable[..., Any] = getattr(module, name)
     return function
+
+
+def _function_in(path: Path, name: str) -> Callable[..., Any]:
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise NotDerived(f"there is no {path}; `chainrule derive module:chapters --out {path.parent}` writes it")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    function: Callable[..., Any] = getattr(module, name)
+    return function
+
+
+def derivation(id: str) -> DerivationText:
+    """The derivation with this id as data: given, steps, result, Python; `.json()` and `.latex()` say it whole."""
+    return read(derivation_page(id))
 
 
 def derivation_page(id: str) -> str:

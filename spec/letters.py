@@ -14,6 +14,7 @@ NAMES = {                                        # Python name: (LaTeX, Unicode)
     "beta1": (r"\beta_1", "β₁"), "beta2": (r"\beta_2", "β₂"),
     "S2": ("S'", "S′"), "R2": ("R'", "R′"), "D2": ("D'", "D′"),
     "slope": ("s", "s"),
+    "ℒ": (r"\mathcal{L}", "ℒ"),
 }
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -28,7 +30,7 @@ class UnknownId(KeyError):
 
     def __init__(self, id: str, known: Iterable[str]):
         near = difflib.get_close_matches(id, list(known), n=3, cutoff=0.5)
-        hint = f" Near: {', '.join(near)}." if near else " `chainrule show` lists them all."
+        hint = f" Near: {', '.join(near)}." if near else " `chainrule show --list` lists them all."
         super().__init__(f"no record has the id {id!r}.{hint}")
 
     def __str__(self) -> str:
@@ -136,7 +138,16 @@ class Erratum:
     unprovable: str = ""
 
 
-Record = TypeVar("Record", Form, Reading, Trap, Example, Equation, Erratum)
+@attrs.frozen
+class Note:
+    """What is loose, lost or mistyped in the deck, and changes nothing that is computed."""
+    id: str
+    lines: str
+    says: str
+    kind: str
+
+
+Record = TypeVar("Record", Form, Reading, Trap, Example, Equation, Erratum, Note)
 # key in the file -> (field, class of its entries)
 _NESTED: dict[str, tuple[str, Any]] = {
     "form": ("forms", Form), "reading": ("readings", Reading),
@@ -174,7 +185,7 @@ def _build(cls: type[Record], table: Mapping[str, Any], where: str) -> Record:
 
 def read(path: Path | Any) -> tuple[dict[str, Equation], dict[str, Erratum]]:
     """The equations and the errata of one chapter."""
-    name = f"spec/{path.name}"
+    name = f"spec/{path.name}" if path.name in {chapter.name for chapter in chapters()} else path.name
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
@@ -198,9 +209,12 @@ def _gather(cls: type[Record], tables: Iterable[Any], file: str, kind: str) -> d
     return found
 
 
+OTHERS = ("deck.toml", "notes.toml")
+
+
 def chapters() -> list[Any]:
     """The TOML files of this package that hold records, in name order."""
-    tables = [f for f in files(__package__).iterdir() if f.name.endswith(".toml") and f.name != "deck.toml"]
+    tables = [f for f in files(__package__).iterdir() if f.name.endswith(".toml") and f.name not in OTHERS]
     return sorted(tables, key=lambda f: f.name)
 
 
@@ -217,9 +231,40 @@ def _everything() -> tuple[Mapping[str, Equation], Mapping[str, Erratum]]:
     return MappingProxyType(equations), MappingProxyType(errata)
 
 
+_beside: ContextVar[Mapping[str, Equation]] = ContextVar("records beside the deck's", default=MappingProxyType({}))
+
+
+@contextmanager
+def beside(path: Path | str) -> Iterator[Mapping[str, Equation]]:
+    """While this holds, `load` and `get` know the records of this file, too: somebody's own equations.
+
+    SpecError says what cannot be read, and which id the deck has already.
+    """
+    try:
+        found, _ = read(Path(path))
+    except OSError as error:
+        raise SpecError(f"{path} cannot be read: {error.strerror}") from None
+    taken = sorted({*found} & {*_everything()[0]})
+    if taken:
+        raise SpecError(f"{Path(path).name}: the deck's records have the id {taken[0]} already; take another")
+    token = _beside.set(MappingProxyType({**_beside.get(), **found}))
+    try:
+        yield found
+    finally:
+        _beside.reset(token)
+
+
+@cache
+def notes() -> Mapping[str, Note]:
+    """What is loose, lost or mistyped in the deck, by number: the findings that change nothing that is computed."""
+    tables = tomllib.loads((files(__package__) / "notes.toml").read_text(encoding="utf-8"))["note"]
+    return MappingProxyType(_gather(Note, tables, "spec/notes.toml", "note"))
+
+
 def load() -> Mapping[str, Equation]:
     """Every record, by id."""
-    return _everything()[0]
+    own = _beside.get()
+    return {**_everything()[0], **own} if own else _everything()[0]
 
 
 def findings() -> Mapping[str, Erratum]:

@@ -3,29 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib.resources import files
+from types import MappingProxyType
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.rule import Rule
-from rich.table import Table
 from rich.text import Text
 
 from . import typeset
-from .records import Equation, Erratum, UnknownId, findings, get, load
-from .show_text import WIDTH, code, entry, latex, lines, matrix, number, python, relation, span, steps, table, wrapped
+from .page import read
+from .records import Equation, Erratum, Note, UnknownId, chapters, findings, get, load, notes
+from .records import read as read_chapter
+from .show_text import (
+    code,
+    columns,
+    entry,
+    formula,
+    latex,
+    lines,
+    matrix,
+    number,
+    python,
+    relation,
+    span,
+    table,
+    wrapped,
+)
 
 Section = tuple[str, list[RenderableType]]
 STATUS = {"printed": "printed", "corrected": "not printed: a correction", "derived": "not printed: derived",
           "external": "not printed: from its source"}
 
 
-def page(id: str, *, reference: str | None = None, kernel: str | None = None) -> RenderableType:
-    """Everything known about an id, or about a finding such as E05. UnknownId names near ids."""
+def page(id: str, *, reference: str | None = None, kernel: str | None = None, width: int = 100) -> RenderableType:
+    """Everything known about an id, or about a finding such as E05, in so many columns. UnknownId names near ids."""
+    with columns(width):
+        return _page(id, reference, kernel)
+
+
+def _page(id: str, reference: str | None, kernel: str | None) -> RenderableType:
     if id in findings():
         return _finding(findings()[id])
+    if id in notes():
+        return _note(notes()[id])
     if id not in load():
-        raise UnknownId(id, [*load(), *findings()])
+        raise UnknownId(id, [*load(), *findings(), *notes()])
     equation = get(id)
     parts: list[RenderableType] = [Rule(Text(f" {id} ", style="bold"), align="left", characters="─"), _head(equation)]
     for title, body in _sections(equation, reference, kernel):
@@ -33,17 +58,37 @@ def page(id: str, *, reference: str | None = None, kernel: str | None = None) ->
     return Group(*parts, Text())
 
 
-def readings() -> RenderableType:
+def readings(width: int = 100) -> RenderableType:
     """Every formula that can be read in two ways, and how it is read here."""
-    grid = Table(width=WIDTH, title="readings", title_justify="left", show_lines=True)
-    grid.add_column("id", no_wrap=True)
-    grid.add_column("reading", ratio=2)
-    grid.add_column("is taken to mean", ratio=5)
-    grid.add_column("because", ratio=5)
-    for equation in load().values():
-        for reading in equation.readings:
-            grid.add_row(equation.id, reading.name, reading.says, reading.because)
-    return grid
+    with columns(width):
+        parts: list[RenderableType] = [Text("readings", style="bold")]
+        for equation in load().values():
+            for reading in equation.readings:
+                parts += [Text(""), Text(equation.id, style="bold"),
+                          entry(reading.name, reading.says, f"because {reading.because}")]
+        return Group(*parts)
+
+
+def listing(word: str = "", width: int = 100) -> RenderableType:
+    """Every id with what it says, by chapter; with a word, those that have it in the id or in what they say."""
+    with columns(width):
+        parts: list[RenderableType] = []
+        for name, members in _chapters(word):
+            parts += [Text(name, style="bold"), table(members), Text("")]
+        if not parts:
+            raise UnknownId(word, [*load(), *findings(), *notes()])
+        return Group(*parts)
+
+
+def _chapters(word: str) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """The chapters of the records, and the findings, as far as they have the word."""
+    lists = [(chapter.name.removesuffix(".toml"), [(id, one.says) for id, one in read_chapter(chapter)[0].items()])
+             for chapter in chapters()]
+    found = {**{id: one.says for id, one in findings().items()}, **{id: one.says for id, one in notes().items()}}
+    for name, members in [*lists, ("findings about the deck", sorted(found.items()))]:
+        chosen = [(id, says) for id, says in members if word.lower() in f"{id} {says}".lower()]
+        if chosen:
+            yield name, chosen
 
 
 def _head(equation: Equation) -> RenderableType:
@@ -113,35 +158,59 @@ def _labelled(label: str, form: str | None) -> list[RenderableType]:
 
 
 def _derivation(id: str) -> list[RenderableType]:
-    """The steps of spec/derived/<id>.md, in plain text."""
-    parts: list[RenderableType] = []
-    inside = False
-    for line in _derived_page(id).partition("## Steps")[2].partition("## Python")[0].splitlines():
-        text = line.strip()
-        if text.startswith("```"):
-            inside = not inside
-        elif inside:
-            parts += steps(line.removeprefix("   "), indent=3)
-        elif text.startswith("## "):
-            parts.append(Text(text[3:].lower()))
-        elif text and not text.startswith("$$"):
-            parts += wrapped(text.replace("**", ""))
-    return parts
+    """The whole derivation: what is given, the steps, the result, the Python and how it is called."""
+    text = _derived_page(id)
+    if not text:
+        return []
+    derived = read(text)
+    parts: list[RenderableType] = [Text("given")]
+    for item in derived.given:
+        head, *formulas = item.split("\n")
+        parts += (formula if _is_formula(head) else wrapped)(head)
+        parts += [row for line in formulas for row in formula(line, indent=2)]
+    parts += [Text(""), Text("steps")]
+    target = f"{derived.target} "
+    for k, step in enumerate(derived.steps):
+        parts += wrapped(f"{k + 1}. {step.rule}{' · ' + step.why if step.why else ''}")
+        parts += formula(step.text if k == 0 else " " * len(target) + step.text, indent=3)
+    parts += [Text(""), Text("result"), *formula(derived.result, indent=3)]
+    parts += [row for remark in derived.remarks for row in wrapped(remark)]
+    parts += [Text(""), Text(f'in Python: derived("{id}"), called as {derived.call}'), python(derived.python)]
+    return [*parts, Text(""), *wrapped(derived.checked, style="dim")]
+
+
+def _is_formula(line: str) -> bool:
+    """x̂_i = …, and not: assumed, sizes, a sentence."""
+    return " = " in line and ":" not in line and not line.startswith("any ")
 
 
 def _derived_page(id: str) -> str:
+    if id in _own_pages.get():
+        return _own_pages.get()[id]
     path = files(__package__) / "derived" / f"{id.replace('.', '_')}.md"
     return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
+_own_pages: ContextVar[Mapping[str, str]] = ContextVar("pages made a moment ago", default=MappingProxyType({}))
+
+
+@contextmanager
+def with_pages(pages: Mapping[str, str]) -> Iterator[None]:
+    """Show these derivations, too: somebody's own, made a moment ago."""
+    token = _own_pages.set({**_own_pages.get(), **pages})
+    try:
+        yield
+    finally:
+        _own_pages.reset(token)
 
 
 def _gradients(equation: Equation) -> list[RenderableType]:
     """The derived gradients of a record, each with the last line of its derivation."""
     parts: list[RenderableType] = []
     for gradient in load().values():
-        result = _derived_page(gradient.id).partition("## Result")[2].partition("```text\n")[2].partition("```")[0]
-        if gradient.of == equation.id and result:
-            parts.append(Text(gradient.id, style="yellow"))
-            parts += [part for line in result.splitlines() for part in steps(line, indent=2)]
+        text = _derived_page(gradient.id) if gradient.of == equation.id else ""
+        if text:
+            parts += [Text(gradient.id, style="yellow"), *formula(read(text).result, indent=2)]
     return parts
 
 
@@ -168,8 +237,15 @@ def _findings(equation: Equation) -> list[RenderableType]:
     known: Mapping[str, Erratum] = findings()
     parts: list[RenderableType] = [entry(f"{id} {known[id].severity}", known[id].says, "")
                                    for id in equation.errata if id in known]
-    others = [id for id in equation.errata if id not in known]
-    return [*parts, *([Text(f"and {', '.join(others)}: docs/errata.md", style="dim")] if others else [])]
+    return [*parts, *(entry(f"{id} {notes()[id].kind}", notes()[id].says, "") for id in equation.errata
+                      if id in notes())]
+
+
+def _note(note: Note) -> RenderableType:
+    """A finding that changes nothing that is computed."""
+    rows = [("says", note.says), ("where", f"deck lines {note.lines}"), ("kind", note.kind)]
+    title = Text(f" {note.id} · {note.kind} ", style="bold")
+    return Group(Rule(title, align="left", characters="─"), table(rows), Text())
 
 
 def _finding(erratum: Erratum) -> RenderableType:

@@ -1,9 +1,11 @@
-"""How the parts of a page are set: formulas, ranges, matrices, paragraphs, all within 100 columns."""
+"""How the parts of a page are set: formulas, ranges, matrices, paragraphs, within the columns there are."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -13,15 +15,30 @@ from rich.table import Table
 from rich.text import Text
 
 from .expressions import bounds
+from .folding import fold
 
-WIDTH = 100
+_columns: ContextVar[int] = ContextVar("columns", default=100)
+
+
+@contextmanager
+def columns(width: int) -> Iterator[None]:
+    """Set pages in so many columns."""
+    token = _columns.set(max(width, 40))
+    try:
+        yield
+    finally:
+        _columns.reset(token)
+
+
+def width() -> int:
+    """The columns of the page that is being set."""
+    return _columns.get()
 
 
 def latex(latex: str) -> Iterator[str]:
-    """LaTeX broken at its own line ends first, then at spaces."""
-    rows = latex.replace(r"\\ ", "\\\\\n").split("\n")
-    for row in rows:
-        yield from textwrap.wrap(row, WIDTH - 2, subsequent_indent="    ", break_long_words=False) or [""]
+    """LaTeX broken at its own line ends first, then at spaces outside brackets."""
+    for row in latex.replace(r"\\ ", "\\\\\n").split("\n"):
+        yield from fold(row, 0, 4, width() - 2).split("\n")
 
 
 def lines(lines: Iterable[int]) -> str:
@@ -32,10 +49,17 @@ def lines(lines: Iterable[int]) -> str:
     return f"deck line{'s' if len(shown) > 1 else ''} {head}{more}"
 
 
-def steps(line: str, indent: int) -> list[RenderableType]:
-    """A line of a derivation; what does not fit continues further in."""
-    stem = " " * (len(line) - len(line.lstrip()) + indent)
-    rows = textwrap.wrap(line.strip(), WIDTH - 2, initial_indent=stem, subsequent_indent=stem + " " * 6)
+def formula(text: str, indent: int = 0) -> list[RenderableType]:
+    """left = right, ranges: folded after the equals sign, the ranges below where they do not fit beside."""
+    text, _, over = text.partition(",   ")
+    left, equals, right = text.partition("= ")
+    hang = indent + len(left) + 2 if equals and len(left) < width() // 3 else indent + 6
+    rows = fold(right if equals else left, indent + len(left + equals), hang, width() - 2).split("\n")
+    rows[0] = " " * indent + left + equals + rows[0] if equals else " " * indent + rows[0]
+    if over:
+        beside = len(rows) == 1 and len(rows[0]) + 3 + len(over) <= width() - 2
+        rows = [f"{rows[0]},   {over}"] if beside else [*rows, *textwrap.wrap(
+            over, width() - 2, initial_indent=" " * (indent + 2), subsequent_indent=" " * (indent + 2))]
     return [Text(row, style="green") for row in rows]
 
 
@@ -58,7 +82,7 @@ def number(value: Any) -> str:
 
 def code(form: str) -> list[str]:
     """A machine form in lines."""
-    return textwrap.wrap(form, WIDTH - 16, subsequent_indent="  ", break_long_words=False)
+    return fold(" ".join(form.split()), 0, 2, width() - 16).split("\n")
 
 
 def matrix(value: Any) -> str:
@@ -76,7 +100,11 @@ def matrix(value: Any) -> str:
 
 def wrapped(text: str, style: str = "") -> list[RenderableType]:
     """A paragraph."""
-    return [Text(line, style=style) for line in textwrap.wrap(text, WIDTH - 2)]
+    return [Text(line, style=style) for line in _wrap(text, width() - 2)]
+
+
+def _wrap(text: str, columns: int) -> list[str]:
+    return textwrap.wrap(text, columns, break_on_hyphens=False, break_long_words=False)
 
 
 def table(rows: Iterable[tuple[str, Any]]) -> RenderableType:
@@ -93,7 +121,7 @@ def entry(name: str, text: str, more: str) -> RenderableType:
     """A name, and below it what is said about it."""
     body = "\n".join(part for part in (text.strip(), more) if part)
     return Group(Text(name, style="yellow"), Padding(Text("\n".join(
-        line for part in body.split("\n") for line in textwrap.wrap(part, WIDTH - 6))), (0, 0, 0, 2)))
+        line for part in body.split("\n") for line in _wrap(part, width() - 6))), (0, 0, 0, 2)))
 
 
 def python(source: str) -> RenderableType:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import difflib
+import importlib
 import json
 import os
 import re
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import attrs
 import sympy as sp
 
+from ..expressions import FormError
 from . import origin, pages
 from .proof import misprint, prove
 from .report import Finding, Report
@@ -33,38 +37,82 @@ class UnknownDerivation(KeyError):
         return str(self.args[0])
 
 
-def ids() -> tuple[str, ...]:
-    """The ids of all derivations, in the order of the deck's chapters."""
-    from .chapters import MAKERS
-    return tuple(MAKERS)
+def ours() -> Any:
+    """The deck's own chapters; importing them takes a while."""
+    from .chapters import OURS
+    return OURS
 
 
-def make(id: str) -> Derivation:
+@contextmanager
+def at_door(door: str | None) -> Iterator[Any]:
+    """Whose derivations: the deck's, those of module:chapters, or what a TOML file's records give by themselves."""
+    from .chapters import Chapters
+    if door is None:
+        yield ours()
+        return
+    chapters = Chapters(records=door) if door.endswith(".toml") else _imported(door)
+    if not isinstance(chapters, Chapters):
+        raise UnknownDerivation(f"{door} is no Chapters, but a {type(chapters).__name__}; make one with "
+                                "chainrule.spec.derive.chapters.Chapters")
+    with chapters.opened() as opened:
+        if not opened.makers:
+            raise UnknownDerivation(f"{door} has no derivation: no maker, and no gradient record of a scalar one")
+        yield opened
+
+
+def _imported(door: str) -> Any:
+    """What module:attribute names, looked for in the current folder, too."""
+    module, _, attribute = door.partition(":")
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError as missing:
+        raise UnknownDerivation(f"there is no module {missing.name!r} here or installed") from None
+    except AttributeError:
+        raise UnknownDerivation(f"the module {module} has no {attribute!r}") from None
+
+
+def ids(chapters: Any = None) -> tuple[str, ...]:
+    """The ids of all derivations, in the order of the chapters."""
+    return tuple((chapters or ours()).makers)
+
+
+def make(id: str, chapters: Any = None) -> Derivation:
     """The derivation of this id, made afresh."""
-    from .chapters import MAKERS
-    _known(id)
-    return MAKERS[id](id)
+    makers = (chapters or ours()).makers
+    _known(id, makers)
+    derivation: Derivation = makers[id](id)
+    return derivation
 
 
-def _known(id: str) -> None:
-    from .chapters import MAKERS
-    if id not in MAKERS:
-        near = difflib.get_close_matches(id, MAKERS, n=3, cutoff=0.5)
+def page_of(id: str, chapters: Any = None) -> str:
+    """The Markdown page of a derivation that proves, made afresh; UnknownDerivation says what does not hold."""
+    proof = _prove(id, chapters)
+    if proof.failure:
+        raise UnknownDerivation(proof.failure)
+    return proof.texts[f"{pages.function_name(id)}.md"]
+
+
+def _known(id: str, makers: dict[str, Any]) -> None:
+    if id not in makers:
+        near = difflib.get_close_matches(id, makers, n=3, cutoff=0.5)
         hint = f"did you mean {', '.join(near)}?" if near else "`chainrule derive` makes all"
         raise UnknownDerivation(f"no derivation {id!r}; {hint}")
 
 
 def derive(
-    ids: Iterable[str] | None = None, out: str | Path | None = None, progress: Progress | None = None
+    ids: Iterable[str] | None = None, out: str | Path | None = None, progress: Progress | None = None,
+    chapters: Any = None,
 ) -> Report:
-    """Make, prove and write derivations. One that does not prove is not written."""
+    """Make, prove and write derivations, the deck's or those of other chapters. What does not prove is not written."""
     folder = Path(out) if out is not None else FOLDER
     digests = dict(_digests(folder)["digests"])
     records = dict(_digests(folder)["records"])
     findings = []
-    for id in _each(ids, progress):
+    for id in _each(ids, progress, chapters):
         start = time.perf_counter()
-        proof = _prove(id)
+        proof = _prove(id, chapters)
         state, message = ("written", "") if proof.failure is None else ("wrong", proof.failure)
         if state == "written":
             digests[id], records[id] = proof.digest, proof.records
@@ -87,12 +135,12 @@ class Proof:
     moved: bool = False
 
 
-def _prove(id: str) -> Proof:
+def _prove(id: str, chapters: Any = None) -> Proof:
     try:
-        derivation = make(id)
+        derivation = make(id, chapters)
         name = pages.function_name(id)
         texts = {f"{name}.py": pages.module(derivation), f"{name}.md": pages.page(derivation)}
-    except RuleError as error:
+    except (RuleError, FormError) as error:
         return Proof(failure=f"{id}: a step cannot be made: {error}")
     verdict = prove(derivation, function_of(texts[f"{name}.py"], id))
     failure = verdict.failure or misprint(derivation, texts[f"{name}.md"]) or None
@@ -118,22 +166,22 @@ def _manifest(digests: dict[str, str], records: dict[str, dict[str, str]]) -> st
 
 
 def check(
-    ids: Iterable[str] | None = None, folder: str | Path | None = None, progress: Progress | None = None
+    ids: Iterable[str] | None = None, folder: str | Path | None = None, progress: Progress | None = None,
+    chapters: Any = None,
 ) -> Report:
     """Make derivations again in memory, prove each step, and compare with the files. Writes nothing."""
     where = Path(folder) if folder is not None else FOLDER
     committed = _digests(where)
-    findings = [_check_one(id, where, committed["digests"].get(id), committed["records"].get(id, {}))
-                for id in _each(ids, progress)]
+    findings = [_check_one(id, where, committed, chapters) for id in _each(ids, progress, chapters)]
     if ids is None:
-        findings += _strangers(where)
+        findings += _strangers(where, chapters)
     return Report(tuple(findings), sp.__version__, committed["sympy"])
 
 
-def _each(chosen: Iterable[str] | None, progress: Progress | None) -> Iterator[str]:
-    every = ids() if chosen is None else tuple(chosen)
+def _each(chosen: Iterable[str] | None, progress: Progress | None, chapters: Any) -> Iterator[str]:
+    every = ids(chapters) if chosen is None else tuple(chosen)
     for id in every:
-        _known(id)
+        _known(id, (chapters or ours()).makers)
     for number, id in enumerate(every):
         if progress is not None:
             progress(id, number, len(every))
@@ -142,9 +190,10 @@ def _each(chosen: Iterable[str] | None, progress: Progress | None) -> Iterator[s
         progress("", len(every), len(every))
 
 
-def _check_one(id: str, folder: Path, committed: str | None, records: dict[str, str]) -> Finding:
+def _check_one(id: str, folder: Path, manifest: dict[str, Any], chapters: Any) -> Finding:
+    committed, records = manifest["digests"].get(id), manifest["records"].get(id, {})
     start = time.perf_counter()
-    proof = _prove(id)
+    proof = _prove(id, chapters)
     state, message = ("same", "") if proof.failure is None else ("wrong", proof.failure)
     changed = [of for of, form in proof.records.items() if records.get(of) != form]
     if proof.moved:
@@ -204,9 +253,9 @@ def _first_difference(found: str, fresh: str) -> str:
     return f"line {line + 1}{step}"
 
 
-def _strangers(folder: Path) -> list[Finding]:
+def _strangers(folder: Path, chapters: Any = None) -> list[Finding]:
     """Files that no derivation makes."""
-    expected = {pages.function_name(id) + s for id in ids() for s in (".py", ".md")} | {DIGESTS, "__init__.py"}
+    expected = {pages.function_name(id) + s for id in ids(chapters) for s in (".py", ".md")} | {DIGESTS, "__init__.py"}
     present = sorted(p.name for p in folder.glob("*") if p.is_file())
     return [Finding(name, "wrong", f"{name}: no derivation makes this file; delete it")
             for name in present if name not in expected]

@@ -7,6 +7,7 @@ import re
 
 import sympy as sp
 
+from ..folding import fold
 from .language import Expr
 from .printers import Latex, Plain, Python
 from .steps import Derivation, Named
@@ -142,34 +143,6 @@ def formula(left: str, right: str, over: str, indent: int) -> str:
     return f"{left} = {fold(right, hang, hang)}{below}"
 
 
-def fold(text: str, start: int, hang: int) -> str:
-    """Break a formula at spaces outside brackets; the first line begins in column `start`, others at `hang`."""
-    lines, row, used = [], "", start
-    for word in _words(text, WIDTH - hang):
-        if row and used + len(row) + 1 + len(word) > WIDTH:
-            lines.append(row)
-            row, used = " " * hang + word, 0
-        else:
-            row = f"{row} {word}" if row else word
-    return "\n".join([*lines, row])
-
-
-def _words(text: str, width: int, level: int = 0) -> list[str]:
-    """Pieces between spaces outside brackets; one that is too long is opened up in turn."""
-    words, depth, word = [], 0, ""
-    for letter in text:
-        depth += (letter in "({[⌈⌊") - (letter in ")}]⌉⌋")
-        if letter == " " and depth <= level:
-            words.append(word)
-            word = ""
-        else:
-            word += letter
-    words.append(word)
-    if max(map(len, words)) <= width or level == 2:
-        return words
-    return _words(text, width, level + 1)
-
-
 def target(derivation: Derivation, write: Plain) -> str:
     """What the derivation is about: ∂ℒ/∂x_p, or tanh′(x)."""
     if derivation.lhs is not None:
@@ -211,6 +184,9 @@ def _given(derivation: Derivation, plain: Plain, latex: Latex) -> list[str]:
         lines += ["- the output", "", *_block(plain(o.entry), plain(o.means), ranges(o.over, plain)), "",
                   f"  $${latex(o.entry)} = {latex(o.means)}{ranges(o.over, latex)}$$", "",
                   f"- any loss ℒ of the output, with `{plain(o.delta)} = ∂ℒ/∂{plain(o.entry)}`"]
+        if derivation.plus is not None:
+            objective = derivation.objective
+            lines += [f"- the objective, with {target(derivation, plain)} = ∂J/∂{plain(derivation.wrt)}", "", *_block("J", plain(objective)), "", f"  $$J = {latex(objective)}$$", ""]
     else:
         kind, name, tex = derivation.of
         lines += [f"- {kind}", "", *_block(name, plain(derivation.loss)), "",
@@ -235,9 +211,11 @@ def _checked(derivation: Derivation, plain: Plain) -> str:
     """In words, what `derive` and `derive --check` prove about this page."""
     largest = [f"{plain(size)} ≤ {max(one[size] for one in derivation.trials)}"
                for size in derivation.trials[0] if size.is_nonnegative]
-    where = f"{len(derivation.trials)} choices of {', '.join(largest)}" if largest else "random points"
-    return ("Step 1 is the derivative of the definition, every step equals the one before it, and the Python equals "
-            f"the last: at {where}, exactly, over the field GF(2⁶¹ − 1).")
+    where = f"{len(derivation.trials)} choices of {', '.join(largest)}" if largest else \
+        f"{len(derivation.trials)} points"
+    return ("The definition has the values of its record, step 1 is its derivative, every step equals the one before it, "
+            f"the Python equals the last, and what is printed says the same: by random evaluation over GF(2⁶¹ − 1) at "
+            f"{where}; the index ranges are symbolic.")
 
 
 def _result(derivation: Derivation) -> list[str]:

@@ -80,6 +80,8 @@ def _expressions(derivation: Derivation) -> Iterator[Expr]:
     yield from (sp.sympify(e) for over in _ranges(derivation) for one in over for e in one)
     if derivation.loss is not None:
         yield derivation.loss
+    if derivation.plus is not None:
+        yield derivation.objective
 
 
 def _ranges(derivation: Derivation) -> Iterator[Any]:
@@ -101,6 +103,8 @@ def _formulas(d: Derivation, page: str, trial: Any) -> Iterator[Formula]:
     for text, latex in blocks[:1]:
         over = d.output.over if d.output is not None else ()
         yield "Given", _right(text, over), _right(latex, over), expr, places
+    for text, latex in blocks[1:]:
+        yield "Given, objective", _right(text), _right(latex), d.objective, [{}]
     lines = re.findall(r"^- `(.*?)`$", given, re.M)
     for n, text in zip(d.named, [line for line in lines if " = " in line]):
         yield f"Given, {n.base}", _right(text, n.over), None, n.means, _places(n.over, trial)

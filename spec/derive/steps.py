@@ -24,6 +24,9 @@ def as_shapes(shapes: dict[Expr, Any]) -> dict[Expr, Axes]:
     return {base: as_ranges(axes) for base, axes in shapes.items()}  # type: ignore[misc]
 
 
+LOSS = sp.Symbol("ℒ", real=True)
+
+
 @attrs.frozen
 class Step:
     """One line: the rule's name, what it did here, and the expression it led to."""
@@ -111,6 +114,11 @@ class Derivation:
     @property
     def last(self) -> Expr:
         return self.steps[-1].expr
+
+    @property
+    def objective(self) -> Expr:
+        """What is differentiated where a loss ℒ of the output is scaled and something is added."""
+        return self.scale * LOSS + (0 if self.plus is None else self.plus)
 
     @property
     def names(self) -> frozenset[Expr]:

@@ -74,18 +74,25 @@ def conform(
 
 @app.command()
 def derive(
-    ids: Annotated[list[str] | None, typer.Argument(help="which derivations; all of them without one")] = None,
+    ids: Annotated[list[str] | None, typer.Argument(
+        help="which derivations; all of them without one. Yours: module:chapters, or my.toml, first")] = None,
     check: Annotated[bool, typer.Option("--check", help="make them again and compare with the files")] = False,
     out: Annotated[Path | None, typer.Option(help="write into this folder instead of spec/derived")] = None,
 ) -> None:
-    """Regenerate the symbolic derivations, or check that they still hold."""
+    """Regenerate the symbolic derivations, or check that they still hold; your own equations' too."""
+    from .spec import SpecError
     from .spec.derive import command
 
-    chosen = tuple(ids) if ids else None
+    doors = [name for name in ids or () if ":" in name or name.endswith(".toml")]
+    chosen = tuple(name for name in ids or () if name not in doors) or None
+    if doors and out is None:
+        refuse("derive", f"{doors[0]} has no folder of its own; name one with --out DIR")
     with progress_bar("deriving") as advance:
         try:
-            report = command.check(chosen, out, advance) if check else command.derive(chosen, out, advance)
-        except command.UnknownDerivation as why:
+            with command.at_door(doors[0] if doors else None) as chapters:
+                act = command.check if check else command.derive
+                report = act(chosen, out, advance, chapters)
+        except (command.UnknownDerivation, SpecError) as why:
             refuse("derive", why)
     console.print(report.text(), markup=False, soft_wrap=True)
     raise typer.Exit(report.status)
@@ -103,8 +110,13 @@ def progress_bar(what: str) -> Iterator[Callable[[str, int, int], None]]:
 
 @app.command()
 def show(
-    id: Annotated[str | None, typer.Argument(help="an id such as bp.delta.rec")] = None,
+    id: Annotated[str | None, typer.Argument(help="an id such as bp.delta.rec, or a finding such as E05")] = None,
+    list_: Annotated[bool, typer.Option("--list", help="every id, by chapter; with a word, those with it")] = False,
     readings: Annotated[bool, typer.Option("--readings", help="every formula that can be read in two ways")] = False,
+    from_: Annotated[str | None, typer.Option("--from", help="your own records: my.toml, or module:chapters")] = None,
+    json: Annotated[bool, typer.Option("--json", help="the derivation as data")] = False,
+    latex: Annotated[bool, typer.Option("--latex", help="the derivation's steps, aligned")] = False,
+    md: Annotated[bool, typer.Option("--md", help="the derivation's page in Markdown")] = False,
 ) -> None:
     """Show everything about one equation: print, readings, derivation, reference, kernel, traps, numbers."""
     from . import spec
@@ -114,15 +126,46 @@ def show(
     with suppress(ModuleNotFoundError):              # the proofs of findings that need the reference, or torch
         from .conformance.proofs import findings, findings_torch  # noqa: F401
 
-    if readings or id is None:
-        if not readings:
-            refuse("show", "name an id, such as bp.delta.rec, or give --readings")
-        console.print(pages.readings())
-        return
+    width = max(40, min(console.width, 100))
     try:
-        console.print(pages.page(id, reference=reference_source(id), kernel=kernel_source(id)))
-    except spec.UnknownId as why:
-        refuse("show", why.args[0])
+        if list_ or readings:
+            console.print(pages.listing(id or "", width) if list_ else pages.readings(width))
+        elif id is None:
+            refuse("show", "name an id, such as bp.delta.rec; --list has them all")
+        elif from_ is not None:
+            show_own(id, from_, width, json, latex, md)
+        elif json or latex or md:
+            console.print(as_text(spec.derivation_page(id), json, latex), markup=False, soft_wrap=True)
+        else:
+            console.print(pages.page(id, reference=reference_source(id), kernel=kernel_source(id), width=width))
+    except (spec.UnknownId, spec.NotDerived, spec.SpecError) as why:
+        refuse("show", why)
+
+
+def as_text(page: str, json: bool, latex: bool) -> str:
+    """A derivation's page as it is, as JSON, or as one aligned formula."""
+    from json import dumps
+
+    from .spec.page import read
+
+    return dumps(read(page).json(), ensure_ascii=False, indent=1) if json else read(page).latex() if latex else page
+
+
+def show_own(id: str, door: str, width: int, json: bool, latex: bool, md: bool) -> None:
+    """A page of somebody's own equation, its derivation made here and now."""
+    from .spec import get
+    from .spec import show as pages
+    from .spec.derive import command
+
+    with command.at_door(door) as chapters:
+        made = {id: command.page_of(id, chapters)} if id in chapters.makers else {}
+        if made and (json or latex or md):
+            console.print(as_text(made[id], json, latex), markup=False, soft_wrap=True)
+            return
+        if not made:
+            get(id)
+        with pages.with_pages(made):
+            console.print(pages.page(id, width=width))
 
 
 @app.command()

@@ -308,7 +308,7 @@ def test_the_deck_s_own_lines_stand_in_the_pages():
     assert [line.split("**")[1] for line in x.splitlines() if re.match(r"\d+\. \*\*", line)] == [
         "chain rule", "linearity", "collapse", "absorb", "reindex"]
     assert "⌈(p+R−D(M−1))/S⌉" in derivation_page("conv2d.layer.grad_x")
-    assert "at 30 choices of m ≤ 5, n ≤ 8, exactly" in x
+    assert "by random evaluation over GF(2⁶¹ − 1) at 30 choices of m ≤ 5, n ≤ 8; the index" in x
 
 
 def test_pages_fit_a_hundred_columns():

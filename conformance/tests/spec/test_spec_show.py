@@ -1,29 +1,49 @@
-"""`chainrule show`: every page can be made, fits 100 columns, and says what it should."""
+"""`chainrule show`: every page can be made, fits its columns, leaves no letter undefined, and says what it should."""
 
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
+import sympy as sp
 from rich.cells import cell_len
 from rich.console import Console
+from typer.testing import CliRunner
 
 from chainrule import spec
+from chainrule.cli import app
 from chainrule.conformance.proofs import findings  # noqa: F401  so that pages of findings can run their proofs
 from chainrule.spec import show
+from chainrule.spec.derive import command, printed
+from chainrule.spec.derive.pages import writers
+from chainrule.spec.folding import fold
 
 
-def text(renderable):
+def text(renderable, width=100):
     out = io.StringIO()
-    Console(file=out, width=100, force_terminal=False).print(renderable)
+    Console(file=out, width=width, force_terminal=False).print(renderable)
     return out.getvalue()
 
 
-@pytest.mark.parametrize("id", [*spec.load(), *spec.findings()])
-def test_every_page_fits(id):
-    lines = text(show.page(id)).split("\n")
+ALL = [*spec.load(), *spec.findings(), *spec.notes()]
+
+
+@pytest.mark.parametrize(("id", "width"), [*((id, 100) for id in ALL), *((id, 60) for id in spec.derived_ids())])
+def test_every_page_fits(id, width):
+    lines = text(show.page(id, width=width), width).split("\n")
     assert id in lines[0]
-    assert max(map(cell_len, lines)) <= 100
+    assert max(map(cell_len, lines)) <= width
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 140])
+def test_folding_loses_nothing_and_breaks_outside_brackets_where_it_can(width):
+    for id in ("pool.max.grad_x", "norm.batch.grad_x", "bp.delta.rec"):
+        for step in spec.derivation(id).steps:
+            rows = fold(step.text, 0, 4, width).split("\n")
+            assert " ".join(row.strip() for row in rows) == step.text
+            assert all(len(row) <= width or " " not in row.strip() for row in rows)
+    assert fold("a + (b + c) + d", 0, 2, 12) == "a + (b + c)\n  + d"
 
 
 def test_a_page_says_it_all():
@@ -34,8 +54,29 @@ def test_a_page_says_it_all():
     for part in (r"= a_i^{(l)}(1 - a_i^{(l)}) \sum_k", "deck lines 1219, 1259", "slide “Backprop”", "sigmoid only",
                  "Theta     1 … q, 0 … p", "a[i]*(1 - a[i])*Sum(delta[k]*Theta[k, i], (k, 1, q))", "for i = 1 … p",
                  "4. collapse · only j = i survives", "def delta_rec(): ...", "triton_kernels/linear.py: δ",
-                 "a-rounded-before-use", "gives  [-3/2 -51/16]", "E15 A"):
+                 "a-rounded-before-use", "gives  [-3/2 -51/16]", "E15 A", "assumed: g is the sigmoid",
+                 "called as bp_delta_rec(Theta, delta_next, a)", "a⁽ˡ⁾_j = g(z⁽ˡ⁾_j),   1 ≤ j ≤ p"):
         assert part in page
+
+
+def test_what_a_derivation_takes_as_given_stands_on_its_page():
+    page = text(show.page("norm.batch.grad_x"))
+    for part in ("μ = (1/n) Σ_{k=0}^{n−1} x_k", "s = √(v + ε)", "x̂_i = (x_i − μ)/s", "m_2 = (1/n) Σ"):
+        assert part in page
+    assert "it does not move while x changes a little" in " ".join(text(show.page("pool.max.grad_x")).split())
+
+
+@pytest.mark.parametrize("id", command.ids())
+def test_no_letter_is_undefined(id):
+    """Every letter of a step is an index, or stands in what is given."""
+    derivation = command.make(id)
+    plain = writers(derivation)[0]
+    given = " ".join(spec.derivation(id).given)
+    bound = {limit[0] for e in printed._expressions(derivation) for s in e.atoms(sp.Sum) for limit in s.limits}
+    indices = bound | {index for over in printed._ranges(derivation) for index, _, _ in over}
+    for name, thing in printed._things(derivation):
+        letter = plain.name(name)
+        assert thing in indices or re.search(rf"(?<![^\W_]){re.escape(letter)}(?!′)", given), (id, letter, given)
 
 
 def test_gradients_stand_with_their_formula():
@@ -55,11 +96,36 @@ def test_a_finding_runs_its_proof():
     assert "the line says nothing that a program" in text(show.page("E10"))
 
 
-def test_readings_are_one_table():
-    table = text(show.readings())
-    assert all(equation.id in table for equation in spec.load().values() if equation.readings)
+def test_every_finding_has_a_page():
+    for k in range(1, 60):
+        assert f"E{k:02d} ·" in text(show.page(f"E{k:02d}"))
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_readings_are_shown_whole_at_any_width(width):
+    page = " ".join(text(show.readings(width), width).split())
+    for equation in spec.load().values():
+        for reading in equation.readings:
+            assert equation.id in page
+            assert " ".join(reading.because.split()) in page
+
+
+def test_the_list_has_every_id_and_can_be_searched():
+    everything = text(show.listing())
+    assert all(id in everything for id in [*spec.load(), *spec.findings(), *spec.notes()])
+    some = text(show.listing("pool"))
+    assert "pool.max.layer.index" in some
+    assert "act.elu" not in some
+    done = CliRunner().invoke(app, ["show", "--list", "zzz"])
+    assert done.exit_code == 2
 
 
 def test_an_unknown_id_suggests_near_ones():
     with pytest.raises(spec.UnknownId, match=r"Near: conv1d\.valid"):
         show.page("conv1d.vald")
+
+
+def test_a_notebook_shows_the_steps():
+    shown = spec.derivation("conv1d.valid.grad_x")._repr_latex_()
+    assert shown.startswith("$$\n\\begin{aligned}")
+    assert shown.count("&=") == 5

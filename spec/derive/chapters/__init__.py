@@ -1,9 +1,9 @@
 """One module per chapter of the deck. Importing this package enters all derivations."""
 
 from . import activations, losses, backprop, layers, bands, convolution, images, normalization, attention, scalars  # noqa: I001
-from .register import MAKERS
+from .register import MAKERS, OURS, Chapters
 
 __all__ = [
-    "MAKERS", "activations", "attention", "backprop", "bands", "convolution", "images", "layers", "losses",
-    "normalization", "scalars",
+    "MAKERS", "OURS", "Chapters", "activations", "attention", "backprop", "bands", "convolution", "images", "layers",
+    "losses", "normalization", "scalars",
 ]

@@ -36,7 +36,7 @@ def softmax_prime(id: str) -> Derivation:
     D.holds(why="0 ≤ i ≤ n − 1")
     D.rewrite("definition", "exp(z_k)/N = p_k", sp.Sum(d[k] * p[k] * (Same(k, i) - p[i]), (k, 0, n - 1)))
     D.split(k)
-    D.collapse(k, why="the first term has only k = i")
+    D.collapse(k, why="the bracket [k = i] leaves k = i alone")
     D.holds(why="0 ≤ i ≤ n − 1")
     D.rewrite("pull", "p_i stands in both terms", p[i] * (d[i] - sp.Sum(d[k] * p[k], (k, 0, n - 1))))
     D.substitute("definition", "the mean of d under p", {sp.Sum(d[k] * p[k], (k, 0, n - 1)): mean})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import sympy as sp
@@ -27,9 +27,9 @@ def value_of(id: str, **names: Expr) -> Expr:
     return to_sympy(record.value, {**sympy_names(record), **names})
 
 
-def scalar_pairs() -> Iterator[tuple[Equation, Equation]]:
+def scalar_pairs(records: Mapping[str, Equation]) -> Iterator[tuple[Equation, Equation]]:
     """Every gradient without a machine form of its own, whose record is a formula of scalars."""
-    for own in load().values():
+    for own in records.values():
         of = load().get(own.of)
         if own.kind == "derivation" and own.value is None and of is not None and of.value and scalar(of):
             yield own, of

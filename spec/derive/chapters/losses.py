@@ -57,7 +57,7 @@ def through_softmax(D: Derivation, label: sp.IndexedBase, whole: sp.Expr) -> Der
     D.rewrite("definition", "exp(z_k)/S = p_k, and it cancels against 1/p_k",
               -sp.Sum(label[k] * (Same(k, i) - p[i]), (k, 0, K - 1)))
     D.split(k)
-    D.collapse(k, why="the first term has only k = i")
+    D.collapse(k, why="the bracket [k = i] leaves k = i alone")
     D.holds(why="0 ≤ i ≤ K − 1")
     D.pull(k, why="p_i does not depend on k")
     D.substitute("definition", "the sum of the labels", {sp.Sum(label[k], (k, 0, K - 1)): whole})

@@ -71,7 +71,7 @@ def batch_x(id: str) -> Derivation:
     D.rewrite("pull", "1/s does not depend on i",
               gamma / s * total(d[i] * (Same(i, p) - 1 / n - xhat[i] * xhat[p] / n)))
     D.split(i)
-    D.collapse(i, why="the first term has only i = p")
+    D.collapse(i, why="the bracket [i = p] leaves i = p alone")
     D.holds(why="0 ≤ p ≤ n − 1")
     D.rewrite("definition", "two means over the batch: of d, and of d x̂", gamma / s * (d[p] - m1 - xhat[p] * m2))
     return D
@@ -112,7 +112,7 @@ def layer_x(id: str) -> Derivation:
     D.rewrite("pull", "1/s does not depend on i",
               total(h[i] * (Same(i, p) - 1 / n - xhat[i] * xhat[p] / n)) / s)
     D.split(i)
-    D.collapse(i, why="the first term has only i = p")
+    D.collapse(i, why="the bracket [i = p] leaves i = p alone")
     D.holds(why="0 ≤ p ≤ n − 1")
     D.rewrite("definition", "two means over the features: of g, and of g x̂", (h[p] - m1 - xhat[p] * m2) / s)
     return D

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from ...records import load
 from . import from_records
 from .register import MAKERS
 
-for _own, _of in from_records.scalar_pairs():
+for _own, _of in from_records.scalar_pairs(load()):
     MAKERS.setdefault(_own.id, from_records.derive)

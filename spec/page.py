@@ -1,0 +1,100 @@
+"""A derivation as data: what is given, every step in words, text and LaTeX, the result, the Python.
+
+Read from its page in spec/derived, so that no SymPy is needed; a page of somebody's own equation reads the same.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import attrs
+
+
+@attrs.frozen
+class StepText:
+    """One line: the rule, what it did here, and the formula in both ways of writing."""
+
+    rule: str
+    why: str
+    text: str
+    latex: str
+
+
+@attrs.frozen
+class DerivationText:
+    """A whole derivation. `target` is what is derived, ∂ℒ/∂x_p; `given` the definitions and assumptions before it."""
+
+    id: str
+    title: str
+    given: tuple[str, ...]
+    steps: tuple[StepText, ...]
+    target: str
+    result: str
+    remarks: tuple[str, ...]
+    python: str
+    checked: str
+
+    @property
+    def call(self) -> str:
+        """How the derived function is called."""
+        found = re.search(rf"def ({self.id.replace('.', '_')}\([^)]*\)):", self.python)
+        return found[1] if found else ""
+
+    def json(self) -> dict[str, Any]:
+        """Everything, as plain data."""
+        return {**attrs.asdict(self), "call": self.call}
+
+    def latex(self) -> str:
+        """All steps as one aligned formula."""
+        target = self.steps[0].latex.partition(" = ")[0]
+        rows = [step.latex.partition("= ")[2] for step in self.steps]
+        lines = [rf"{target} &= {rows[0]}", *(f"&= {row}" for row in rows[1:])]
+        new_line = " \\\\\n  "
+        return f"\\begin{{aligned}}\n  {new_line.join(lines)}\n\\end{{aligned}}"
+
+    def _repr_latex_(self) -> str:
+        """What a notebook shows."""
+        return f"$$\n{self.latex()}\n$$"
+
+
+def read(page: str) -> DerivationText:
+    """The derivation that a Markdown page shows."""
+    head, parts = page.partition("## ")[0], _sections(page)
+    titles = re.findall(r"^\d+\. \*\*(.*?)\*\*(?: · (.*))?$", parts["Steps"], re.M)
+    texts = [joined(block) for block in blocks(parts["Steps"])]
+    formulas = [latex.strip() for latex in re.findall(r"^ *\$\$(.*)\$\$$", parts["Steps"], re.M)]
+    result, *remarks = [piece.strip() for piece in re.split(r"\n\n", parts["Result"].strip()) if piece.strip()]
+    name, title = (line for line in head.splitlines() if line)
+    return DerivationText(
+        name.removeprefix("# "), title, tuple(_given(parts["Given"])),
+        tuple(StepText(rule, why, text, latex)
+              for (rule, why), text, latex in zip(titles, texts, formulas, strict=True)),
+        texts[0].partition(" = ")[0], joined(blocks(result)[0]), tuple(remarks),
+        parts["Python"].partition("```python\n")[2].rpartition("\n```")[0], parts["Checked"].strip())
+
+
+def _sections(page: str) -> dict[str, str]:
+    return {part.partition("\n")[0]: part.partition("\n")[2] for part in re.split(r"^## ", page, flags=re.M)[1:]}
+
+
+def blocks(text: str) -> list[str]:
+    """The ```text blocks of a part."""
+    return re.findall(r"```text\n(.*?)\n *```", text, re.S)
+
+
+def joined(block: str) -> str:
+    """A folded formula on one line; its ranges, which may stand on a line of their own, behind three spaces."""
+    *rows, last = block.split("\n")
+    if rows and re.fullmatch(r"[^\[\]Σ]*≤[^\[\]Σ]*", last):
+        return " ".join(" ".join(rows).split()) + ",   " + last.strip()
+    return re.sub(r"(?<![, ]) {2,}", " ", " ".join(row.strip() for row in [*rows, last]))
+
+
+def _given(text: str) -> list[str]:
+    """Each definition, array, size and assumption as one line of text."""
+    found: list[str] = []
+    for piece in re.split(r"^- ", text, flags=re.M)[1:]:
+        head = piece.partition("\n")[0].replace("`", "")
+        found.append("\n".join([head, *(joined(block) for block in blocks(piece))]))
+    return found
