@@ -186,7 +186,8 @@ def _given(derivation: Derivation, plain: Plain, latex: Latex) -> list[str]:
                   f"- any loss ℒ of the output, with `{plain(o.delta)} = ∂ℒ/∂{plain(o.entry)}`"]
         if derivation.plus is not None:
             objective = derivation.objective
-            lines += [f"- the objective, with {target(derivation, plain)} = ∂J/∂{plain(derivation.wrt)}", "", *_block("J", plain(objective)), "", f"  $$J = {latex(objective)}$$", ""]
+            lines += [f"- the objective, with {target(derivation, plain)} = ∂J/∂{plain(derivation.wrt)}", "",
+                      *_block("J", plain(objective)), "", f"  $$J = {latex(objective)}$$", ""]
     else:
         kind, name, tex = derivation.of
         lines += [f"- {kind}", "", *_block(name, plain(derivation.loss)), "",
@@ -213,8 +214,8 @@ def _checked(derivation: Derivation, plain: Plain) -> str:
                for size in derivation.trials[0] if size.is_nonnegative]
     where = f"{len(derivation.trials)} choices of {', '.join(largest)}" if largest else \
         f"{len(derivation.trials)} points"
-    return ("The definition has the values of its record, step 1 is its derivative, every step equals the one before it, "
-            f"the Python equals the last, and what is printed says the same: by random evaluation over GF(2⁶¹ − 1) at "
+    return ("The definition has the values of its record, step 1 is its derivative, every step equals the one before "
+            f"it, the Python equals the last, and what is printed says the same: by random evaluation over GF(2⁶¹ − 1) at "
             f"{where}; the index ranges are symbolic.")
 
 
