@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from chainrule.triton_kernels import OPS
-from chainrule.triton_kernels.layers.composite import wide
 from chainrule.triton_kernels.norms.functional import kernels_for
+from chainrule.triton_kernels.runtime.wide import wide
 
 from .floors import elementwise
 from .problems import Call, Input, Prepare, Problem, Tensors, plain

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from chainrule.triton_kernels import OPS, optim
-from chainrule.triton_kernels.layers import nodes as autograd
+from chainrule.triton_kernels.runtime import library
 from chainrule.triton_kernels.runtime.launch import runs_kernel
 
 ETA, LAM, MU = 0.1, 1e-4, 0.9
@@ -108,13 +108,15 @@ def by_ops(net: Network, x: Tensor, y: Tensor) -> Tensor:
 @torch.no_grad()
 def fused(net: Network, x: Tensor, y: Tensor) -> Tensor:
     """D and the step on Θ in one op a layer; D is never in memory, and each δ leaves the sums for its intercepts."""
-    linear = autograd.room("layers.kernels", "bp.delta.rec", x)
-    prime, sums = linear.derivative("sigmoid", "a"), None
+    linear = library.room("layers.kernels", "bp.delta.rec", x)
+    sums = None
     a, z = forward(net, x)
     loss, delta = OPS["loss.softmax"](z=z, y=y)
     for l in reversed(range(len(net.weights))):
-        below, sums_below = linear.delta_partial(delta, net.weights[l], a[l], prime, 0.0, "bp.delta.rec") if l else (
-            None, None)
+        below = sums_below = None
+        if l:
+            below, sums_below = linear.delta_partial(
+                delta, net.weights[l], a[l], "sigmoid", "a", 0.0, "bp.delta.rec")
         (update if runs_kernel(x) else updated)(net, l, delta, a[l], sums)
         delta, sums = below, sums_below
     return loss                                                                     # type: ignore[no-any-return]

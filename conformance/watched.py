@@ -21,8 +21,7 @@ import numpy as np
 from torch import Tensor
 
 from ..triton_kernels import optim
-from ..triton_kernels.layers import nodes as autograd
-from ..triton_kernels.runtime import launch
+from ..triton_kernels.runtime import launch, rooms
 from .backend import load
 from .judging.bounds import declared, limit
 from .judging.cases import Case
@@ -40,7 +39,6 @@ class Watch(Judged):
     def __init__(self, mode: str) -> None:
         super().__init__(load("triton"), mode)
         self.launches = 0
-        self.slopes: dict[Any, tuple[str, str]] = {}
 
     def ran(self) -> int:
         """How many launches there have been."""
@@ -85,19 +83,7 @@ class Room:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._module, name)
-        if name == "OPS":
-            return {id: self._judged(id, function) for id, function in found.items()}
-        if name == "derivative":
-            return self._remembering(found)
         return self._judged(name, found) if callable(found) else found
-
-    def _remembering(self, derivative: Callable[[str, str], Any]) -> Callable[[str, str], Any]:
-        def run(act: str, form: str) -> Any:
-            G = derivative(act, form)
-            self._watch.slopes[G] = act, form
-            return G
-
-        return run
 
     def _judged(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def run(*args: Any) -> Any:
@@ -159,18 +145,18 @@ def _rule(rule: str, tensors: dict[str, Tensor], numbers: dict[str, Any], lam: f
 def watched(mode: str = "simulated") -> Iterator[Watch]:
     """Judge every kernel that training code runs; a ChainFault where one leaves its bound."""
     watch = Watch(mode)
-    room, step = autograd.eager_room, optim._Fused._step
+    room, step = rooms.eager_room, optim._Fused._step
 
     def watching(module: str, name: str, t: Tensor) -> Any:
         found = room(module, name, t)
         judged = found.__name__.endswith(f".{module}") and module != "updates.kernels"
         return Room(watch, module, found) if judged else found
 
-    autograd.eager_room, optim._Fused._step = watching, _stepping(watch, step)     # type: ignore[method-assign]
+    rooms.eager_room, optim._Fused._step = watching, _stepping(watch, step)     # type: ignore[method-assign]
     try:
         yield watch
     finally:
-        autograd.eager_room, optim._Fused._step = room, step                       # type: ignore[method-assign]
+        rooms.eager_room, optim._Fused._step = room, step                       # type: ignore[method-assign]
     if not watch.calls:
         raise ChainFault("nothing was judged: on a CPU kernels run inside simulate() only, and a function that was "
                          "compiled outside it runs none there either")

@@ -17,33 +17,37 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from .activations import checks as activation_checks
+from .activations import nodes as activations
 from .bands.functional import locally_connected1d as locally_connected1d
 from .bands.functional import shared_linear as shared_linear
 from .images.functional import conv1d as conv1d
 from .images.functional import conv2d as conv2d
 from .images.functional import conv2d_act as conv2d_act
 from .images.functional import max_pool2d as max_pool2d
-from .layers import composite
-from .layers import nodes as autograd
+from .layers import nodes as layers
+from .losses import nodes as losses
 from .losses.functional import cross_entropy as cross_entropy
 from .norms.functional import batch_norm as batch_norm
-from .runtime import checks, instead, refusals, resolved, torch_names
+from .runtime import checks, instead, library, refusals, resolved, torch_names
 from .runtime import precision as casting
 from .runtime.launch import asked
+from .updates import composite
+from .updates import ops as _declared  # noqa: F401  the room that sgd asks for
 
 
 @instead.or_torch(torch.sigmoid)
 def sigmoid(input: Tensor) -> Tensor:
     """act.sigmoid   1 / (1 + e⁻ᶻ), elementwise."""
     checks.floating("sigmoid", input=input)
-    return autograd.activation(input, "sigmoid", 0.0)
+    return activations.activation(input, "sigmoid", 0.0)
 
 
 @instead.or_torch(torch.tanh)
 def tanh(input: Tensor) -> Tensor:
     """act.tanh   elementwise."""
     checks.floating("tanh", input=input)
-    return autograd.activation(input, "tanh", 0.0)
+    return activations.activation(input, "tanh", 0.0)
 
 
 @instead.or_torch(torch.nn.functional.relu)
@@ -51,7 +55,7 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """act.relu   max(0, z), elementwise; the derivative at 0 is 0."""
     _not_in_place("relu", inplace)
     checks.floating("relu", input=input)
-    return autograd.activation(input, "relu", 0.0)
+    return activations.activation(input, "relu", 0.0)
 
 
 @instead.or_torch(torch.nn.functional.leaky_relu)
@@ -59,7 +63,7 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
     """act.leaky   z if z > 0 else negative_slope · z, elementwise; any slope, as in torch."""
     _not_in_place("leaky_relu", inplace)
     checks.floating("leaky_relu", input=input)
-    return autograd.activation(input, "leaky", negative_slope)
+    return activations.activation(input, "leaky", negative_slope)
 
 
 @instead.or_torch(torch.nn.functional.elu)
@@ -67,7 +71,7 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """act.elu   z if z ≥ 0 else alpha (eᶻ − 1), elementwise; the derivative at 0 is 1."""
     _not_in_place("elu", inplace)
     checks.floating("elu", input=input)
-    return autograd.activation(input, "elu", alpha)
+    return activations.activation(input, "elu", alpha)
 
 
 def _not_in_place(name: str, inplace: bool) -> None:
@@ -101,7 +105,7 @@ def linear_act(
     act is sigmoid, tanh, relu, leaky (slope=0.1), elu (alpha=1) or identity. precision is for float32:
     `ieee`, `tf32`, or None, which follows torch.set_float32_matmul_precision.
     """
-    p = checks.activation("linear_act", act, **parameter)
+    p = activation_checks.activation("linear_act", act, **parameter)
     return _layer("linear_act", input, weight, bias, act, p, precision)
 
 
@@ -112,9 +116,9 @@ def _layer(
     checks.layer(input, weight, bias, name)
     math = asked(precision)
     if input.dim() == 2:
-        return autograd.layer(input, weight, bias, act, p, math)
+        return layers.layer(input, weight, bias, act, p, math)
     rows = input.reshape(input.shape[:-1].numel(), input.shape[-1])
-    return autograd.layer(rows, weight, bias, act, p, math).view(*input.shape[:-1], weight.shape[0])
+    return layers.layer(rows, weight, bias, act, p, math).view(*input.shape[:-1], weight.shape[0])
 
 
 def _layers_and_acts(
@@ -138,13 +142,13 @@ def mlp(
     x (B, I), weights[l] (n_{l+1}, n_l), biases[l] (n_{l+1},) or None. Of kernels one autograd node: in the backward
     pass each layer's δ is multiplied by the previous layer's g′ before it is written (bp.delta.chain).
     """
-    p = checks.activation("mlp", act, **parameter)
+    p = activation_checks.activation("mlp", act, **parameter)
     if len(weights) != len(biases) or not weights:
         raise refusals.WrongValue(
             f"mlp: {len(weights)} weights and {len(biases)} biases; expected as many, at least one")
     x, *parameters = casting.products(x, *(t for layer in zip(weights, biases) for t in layer))
     checks.layers(x, parameters[::2], parameters[1::2], "mlp")
-    return autograd.chain(x, tuple(parameters), act, p, asked(precision))
+    return layers.chain(x, tuple(parameters), act, p, asked(precision))
 
 
 @instead.or_torch(torch.nn.functional.binary_cross_entropy_with_logits)
@@ -160,7 +164,7 @@ def binary_cross_entropy_with_logits(
     _unweighted("binary_cross_entropy_with_logits", weight=weight, pos_weight=pos_weight)
     input, target = casting.losses(input, target)
     checks.same("binary_cross_entropy_with_logits", input=input, target=target)
-    return autograd.loss("loss.xent.logits", input, target, reduction)
+    return losses.loss("loss.xent.logits", input, target, reduction)
 
 
 @instead.or_torch(torch.nn.functional.mse_loss)
@@ -173,7 +177,7 @@ def mse_loss(
     _unweighted("mse_loss", weight=weight)
     input, target = casting.losses(input, target)
     checks.same("mse_loss", input=input, target=target)
-    return autograd.loss("loss.square", input, target, reduction)
+    return losses.loss("loss.square", input, target, reduction)
 
 
 def _unweighted(name: str, **weights: Tensor | None) -> None:
@@ -184,14 +188,14 @@ def _unweighted(name: str, **weights: Tensor | None) -> None:
 
 def sgd(theta: Tensor, D: Tensor, eta: float) -> Tensor:
     """opt.sgd   Θ − η D, a new tensor."""
-    result: Tensor = autograd.room("updates.sgd", "opt.sgd", theta).sgd(theta, D, eta)
+    result: Tensor = library.room("updates.sgd", "opt.sgd", theta).sgd(theta, D, eta)
     return result
 
 
 @torch.no_grad()
 def sgd_(theta: Tensor, D: Tensor, eta: float) -> Tensor:
     """opt.sgd   Θ ← Θ − η D, in place: the one function here that changes an argument; returns it."""
-    room = autograd.room("updates.sgd", "opt.sgd", theta) if resolved.is_settled(theta) else composite
+    room = library.room("updates.sgd", "opt.sgd", theta) if resolved.is_settled(theta) else composite
     room.sgd_(theta, D, eta)
     if room is not composite and not torch.compiler.is_compiling():
         torch.autograd.graph.increment_version(theta)       # a kernel's write is invisible to autograd

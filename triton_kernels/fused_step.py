@@ -15,8 +15,9 @@ from torch import Tensor, nn
 
 from . import functional
 from .activations import saved
-from .layers import composite
-from .layers import nodes as autograd
+from .activations.nodes import through
+from .runtime.library import room
+from .runtime.wide import wide
 from .updates import composite as composite_training
 from .updates import composite_fused as composite_updates
 
@@ -160,27 +161,27 @@ class FusedStep:
 
     def moved(self, l: int, delta: Tensor, a: Tensor, n: float, sums: Tensor | None) -> None:
         layer = self.layers[l][0]
-        room = autograd.room("updates.fused", f"alg.average.{self.rule}", layer.weight)
+        kernels = room("updates.fused", f"alg.average.{self.rule}", layer.weight)
         lam = 0.0 if self.rule == "adamw" else float(self.groups[id(layer.weight)]["weight_decay"])
-        if room is not composite:
-            weight, bias = (None if p is None else self.parameter(room, p) for p in (layer.weight, layer.bias))
-            room.layer(self.rule, delta, a, weight, bias, lam, n, sums)
+        if kernels is not composite_updates:
+            weight, bias = (None if p is None else self.parameter(kernels, p) for p in (layer.weight, layer.bias))
+            kernels.layer(self.rule, delta, a, weight, bias, lam, n, sums)
             return
-        wide = composite.wide(delta)
-        D = wide.t() @ composite.wide(a) / n
-        self.stepped(layer.weight, D + lam * composite.wide(layer.weight) if lam else D)
+        widened = wide(delta)
+        D = widened.t() @ wide(a) / n
+        self.stepped(layer.weight, D + lam * wide(layer.weight) if lam else D)
         if layer.bias is not None:
-            self.stepped(layer.bias, wide.sum(0) / n)
+            self.stepped(layer.bias, widened.sum(0) / n)
 
     def counted(self, p: Tensor) -> Tensor | None:
         """The optimizer's own count of steps, this one included, where it keeps one."""
         t: Tensor | None = self.optimizer.state[p].get("step")
         return t if t is None else t.add_(1)
 
-    def parameter(self, room: Any, p: Tensor) -> Any:
+    def parameter(self, kernels: Any, p: Tensor) -> Any:
         tensors, t = (p.detach(), *self.states(p)), self.counted(p)
         shadow = None if self.narrow is None else self.shadows[id(p)][0]
-        return room.Parameter(tensors, tensors, self.tables[id(p)], self.tables[id(p)] if t is None else t, shadow)
+        return kernels.Parameter(tensors, tensors, self.tables[id(p)], self.tables[id(p)] if t is None else t, shadow)
 
     def seen(self, p: Tensor | None) -> Tensor | None:
         """What the products multiply by: a parameter, or its shadow."""
@@ -194,7 +195,7 @@ class FusedStep:
     @torch.no_grad()
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
         x = x if self.narrow is None else x.to(self.narrow)
-        linear, kept = autograd.room("layers.kernels", "net.layer.affine", x), []
+        linear, kept = room("layers.kernels", "net.layer.affine", x), []
         activations = [x]
         for layer, act, p in self.layers:
             form = saved.form(act, x.dtype, p)
@@ -202,19 +203,18 @@ class FusedStep:
                 activations[-1], self.seen(layer.weight), self.seen(layer.bias), act, p, form == "z", None)
             activations.append(a)
             kept.append(z if form == "z" else a)
-        losses, delta = autograd.room("losses.kernels", self.identity, x).OPS[self.identity](activations[-1], y)
+        losses, delta = room("losses.kernels", self.identity, x).loss(self.identity, activations[-1], y)
         n = float(len(delta) if self.identity == "loss.softmax" else delta.numel())
         _, act, p = self.layers[-1]
-        delta = autograd.through(delta, kept[-1], act, saved.form(act, x.dtype, p), p)
+        delta = through(delta, kept[-1], act, saved.form(act, x.dtype, p), p)
         sums = None
         for l in reversed(range(len(self.layers))):
             below = sums_below = None
             if l:                       # from the old Θ, so before it moves
                 _, act, p = self.layers[l - 1]
-                g_prime = linear.derivative(act, saved.form(act, x.dtype, p))
                 weight = self.seen(self.layers[l][0].weight)
                 below, sums_below = linear.delta_partial(
-                    delta, weight, kept[l - 1], g_prime, p, "bp.delta.chain", None)
+                    delta, weight, kept[l - 1], act, saved.form(act, x.dtype, p), p, "bp.delta.chain", None)
             self.moved(l, delta, activations[l], n, sums)
             delta, sums = below, sums_below
         return torch.mean(losses)

@@ -24,10 +24,11 @@ from torch.nn.modules.module import _has_any_global_hook
 
 from . import functional as F
 from . import functional as functional
+from .activations import checks as activation_checks
+from .activations.nodes import activation
 from .bands.modules import LocallyConnected1d as LocallyConnected1d
 from .bands.modules import SharedLinear as SharedLinear
-from .layers.nodes import activation
-from .runtime import checks, torch_names
+from .runtime import torch_names
 from .runtime.launch import fall_back
 from .runtime.leaves import Twin, leaf
 
@@ -176,7 +177,7 @@ class LinearAct(Linear):
 
     def __init__(self, in_features: int, out_features: int, act: str = "relu", bias: bool = True, **how: Any) -> None:
         parameter = {key: how.pop(key) for key in ("slope", "alpha") if key in how}
-        checks.activation("LinearAct", act, **parameter)
+        activation_checks.activation("LinearAct", act, **parameter)
         super().__init__(in_features, out_features, bias, **how)
         self.act, self.parameter = act, parameter
 
@@ -195,13 +196,14 @@ class ConvActPool(Conv2d):
         stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1, bias: bool = True, **how: Any,
     ) -> None:
         parameter = {key: how.pop(key) for key in ("slope", "alpha") if key in how}
-        checks.activation("ConvActPool", act, **parameter)
+        activation_checks.activation("ConvActPool", act, **parameter)
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, **how)
         self.act, self.pool, self.parameter = act, pool, parameter
 
     def forward(self, input: Tensor) -> Tensor:
         if not _zeros_around(self):
-            a = activation(nn.Conv2d.forward(self, input), self.act, checks.activation("", self.act, **self.parameter))
+            p = activation_checks.activation("", self.act, **self.parameter)
+            a = activation(nn.Conv2d.forward(self, input), self.act, p)
             return F.max_pool2d(a, 2) if self.pool else a
         return F.conv2d_act(input, self.weight, self.bias, self.act, *geometry(self), pool=self.pool, **self.parameter)
 
@@ -221,7 +223,7 @@ class MLP(Twin, nn.Module):
         dtype: torch.dtype | None = None, **parameter: float,
     ) -> None:
         super().__init__()
-        checks.activation("MLP", act, **parameter)
+        activation_checks.activation("MLP", act, **parameter)
         if len(sizes) < 2:
             raise ValueError(f"MLP: sizes = {list(sizes)}; expected at least two, of the input and of the output")
         self.layers = nn.ModuleList(Linear(a, b, bias, device, dtype) for a, b in pairwise(sizes))
@@ -295,7 +297,7 @@ def _layers(layers: Sequence[Any], x: Tensor, act: str, **parameter: Any) -> Ten
     alone = not _has_any_global_hook()                       # type: ignore[no-untyped-call]
     if alone and all(type(one) is Linear and untouched(one) for one in layers):
         return F.mlp(x, [one.weight for one in layers], [one.bias for one in layers], act, **parameter)
-    p = checks.activation("MLP", act, **parameter)
+    p = activation_checks.activation("MLP", act, **parameter)
     for one in layers[:-1]:
         x = activation(one(x), act, p)
     found: Tensor = layers[-1](x)

@@ -27,13 +27,13 @@ from torch.nn.utils import parametrize
 from torch.optim import Optimizer as Optimizer
 from torch.optim import lr_scheduler as lr_scheduler
 
-from .layers import composite
-from .layers.composite import NARROW
-from .layers.nodes import room
 from .runtime import torch_names
 from .runtime.launch import PLAIN, by_torch, fall_back
+from .runtime.library import room
 from .runtime.resolved import is_settled, resolved
-from .updates import composite as composite_training
+from .runtime.wide import NARROW
+from .updates import composite
+from .updates import ops as _declared  # noqa: F401  the room that a step asks for
 
 NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 TABLES = 8                               # gradients that are allocated anew mostly come back to an old place
@@ -281,7 +281,7 @@ class _Fused(torch.optim.Optimizer):
             state["step"] += 1
             numbers["t"] = float(state["step"])
         states = [_local(state[name]) for name in work.names]
-        composite_training.step_(rule, work.theta, work.D, states, numbers, coupled=coupled, uphill=uphill)
+        composite.step_(rule, work.theta, work.D, states, numbers, coupled=coupled, uphill=uphill)
 
     def _match(self, works: list[_Work], chunks: Any) -> None:
         """States as the kernels read them: in float32, in memory as their parameters are."""

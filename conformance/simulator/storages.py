@@ -10,6 +10,7 @@ import gc
 from collections.abc import Iterator
 
 import torch
+from torch._subclasses.fake_tensor import FakeTensor
 
 
 def tensor_at(address: int, dtype: torch.dtype | None = None) -> torch.Tensor | None:
@@ -24,6 +25,8 @@ def tensor_at(address: int, dtype: torch.dtype | None = None) -> torch.Tensor | 
 def _live() -> Iterator[torch.Tensor]:
     for one in gc.get_objects():
         # the class, not isinstance: that would ask a proxy for its own
+        if issubclass(type(one), FakeTensor):
+            continue                               # it stands in for one while a graph is recorded
         if issubclass(type(one), torch.Tensor) and one.layout == torch.strided and one.device.type == "cpu":
             yield one
 

@@ -43,8 +43,8 @@ def averaged(watch: Any, found: Any, delta: Tensor, a: Tensor, w: Tensor, lam: f
     watch.op("alg.average", found, delta=delta, a=a, w=w, lam=lam, n=n)
 
 
-def delta_through(watch: Any, found: Any, delta: Tensor, w: Tensor, kept: Tensor, G: Any, p: float, *_: Any) -> None:
-    act, form = watch.slopes[G]
+def delta_through(watch: Any, found: Any, delta: Tensor, w: Tensor, kept: Tensor, act: str, form: str, p: float,
+                  *_: Any) -> None:
     own_parameter(act, p)
     if form == "a" and act == "sigmoid":
         watch.op("bp.delta.rec", found, delta=delta, w=w, a=kept)
@@ -83,8 +83,10 @@ def scaled(watch: Any, found: Any, delta: Tensor, grad: Tensor, n: int) -> None:
     watch.formula("δ / n", {"d": found}, lambda number: number(delta) * (number(grad) / n))
 
 
-def pair(id: str, first: str) -> Callable[..., None]:
-    return lambda watch, found, a, y: watch.op(id, found, **{first: a, "y": y})
+def pair(watch: Any, found: Any, id: str, input: Tensor, y: Tensor) -> None:
+    if id not in ("loss.square", "loss.xent.logits"):
+        raise ChainFault(f"{id} is asked for, and nothing here knows how it is judged")
+    watch.op(id, found, **{"yhat" if id == "loss.square" else "z": input, "y": y})
 
 
 def geometry(sizes: Any) -> Given:
@@ -156,8 +158,8 @@ def pooled(watch: Any, found: Any, x: Tensor, sizes: Any) -> None:
     watch.op("pool.max", found, x=x, **_windows(sizes))
 
 
-def from_pool(watch: Any, found: Any, d: Tensor, index: Tensor, sizes: Any, saved: Any, G: Any, p: float) -> None:
-    act = watch.slopes[G][0] if saved is not None else "identity"
+def from_pool(watch: Any, found: Any, d: Tensor, index: Tensor, sizes: Any, saved: Any, act: str, *_: Any) -> None:
+    act = act if saved is not None else "identity"
     H, W = sizes.x_shape[2:]
     watch.op("pool.max.grad_x", (found,), d=d, index=index, H=H, W=W, saved=saved, act=act, **_windows(sizes))
 
@@ -169,7 +171,7 @@ def band(watch: Any, found: Any, x: Tensor, w: Tensor, b: Any, act: str, p: floa
         watch.op(id, (out,), x=x, b=b, act=g, **weights)
 
 
-def from_band(watch: Any, found: Any, d: Tensor, w: Tensor, *_: Any) -> None:
+def from_band(watch: Any, found: Any, d: Tensor, w: Tensor) -> None:
     id, weights = _band(w)
     watch.op(f"{id}.grad_x", (found,), d=d, **weights)
 
@@ -178,13 +180,12 @@ def _band(w: Tensor) -> tuple[str, Given]:
     return ("arch.shared.layer", {"theta": w}) if w.dim() == 1 else ("arch.local.layer", {"w": w})
 
 
-def to_band(watch: Any, found: Any, d: Tensor, x: Tensor, w: Any, m: int, one: bool, lam: float, n: float,
-            columns: bool, intercepts: bool) -> None:
+def to_band(watch: Any, found: Any, d: Tensor, x: Tensor, m: int, one: bool, weights: bool, intercepts: bool) -> None:
     id, name = ("arch.shared.layer", "theta") if one else ("arch.local.layer", "w")
-    if columns:
-        watch.op(f"{id}.grad_{name}", (found[0],), d=d, x=x, m=m, lam=lam, n=n, **{name: w})
+    if weights:
+        watch.op(f"{id}.grad_{name}", (found[0],), d=d, x=x, m=m, lam=0.0, n=1.0, **{name: None})
     if intercepts:
-        watch.op(f"{id}.grad_b", (found[1],), d=d, n=n)
+        watch.op(f"{id}.grad_b", (found[1],), d=d, n=1.0)
 
 
 def channels_last(t: Tensor) -> Tensor:
@@ -196,21 +197,19 @@ def rows(t: Tensor) -> Tensor:
     return channels_last(t).reshape(-1, t.shape[1])
 
 
-def copied(watch: Any, found: Any, t: Tensor) -> None:
-    if found is not t:
-        watch.formula("norm.batch, a copy", {"x": found}, lambda number: number(t))
-
-
-def statistics(watch: Any, found: Any, x: Tensor, eps: float, running: Any = None, rho: float = 0.0, out: Any = None,
-               before: Any = None) -> None:
+def statistics(watch: Any, found: Any, x: Tensor, eps: float) -> None:
     def each(number: Number) -> list[Bounded]:
         return [number(row) for row in rows(x)]
 
     watch.formula("norm.mean", {"μ": found[0]}, lambda number: normalization.mean(each(number)))
     watch.formula("norm.variance", {"1/√(σ² + ε)": found[1]},
                   lambda number: 1 / sqrt(normalization.variance(each(number)) + eps))
-    if running is not None:
-        watch.op("norm.batch.running", out, x=x, mu=before[0], var=before[1], rho=rho)
+
+
+def running_statistics(watch: Any, found: Any, x: Tensor, eps: float, mu: Tensor, var: Tensor, rho: float,
+                       before: Any) -> None:
+    statistics(watch, found, x, eps)
+    watch.op("norm.batch.running", (mu, var), x=x, mu=before[0], var=before[1], rho=rho)
 
 
 def root(watch: Any, found: Any, var: Tensor, eps: float) -> None:
@@ -264,22 +263,22 @@ _BY_MODULE: dict[str, dict[str, Callable[..., None]]] = {
     "layers.kernels": {"affine_keeping": affine, "averaged": averaged, "delta_through": delta_through},
     "losses.kernels": {
         "weighted": losses, "averaged": mean_loss, "shared": shared, "scaled": scaled,
-        "loss.square": pair("loss.square", "yhat"), "loss.xent.logits": pair("loss.xent.logits", "z")},
+        "loss": pair},
     "images.layer": {"keeping": convolution, "delta_through": to_image},
     "images.filters": {"averaged": to_filters},
     "images.pooled": {"pooled_keeping": convolution_pooled},
     "images.pool": {"pooled": pooled, "pooled_backward": from_pool},
-    "bands.kernels": {"keeping": band, "delta_through": from_band},
-    "bands.weights": {"averaged": to_band},
+    "bands.kernels": {"keeping": band, "to_input": from_band},
+    "bands.weights": {"sums": to_band},
     "norms.kernels": {
-        "walked": copied, "statistics": statistics, "reciprocal_root": root, "applied": normalized,
-        "sums": norm_sums, "backward": norm_backward},
+        "statistics": statistics, "running_statistics": running_statistics, "reciprocal_root": root,
+        "applied": normalized, "sums": norm_sums, "backward": norm_backward},
 }
 KNOWN: dict[tuple[str, str], Callable[..., None]] = {
     (module, name): judge for module, functions in _BY_MODULE.items() for name, judge in functions.items()}
 #: What has to be looked at before a function runs, since it writes there.
 BEFORE: dict[tuple[str, str], Callable[..., Any]] = {
-    ("norms.kernels", "statistics"): lambda x, eps, running=None, *_: running and tuple(t.clone() for t in running)}
+    ("norms.kernels", "running_statistics"): lambda x, eps, mu, var, rho: (mu.clone(), var.clone())}
 
 #: A rule's letters: its states by torch's names, and its numbers by torch's.
 RULES: dict[str, tuple[dict[str, str], dict[str, str]]] = {

@@ -27,6 +27,8 @@ from torch import Tensor
 from ..blocks import pointwise
 from ..blocks.elementary import exp, expm1
 from ..runtime import checks
+from .checks import activation
+from .table import ACTIVATIONS
 
 
 @triton.jit
@@ -98,15 +100,13 @@ def elu_prime(z, p):
     return tl.where(z >= 0, 1.0, p * exp(tl.where(z >= 0, 0.0, z)))
 
 
-VALUE = {"sigmoid": sigmoid, "tanh": tanh, "relu": relu, "leaky": leaky, "elu": elu, "identity": identity}
-PRIME = {
-    "sigmoid": sigmoid_prime, "tanh": tanh_prime, "relu": relu_prime,
-    "leaky": leaky_prime, "elu": elu_prime, "identity": identity_prime,
-}
-#: g′ written in a = g(z): only where `saved` allows a to be what is kept.
-PRIME_OF_A = {
-    "sigmoid": sigmoid_prime_of_a, "relu": relu_prime, "leaky": leaky_prime, "identity": identity_prime,
-}
+#: g and g′ by name: each activation of the table stands above, as `name` and `name_prime`.
+VALUE: dict[str, Any] = {act: globals()[act] for act in ACTIVATIONS}
+PRIME: dict[str, Any] = {act: globals()[f"{act}_prime"] for act in ACTIVATIONS}
+#: g′ written in a = g(z), where the table lets a be kept: `name_prime_of_a`, or where there is none a has z's sign.
+PRIME_OF_A: dict[str, Any] = {
+    act: globals().get(f"{act}_prime_of_a", PRIME[act]) for act, g in ACTIVATIONS.items()
+    if act == "identity" or any(g.keeps_a(dtype, g.default) for dtype in g.errors)}
 
 
 def derivative(act: str, form: str) -> Any:
@@ -130,7 +130,7 @@ def backward(grad: Tensor, saved: Tensor, act: str, form: str, p: float) -> Tens
 
 
 def _unary(name: str, functions: dict[str, Any], act: str, z: Tensor, **parameter: float) -> Tensor:
-    p = checks.activation(name, act, **parameter)
+    p = activation(name, act, **parameter)
     checks.floating(name, z=z)
     checks.kernel_dtype(name, z)
     return pointwise.unary(functions[act], z, p)

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..layers.composite import PRIME, VALUE, Scalar, derivative, wide
-from ..runtime import checks
+from ..activations.checks import activation
+from ..activations.composite import g, times
+from ..runtime.wide import wide
 from . import checks as band_checks
 
 
@@ -40,17 +41,17 @@ def keeping(x: Tensor, w: Tensor, b: Tensor | None, act: str, p: float, keep_z: 
     for k, at, met in taps(x.shape[1], m):
         z[:, at].addcmul_(column(k, at), seen[:, met])
     z = z if b is None else z + wide(b)
-    a = (z if act == "identity" else VALUE[act](z, p)).to(x.dtype)
+    a = g(z, act, p).to(x.dtype)
     return a, z.to(x.dtype) if keep_z else a
 
 
-def delta_through(d: Tensor, w: Tensor, saved: Tensor | None, G: Scalar, p: float) -> Tensor:
+def delta_through(d: Tensor, w: Tensor, saved: Tensor | None, act: str, p: float) -> Tensor:
     column, m = _columns(w)
     error = wide(d)
     dx = torch.zeros_like(error)
     for k, at, met in taps(d.shape[1], m):
         dx[:, met].addcmul_(column(k, at), error[:, at])
-    return (dx if saved is None else dx * G(wide(saved), p)).to(d.dtype)
+    return (dx if saved is None else times(dx, wide(saved), act, "z", p)).to(d.dtype)
 
 
 def averaged(
@@ -67,10 +68,20 @@ def averaged(
     return D.to(d.dtype), Db.to(d.dtype)
 
 
+def to_input(d: Tensor, w: Tensor) -> Tensor:
+    """∂x, with no g′."""
+    return delta_through(d, w, None, "identity", 0.0)
+
+
+def sums(d: Tensor, x: Tensor, m: int, shared: bool, weights: bool, intercepts: bool) -> tuple[Tensor, Tensor]:
+    """∂w and ∂b, not averaged; the one that is not asked for is empty."""
+    return averaged(d, x, None, m, shared, 0.0, 1.0, weights, intercepts)
+
+
 def local_layer(x: Tensor, w: Tensor, b: Tensor | None = None, act: str = "identity", **parameter: float) -> Tensor:
     """arch.local.layer   g(b_i + Σ_k w_ik x_{i+k−h}): x (B, N), w (N, m), b (N,) or None, m = 2h + 1."""
     band_checks.forward("arch.local.layer", False, x, w, b)
-    return keeping(x, w, b, act, checks.activation("arch.local.layer", act, **parameter), False)[0]
+    return keeping(x, w, b, act, activation("arch.local.layer", act, **parameter), False)[0]
 
 
 def local_grad_x(
@@ -78,7 +89,7 @@ def local_grad_x(
 ) -> Tensor:
     """arch.local.layer.grad_x   ∂x, times g′(z) where z is given: d (B, N), w (N, m), z (B, N)."""
     band_checks.backward("arch.local.layer.grad_x", False, d, w, z)
-    return delta_through(d, w, z, PRIME[act], checks.activation("arch.local.layer.grad_x", act, **parameter))
+    return delta_through(d, w, z, act, activation("arch.local.layer.grad_x", act, **parameter))
 
 
 def local_grad_w(d: Tensor, x: Tensor, m: int, w: Tensor | None = None, lam: float = 0.0, n: float = 1.0) -> Tensor:
@@ -98,7 +109,7 @@ def shared_layer(
 ) -> Tensor:
     """arch.shared.layer   g(b + Σ_k θ_k x_{i+k−h}): x (B, N), theta (m,), b (1,) or None, m = 2h + 1."""
     band_checks.forward("arch.shared.layer", True, x, theta, b)
-    return keeping(x, theta, b, act, checks.activation("arch.shared.layer", act, **parameter), False)[0]
+    return keeping(x, theta, b, act, activation("arch.shared.layer", act, **parameter), False)[0]
 
 
 def shared_grad_x(
@@ -106,7 +117,7 @@ def shared_grad_x(
 ) -> Tensor:
     """arch.shared.layer.grad_x   ∂x, times g′(z) where z is given: d (B, N), theta (m,), z (B, N)."""
     band_checks.backward("arch.shared.layer.grad_x", True, d, theta, z)
-    return delta_through(d, theta, z, PRIME[act], checks.activation("arch.shared.layer.grad_x", act, **parameter))
+    return delta_through(d, theta, z, act, activation("arch.shared.layer.grad_x", act, **parameter))
 
 
 def shared_grad_theta(
@@ -123,7 +134,7 @@ def shared_grad_b(d: Tensor, n: float = 1.0) -> Tensor:
     return averaged(d, d, None, 1, True, 0.0, n, False, True)[1]
 
 
-__all__ = ["OPS", "averaged", "corners", "delta_through", "derivative", "keeping"]
+__all__ = ["OPS", "averaged", "corners", "delta_through", "keeping", "sums", "to_input"]
 
 WEIGHTS: dict[str, Callable[..., Any]] = {
     "arch.local.layer.grad_w": local_grad_w, "arch.local.layer.grad_b": local_grad_b,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from ..activations.checks import activation
 from ..runtime import checks
 from ..runtime import precision as casting
 from ..runtime.instead import or_torch
@@ -38,7 +39,7 @@ def shared_linear(
 def _layer(
     name: str, shared: bool, input: Tensor, weight: Tensor, bias: Tensor | None, act: str, parameter: dict[str, float]
 ) -> Tensor:
-    p = checks.activation(name, act, **parameter)
+    p = activation(name, act, **parameter)
     input, weight, bias = casting.products(input, weight, bias)
     checks.floating(name, input=input)
     if input.dim() == 0:

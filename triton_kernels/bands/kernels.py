@@ -21,7 +21,7 @@ import triton.language as tl
 from torch import Tensor
 
 from ..activations import kernels as activations
-from ..activations.kernels import derivative
+from ..activations.checks import activation
 from ..runtime import checks
 from ..runtime.configs import choose
 from ..runtime.launch import current_arch, launch
@@ -95,42 +95,47 @@ def keeping(x: Tensor, w: Tensor, b: Tensor | None, act: str, p: float, keep_z: 
     return out, z
 
 
-def delta_through(d: Tensor, w: Tensor, saved: Tensor | None, G: Any, p: float) -> Tensor:
-    """∂x, times G(saved) where that is given."""
+def delta_through(d: Tensor, w: Tensor, saved: Tensor | None, act: str, p: float) -> Tensor:
+    """∂x, times g′(saved) where that is given."""
     out = torch.empty(d.shape, dtype=d.dtype, device=d.device)
-    _launch(d, w, None, out, out if saved is None else saved, saved is not None, True, G, p)
+    _launch(d, w, None, out, out if saved is None else saved, saved is not None, True, activations.PRIME[act], p)
     return out
+
+
+def to_input(d: Tensor, w: Tensor) -> Tensor:
+    """∂x, with no g′."""
+    return delta_through(d, w, None, "identity", 0.0)
 
 
 def local_layer(x: Tensor, w: Tensor, b: Tensor | None = None, act: str = "identity", **parameter: float) -> Tensor:
     band_checks.forward("arch.local.layer", False, x, w, b)
-    return keeping(x, w, b, act, checks.activation("arch.local.layer", act, **parameter), False)[0]
+    return keeping(x, w, b, act, activation("arch.local.layer", act, **parameter), False)[0]
 
 
 def local_grad_x(
     d: Tensor, w: Tensor, z: Tensor | None = None, act: str = "identity", **parameter: float
 ) -> Tensor:
     band_checks.backward("arch.local.layer.grad_x", False, d, w, z)
-    p = checks.activation("arch.local.layer.grad_x", act, **parameter)
-    return delta_through(d, w, z, activations.PRIME[act], p)
+    p = activation("arch.local.layer.grad_x", act, **parameter)
+    return delta_through(d, w, z, act, p)
 
 
 def shared_layer(
     x: Tensor, theta: Tensor, b: Tensor | None = None, act: str = "identity", **parameter: float
 ) -> Tensor:
     band_checks.forward("arch.shared.layer", True, x, theta, b)
-    return keeping(x, theta, b, act, checks.activation("arch.shared.layer", act, **parameter), False)[0]
+    return keeping(x, theta, b, act, activation("arch.shared.layer", act, **parameter), False)[0]
 
 
 def shared_grad_x(
     d: Tensor, theta: Tensor, z: Tensor | None = None, act: str = "identity", **parameter: float
 ) -> Tensor:
     band_checks.backward("arch.shared.layer.grad_x", True, d, theta, z)
-    p = checks.activation("arch.shared.layer.grad_x", act, **parameter)
-    return delta_through(d, theta, z, activations.PRIME[act], p)
+    p = activation("arch.shared.layer.grad_x", act, **parameter)
+    return delta_through(d, theta, z, act, p)
 
 
-__all__ = ["OPS", "delta_through", "derivative", "keeping"]
+__all__ = ["OPS", "delta_through", "keeping", "to_input"]
 
 OPS: dict[str, Callable[..., Tensor]] = {
     "arch.local.layer": local_layer, "arch.local.layer.grad_x": local_grad_x,

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..activations.checks import activation
 from ..runtime import checks
 from . import functional as F
 from .composite import corners
@@ -24,7 +25,7 @@ class _Neighbours(nn.Module):
     ) -> None:
         super().__init__()
         name = type(self).__name__
-        checks.activation(name, act, **parameter)
+        activation(name, act, **parameter)
         checks.odd(name, kernel_size)
         if kernel_size > 2 * features - 1:
             raise ValueError(f"{name}: kernel_size = {kernel_size} reaches beyond all of {features} nodes; "

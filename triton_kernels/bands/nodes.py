@@ -8,16 +8,11 @@ from torch import Tensor
 from torch.autograd import Function
 
 from ..activations import saved
-from ..layers import composite
-from ..layers.nodes import applied, aside, once, recorded, room, through
+from ..activations.nodes import through
+from ..runtime.library import room
+from ..runtime.nodes import applied, aside, once, recorded
 from . import checks as band_checks
-from . import composite as composite_band
-
-
-def kernels_for(module: str, name: str, t: Tensor) -> Any:
-    """The kernels of `band` or `band_weights`, or the composites where these have to stand in."""
-    found = room(module, name, t)
-    return composite_band if found is composite else found
+from . import ops as _declared  # noqa: F401  the rooms that the node asks for
 
 
 class Band(Function):
@@ -29,7 +24,7 @@ class Band(Function):
     def forward(x: Tensor, w: Tensor, b: Tensor | None, how: tuple[str, float, str]) -> tuple[Tensor, ...]:
         act, p, form = how
         keep_z = form == "z"
-        a, z = kernels_for("bands.kernels", band_checks.name_of(w), x).keeping(x, w, b, act, p, keep_z)
+        a, z = room("bands.kernels", band_checks.name_of(w), x).keeping(x, w, b, act, p, keep_z)
         return (a, z) if keep_z else (a,)
 
     @staticmethod
@@ -48,10 +43,10 @@ class Band(Function):
         d = through(grad, kept, act, form, p)
         dx = dw = db = None
         if wants_x:
-            dx = kernels_for("bands.kernels", f"{name}.grad_x", d).delta_through(d, w, None, None, 0.0)
+            dx = room("bands.kernels", f"{name}.grad_x", d).to_input(d, w)
         if wants_w or wants_b:
-            found = kernels_for("bands.weights", f"{name}.grad_b", d)
-            dw, db = found.averaged(d, x, None, w.shape[-1], shared, 0.0, 1.0, wants_w, wants_b)
+            found = room("bands.weights", f"{name}.grad_b", d)
+            dw, db = found.sums(d, x, w.shape[-1], shared, wants_w, wants_b)
         return dx, dw if wants_w else None, db if wants_b else None, None
 
 

@@ -133,6 +133,11 @@ def averaged(
     return D, Db
 
 
+def sums(d: Tensor, x: Tensor, m: int, shared: bool, weights: bool, intercepts: bool) -> tuple[Tensor, Tensor]:
+    """∂w and ∂b, not averaged; the one that is not asked for comes back empty."""
+    return averaged(d, x, None, m, shared, 0.0, 1.0, weights, intercepts)
+
+
 def local_grad_w(d: Tensor, x: Tensor, m: int, w: Tensor | None = None, lam: float = 0.0, n: float = 1.0) -> Tensor:
     band_checks.averaging("arch.local.layer.grad_w", False, d, x, m, w, lam, n)
     return averaged(d, x, w, m, False, float(lam), float(n), True, False)[0]

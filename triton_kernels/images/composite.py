@@ -9,9 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..layers.composite import NARROW, PRIME, VALUE, Scalar, as_given, derivative, rounded, times, wide
-from ..runtime import checks
+from ..activations.checks import activation
+from ..activations.composite import g, times
 from ..runtime.layout import is_channels_last
+from ..runtime.wide import NARROW, as_given, rounded, wide
 from . import checks as image_checks
 from .checks import Layer, Pool, Sides
 
@@ -41,7 +42,7 @@ def keeping(
     x: Tensor, w: Tensor, b: Tensor | None, sizes: Layer, act: str, p: float, keep_z: bool, math: str | None = None
 ) -> tuple[Tensor, Tensor]:
     z = affine(x, w, b, sizes)
-    a = stored(z if act == "identity" else VALUE[act](z, p), x, x.dtype)
+    a = stored(g(z, act, p), x, x.dtype)
     return a, stored(z, x, x.dtype) if keep_z else a
 
 
@@ -51,7 +52,7 @@ def layer(
 ) -> Tensor:
     """conv2d.layer   g(b + x ∗ w): x (B, C·groups, H, W), w (F, C, M, N), b (F,) or None; x counts zero outside."""
     sizes = image_checks.forward(x, w, b, stride, padding, dilation, groups)
-    return keeping(x, w, b, sizes, act, checks.activation("conv2d.layer", act, **parameter), False)[0]
+    return keeping(x, w, b, sizes, act, activation("conv2d.layer", act, **parameter), False)[0]
 
 
 def _backward(d: Tensor, x: Tensor, w: Tensor, sizes: Layer, wanted: tuple[bool, bool]) -> Any:
@@ -61,13 +62,13 @@ def _backward(d: Tensor, x: Tensor, w: Tensor, sizes: Layer, wanted: tuple[bool,
 
 
 def delta_through(
-    d: Tensor, w: Tensor, sizes: Layer, saved: Tensor | None, G: Scalar, p: float, math: str | None = None
+    d: Tensor, w: Tensor, sizes: Layer, saved: Tensor | None, act: str, p: float, math: str | None = None
 ) -> Tensor:
     model = d if saved is None else saved
     if not sizes.batch:
         return stored(d.new_empty(sizes.x_shape), model, d.dtype)
     dx = _backward(d, wide(d).new_empty(1).expand(sizes.x_shape), w, sizes, (True, False))[0]
-    return stored(dx if saved is None else dx * G(wide(saved), p), model, d.dtype)
+    return stored(dx if saved is None else times(dx, wide(saved), act, "z", p), model, d.dtype)
 
 
 def grad_x(
@@ -77,8 +78,8 @@ def grad_x(
 ) -> Tensor:
     """conv2d.layer.grad_x   ∂x of an H × W image, times g′(z) where z is given: d (B, F, P, Q), w (F, C, M, N)."""
     sizes = image_checks.grad_x(d, w, H, W, stride, padding, dilation, groups, z)
-    p = checks.activation("conv2d.layer.grad_x", act, **parameter)
-    return delta_through(d, w, sizes, z, PRIME[act], p)
+    p = activation("conv2d.layer.grad_x", act, **parameter)
+    return delta_through(d, w, sizes, z, act, p)
 
 
 def averaged(
@@ -156,12 +157,14 @@ def pooled_keeping(
         index = stored(index, x, torch.uint8)
     else:
         best, index = F.max_pool2d(z, 2), z.new_empty(0, dtype=torch.uint8)
-    y = stored(best if act == "identity" else VALUE[act](best, p), x, x.dtype)
+    y = stored(g(best, act, p), x, x.dtype)
     return y, index, stored(best, x, x.dtype) if keep_z else y
 
 
-def pooled_backward(d: Tensor, index: Tensor, sizes: Pool, saved: Tensor | None, G: Scalar, p: float) -> Tensor:
-    share = wide(d) if saved is None else times(wide(d), wide(saved), G, p)
+def pooled_backward(
+    d: Tensor, index: Tensor, sizes: Pool, saved: Tensor | None, act: str, form: str, p: float
+) -> Tensor:
+    share = wide(d) if saved is None else times(wide(d), wide(saved), act, form, p)
     if not share.numel():
         return share.new_zeros(sizes.x_shape)
     shape = share.new_empty(1).expand(sizes.x_shape)
@@ -184,11 +187,11 @@ def maxpool_grad_x(
 ) -> Tensor:
     """pool.max.grad_x   d (B, C, P, Q) at the places in `index`, times g′(saved) where that is given; x is H × W."""
     sizes = image_checks.pooled_gradient(d, index, H, W, k, stride, padding, saved)
-    p = checks.activation("pool.max.grad_x", act, **parameter)
-    return pooled_backward(d, index, sizes, saved, PRIME[act], p)
+    p = activation("pool.max.grad_x", act, **parameter)
+    return pooled_backward(d, index, sizes, saved, act, "z", p)
 
 
-__all__ = ["OPS", "averaged", "delta_through", "derivative", "keeping", "pooled", "pooled_backward", "pooled_keeping"]
+__all__ = ["OPS", "averaged", "delta_through", "keeping", "pooled", "pooled_backward", "pooled_keeping"]
 
 OPS: dict[str, Callable[..., Any]] = {
     "conv2d.layer": layer, "conv2d.layer.grad_x": grad_x, "conv2d.layer.grad_w": grad_w,

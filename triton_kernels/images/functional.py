@@ -7,11 +7,13 @@ from typing import Any, Literal, overload
 import torch
 from torch import Tensor
 
-from ..layers.nodes import as_ops
+from ..activations.checks import activation
+from ..activations.table import ACTIVATIONS
 from ..runtime import checks
 from ..runtime import precision as casting
 from ..runtime.instead import activated, dropping, or_torch
 from ..runtime.launch import asked
+from ..runtime.nodes import as_ops
 from ..runtime.refusals import WrongType, WrongValue
 from . import checks as image_checks
 from . import nodes as image_autograd
@@ -49,9 +51,10 @@ def conv2d_act(
 
     act is sigmoid, tanh, relu, leaky (slope=0.1), elu (alpha=1) or identity. On a CPU torch keeps the unpooled map.
     """
-    p = checks.activation("conv2d_act", act, **parameter)
-    if pool and act == "elu" and not p >= 0:
-        raise WrongValue(f"conv2d_act: elu with alpha = {p} falls where z < 0, so its maxima are not those of z")
+    p = activation("conv2d_act", act, **parameter)
+    if pool and not ACTIVATIONS[act].rises(p):
+        own = f" with {ACTIVATIONS[act].parameter} = {p}" if ACTIVATIONS[act].parameter else ""
+        raise WrongValue(f"conv2d_act: {act}{own} falls somewhere, so its maxima are not those of z")
     input, weight, bias = casting.products(input, weight, bias)
     checks.floating("conv2d_act", input=input, weight=weight, bias=bias)
     return _layer("conv2d_act", input, weight, bias, stride, padding, dilation, groups, act, p, pool, precision)
@@ -64,8 +67,8 @@ def _layer(
     checks.rank(name, 4, input=input, weight=weight)
     padding = image_checks.in_numbers(name, padding, weight, dilation)
     if as_ops(input):
-        how = (stride, padding, dilation, groups, act, p, asked(precision))
-        return image_library.traced_convolution(input, weight, bias, *how, pool)
+        how = (stride, padding, dilation, groups, act, p, pool, asked(precision))
+        return image_library.traced_convolution(input, weight, bias, *how)
     sizes = image_checks.forward(input, weight, bias, stride, padding, dilation, groups, name)
     if pool:
         image_checks.halved(name, sizes)

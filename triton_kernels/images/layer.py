@@ -26,6 +26,7 @@ import triton.language as tl
 from torch import Tensor
 
 from ..activations import kernels as activations
+from ..activations.checks import activation
 from ..runtime import checks
 from ..runtime.configs import Row, choose
 from ..runtime.launch import current_arch, launch, math_mode
@@ -144,14 +145,15 @@ def layer(
     groups: int = 1, act: str = "identity", *, precision: str | None = None, **parameter: float,
 ) -> Tensor:
     sizes = image_checks.forward(x, w, b, stride, padding, dilation, groups)
-    p = checks.activation("conv2d.layer", act, **parameter)
+    p = activation("conv2d.layer", act, **parameter)
     return keeping(x, w, b, sizes, act, p, False, precision)[0]
 
 
 def delta_through(
-    d: Tensor, w: Tensor, sizes: Layer, saved: Tensor | None, G: Any, p: float, math: str | None = None
+    d: Tensor, w: Tensor, sizes: Layer, saved: Tensor | None, act: str, p: float, math: str | None = None
 ) -> Tensor:
-    """∂x ⊙ G(saved); without `saved` ∂x itself. It lies in memory as `saved` does, or as d."""
+    """∂x ⊙ g′(saved); without `saved` ∂x itself. It lies in memory as `saved` does, or as d."""
+    G = None if saved is None else activations.PRIME[act]
     out = like(sizes.x_shape, d if saved is None else saved)
     filters, stride = sizes.filters // sizes.groups, sizes.stride
     positions = sizes.batch * triton.cdiv(sizes.input[0], stride[0]) * triton.cdiv(sizes.input[1], stride[1])
@@ -180,8 +182,8 @@ def grad_x(
     **parameter: float,
 ) -> Tensor:
     sizes = image_checks.grad_x(d, w, H, W, stride, padding, dilation, groups, z)
-    p = checks.activation("conv2d.layer.grad_x", act, **parameter)
-    return delta_through(d, w, sizes, z, activations.PRIME[act], p, precision)
+    p = activation("conv2d.layer.grad_x", act, **parameter)
+    return delta_through(d, w, sizes, z, act, p, precision)
 
 
 OPS = {"conv2d.layer": layer, "conv2d.layer.grad_x": grad_x}

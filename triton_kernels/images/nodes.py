@@ -10,17 +10,18 @@ from torch.autograd import Function
 from torch.nn.functional import max_pool2d_with_indices
 
 from ..activations import saved
-from ..layers.nodes import activated, applied, aside, once, recorded, through
-from ..layers.nodes import room as room_of
+from ..activations.nodes import activated, through
 from ..runtime.launch import by_torch
-from . import composite as composite_images
+from ..runtime.library import declare, room
+from ..runtime.nodes import applied, aside, once, recorded
+from . import composite
 from .checks import Layer, Pool, pool
 
-
-def room(module: str, name: str, t: Tensor) -> Any:
-    """The kernels of a module, or the composites where these have to stand in."""
-    found = room_of(module, name, t)
-    return found if found.__name__.endswith(module) else composite_images
+#: Which kernels compute which of the equations.
+for _kernels, _ids in (("layer", ("conv2d.layer", "conv2d.layer.grad_x")), ("pooled", ()),
+                       ("filters", ("conv2d.layer.grad_w", "conv2d.layer.grad_b")),
+                       ("pool", ("pool.max", "pool.max.grad_x"))):
+    declare(f"images.{_kernels}", composite, ids={id: composite.OPS[id] for id in _ids})
 
 
 def gradients(
@@ -31,7 +32,7 @@ def gradients(
     dx = dw = db = None
     if wants_x:
         layer = room("images.layer", "conv2d.layer.grad_x", d)
-        dx = layer.delta_through(d, w, sizes, None, None, 0.0, math)
+        dx = layer.delta_through(d, w, sizes, None, "identity", 0.0, math)
     if wants_w or (wants_b and biased):
         filters = room("images.filters", "conv2d.layer.grad_w", d)
         dw, db = filters.averaged(d, x, None, sizes, 0.0, 1.0, wants_w, wants_b and biased, math)
@@ -89,8 +90,7 @@ class ConvolutionPooled(Function):
         x, w, index, kept = ctx.saved_tensors
         whole = pool("pool.max.grad_x", ctx.sizes.y_shape, 2, 2, 0)
         back = room("images.pool", "pool.max.grad_x", grad)
-        prime = back.derivative(ctx.act, "a" if ctx.form == "nothing" else ctx.form)
-        d = back.pooled_backward(grad, index, whole, kept, prime, ctx.p)
+        d = back.pooled_backward(grad, index, whole, kept, ctx.act, ctx.form, ctx.p)
         return *gradients(ctx, d, x, w, ctx.sizes, ctx.biased, ctx.math), None, None, None, None, None
 
 
@@ -111,22 +111,22 @@ class MaxPool(Function):
     def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor, None]:
         (index,) = ctx.saved_tensors
         back = room("images.pool", "pool.max.grad_x", grad)
-        return back.pooled_backward(grad, index, ctx.sizes, None, None, 0.0), None
+        return back.pooled_backward(grad, index, ctx.sizes, None, "identity", "nothing", 0.0), None
 
 
 def convolution(
     x: Tensor, w: Tensor, b: Tensor | None, sizes: Layer, act: str, p: float, math: str | None, pooled: bool = False
 ) -> Tensor:
     if by_torch(x) and x.numel():
-        z = composite_images.affine(x, w, b, sizes)
+        z = composite.affine(x, w, b, sizes)
         if not pooled:
-            return composite_images.stored(activated(z, act, p), x, x.dtype)
+            return composite.stored(activated(z, act, p), x, x.dtype)
         if act == "sigmoid":            # g′ is read off its values, which behind the pooling may be written over
             a = torch.max_pool2d(torch.sigmoid(z), 2)
         else:                           # no g falls, so z is pooled
             z = torch.max_pool2d(z, 2)
             a = torch.threshold(z, 0.0, 0.0) if act == "relu" else activated(z, act, p)
-        return composite_images.stored(a, x, x.dtype)
+        return composite.stored(a, x, x.dtype)
     node = ConvolutionPooled if pooled else Convolution
     y: Tensor = applied(node, x, w, b, sizes, act, p, math, recorded(x, w, b))[0]
     return y
@@ -137,8 +137,8 @@ def max_pool(x: Tensor, sizes: Pool, indices: bool) -> Tensor | tuple[Tensor, Te
     if by_torch(x) and x.numel():
         window = sizes.window, sizes.stride, sizes.padding
         if not indices:
-            return composite_images.stored(torch.max_pool2d(x, *window), x, x.dtype)
+            return composite.stored(torch.max_pool2d(x, *window), x, x.dtype)
         y, index = max_pool2d_with_indices(x, *window)
-        return composite_images.stored(y, x, x.dtype), composite_images.stored(index, x, index.dtype)
+        return composite.stored(y, x, x.dtype), composite.stored(index, x, index.dtype)
     y, index = applied(MaxPool, x, sizes)
-    return (y, composite_images.in_image(index, sizes)) if indices else y
+    return (y, composite.in_image(index, sizes)) if indices else y

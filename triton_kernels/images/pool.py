@@ -9,7 +9,6 @@ that the gradient goes to: the activations before pooling need not be kept.
 """
 # mypy: disable-error-code="no-untyped-def, untyped-decorator"
 
-from typing import Any
 
 import torch
 import triton
@@ -17,7 +16,7 @@ import triton.language as tl
 from torch import Tensor
 
 from ..activations import kernels as activations
-from ..activations.kernels import derivative
+from ..activations.checks import activation
 from ..runtime import checks
 from ..runtime.configs import choose
 from ..runtime.launch import current_arch, launch
@@ -98,7 +97,10 @@ def pooled(x: Tensor, sizes: Pool) -> tuple[Tensor, Tensor]:
     return out, index
 
 
-def pooled_backward(d: Tensor, index: Tensor, sizes: Pool, saved: Tensor | None, G: Any, p: float) -> Tensor:
+def pooled_backward(
+    d: Tensor, index: Tensor, sizes: Pool, saved: Tensor | None, act: str, form: str, p: float
+) -> Tensor:
+    G = None if saved is None else activations.derivative(act, form)
     checks.kernel_dtype("pool.max.grad_x", d)
     out = like(sizes.x_shape, index, d.dtype)
     kept = d if saved is None else saved
@@ -125,10 +127,10 @@ def grad_x(
     saved: Tensor | None = None, act: str = "identity", **parameter: float,
 ) -> Tensor:
     sizes = image_checks.pooled_gradient(d, index, H, W, k, stride, padding, saved)
-    p = checks.activation("pool.max.grad_x", act, **parameter)
-    return pooled_backward(d, index, sizes, saved, activations.PRIME[act], p)
+    p = activation("pool.max.grad_x", act, **parameter)
+    return pooled_backward(d, index, sizes, saved, act, "z", p)
 
 
-__all__ = ["OPS", "derivative", "pooled", "pooled_backward"]
+__all__ = ["OPS", "pooled", "pooled_backward"]
 
 OPS = {"pool.max": maxpool, "pool.max.grad_x": grad_x}

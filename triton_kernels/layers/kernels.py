@@ -19,7 +19,7 @@ import triton.language as tl
 from torch import Tensor
 
 from ..activations import kernels as activations
-from ..activations.kernels import derivative
+from ..activations.checks import activation
 from ..blocks.reduce import column_sums, sum_rows
 from ..runtime import checks
 from ..runtime.configs import Row, choose
@@ -123,14 +123,15 @@ def affine(
     **parameter: float,
 ) -> Tensor:
     checks.affine(x, w, b)
-    p = checks.activation("net.layer.affine", act, **parameter)
+    p = activation("net.layer.affine", act, **parameter)
     return affine_keeping(x, w, b, act, p, False, precision)[0]
 
 
 def delta_partial(
-    delta: Tensor, w: Tensor, saved: Tensor, G: Any, p: float, name: str, math: str | None = None
+    delta: Tensor, w: Tensor, saved: Tensor, act: str, form: str, p: float, name: str, math: str | None = None
 ) -> tuple[Tensor, Tensor]:
-    """((δ w) ⊙ G(saved), its sums over parts of the batch), one row a part, in float32."""
+    """((δ w) ⊙ g′(saved), its sums over parts of the batch), one row a part, in float32."""
+    G = activations.derivative(act, form)
     out = torch.empty(saved.shape, dtype=delta.dtype, device=delta.device)
     moving = _moving_boxes("bp.delta", out, delta, w, saved) if saved.stride(-1) == 1 else None
     if moving:
@@ -147,10 +148,10 @@ def delta_partial(
 
 
 def delta_through(
-    delta: Tensor, w: Tensor, saved: Tensor, G: Any, p: float, name: str, math: str | None = None
+    delta: Tensor, w: Tensor, saved: Tensor, act: str, form: str, p: float, name: str, math: str | None = None
 ) -> tuple[Tensor, Tensor]:
-    """((δ w) ⊙ G(saved), its sum over the batch)."""
-    out, partial = delta_partial(delta, w, saved, G, p, name, math)
+    """((δ w) ⊙ g′(saved), its sum over the batch)."""
+    out, partial = delta_partial(delta, w, saved, act, form, p, name, math)
     return out, column_sums(partial, delta.dtype)
 
 
@@ -158,13 +159,13 @@ def delta_chain(
     delta: Tensor, w: Tensor, z: Tensor, act: str, *, precision: str | None = None, **parameter: float
 ) -> tuple[Tensor, Tensor]:
     checks.delta("bp.delta.chain", delta, w, z, "z")
-    p = checks.activation("bp.delta.chain", act, **parameter)
-    return delta_through(delta, w, z, activations.PRIME[act], p, "bp.delta.chain", precision)
+    p = activation("bp.delta.chain", act, **parameter)
+    return delta_through(delta, w, z, act, "z", p, "bp.delta.chain", precision)
 
 
 def delta_rec(delta: Tensor, w: Tensor, a: Tensor, *, precision: str | None = None) -> tuple[Tensor, Tensor]:
     checks.delta("bp.delta.rec", delta, w, a, "a")
-    return delta_through(delta, w, a, activations.sigmoid_prime_of_a, 0.0, "bp.delta.rec", precision)
+    return delta_through(delta, w, a, "sigmoid", "a", 0.0, "bp.delta.rec", precision)
 
 
 def average(
@@ -198,7 +199,7 @@ def averaged(
     return D, Db if intercepts else None
 
 
-__all__ = ["OPS", "affine_keeping", "averaged", "delta_partial", "delta_through", "derivative"]
+__all__ = ["OPS", "affine_keeping", "averaged", "delta_partial", "delta_through"]
 
 OPS = {
     "net.layer.affine": affine,

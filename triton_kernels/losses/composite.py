@@ -1,4 +1,4 @@
-"""The K-class loss with weights, smoothed labels and examples left out, as ATen composites: what a CPU tensor runs."""
+"""The losses and their deltas as ATen composites: what a CPU tensor runs. Needs no Triton."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..layers.composite import rounded, softmax_unchecked, wide
-from ..layers.composite import scaled as scaled
 from ..runtime import checks
+from ..runtime.wide import rounded, wide
 
 
 def weighted(
@@ -67,4 +66,57 @@ def shared(delta: Tensor, grad: Tensor, mass: Tensor) -> Tensor:
     return rounded(wide(delta) * part, delta.dtype)
 
 
-OPS: dict[str, Callable[..., Any]] = {"loss.softmax.weighted": softmax_weighted, "loss.mean": mean}
+
+
+def xent_logits(z: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """loss.xent.logits   (−y log g(z) − (1 − y) log(1 − g(z)), g(z) − y), per entry."""
+    checks.same("loss.xent.logits", z=z, y=y)
+    zw, yw = wide(z), wide(y)
+    e = torch.exp(-zw.abs())
+    loss = torch.where(zw >= 0, (1 - yw) * zw, -yw * zw) + torch.log1p(e)
+    s = e / (1 + e)
+    return loss.to(z.dtype), torch.where(zw >= 0, (1 - yw) - s, s - yw).to(z.dtype)
+
+
+def square(yhat: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """loss.square   ((y − ŷ)², 2 (ŷ − y)), per entry."""
+    checks.same("loss.square", yhat=yhat, y=y)
+    error = wide(yhat) - wide(y)
+    return error.square().to(y.dtype), (2 * error).to(y.dtype)
+
+
+def softmax_unchecked(z: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """(loss (B, 1), δ), both new and wide. The sum of the other classes never has e^z_y in it, so that nothing cancels
+    where softmax(z)_y is near 1."""
+    zw, y = wide(z), y.unsqueeze(1)
+    at = y.clamp(0, z.shape[1] - 1)
+    e = zw - zw.amax(1, keepdim=True)
+    above = e.gather(1, at).masked_fill_(at != y, torch.nan)
+    others = e.exp_().scatter_(1, at, 0.0).sum(1, keepdim=True)
+    more = torch.expm1(above).add_(others)              # Σ e^(z − largest) − 1
+    loss = torch.log1p(more).sub_(above)
+    return loss, e.scatter_(1, at, others.neg_()).div_(more.add_(1))
+
+
+def softmax(z: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """loss.softmax   (−log softmax(z)_y, softmax(z) − onehot(y)): z (B, K), y (B,) int64; any K ≥ 1."""
+    checks.classes(z, y)
+    loss, delta = softmax_unchecked(z, y)
+    return rounded(loss.squeeze(1), z.dtype), rounded(delta, z.dtype)
+
+
+def scaled(delta: Tensor, grad: Tensor, n: int) -> Tensor:
+    """δ · grad / n: an un-averaged delta turned into the gradient of a mean."""
+    return rounded(wide(delta) * (wide(grad) / n), delta.dtype)
+
+
+def loss(identity: str, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """(loss, δ) of one of the three that have no options."""
+    found: tuple[Tensor, Tensor] = OPS[identity](input, target)
+    return found
+
+
+OPS: dict[str, Callable[..., Any]] = {
+    "loss.xent.logits": xent_logits, "loss.square": square, "loss.softmax": softmax,
+    "loss.softmax.weighted": softmax_weighted, "loss.mean": mean,
+}

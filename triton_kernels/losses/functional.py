@@ -1,67 +1,17 @@
-"""The K-class loss as one autograd node: weights, smoothed labels, examples left out, and how it is averaged.
-
-Kept for backward: δ, computed in the forward pass, and for a mean what it was divided by.
-"""
+"""torch.nn.functional's name and contract for the K-class loss; `functional` has it too."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
-from torch.autograd import Function
 
-from ..layers import composite
-from ..layers.nodes import applied, aside, once, recorded, room
 from ..runtime import checks
 from ..runtime import precision as casting
 from ..runtime.instead import or_torch
 from ..runtime.launch import by_torch
+from ..runtime.nodes import applied, recorded
 from ..runtime.refusals import WrongValue
-from . import composite as composite_losses
-
-NAME = "loss.softmax.weighted"
-
-
-def kernels_for(t: Tensor) -> Any:
-    found = room("losses.kernels", NAME, t)
-    return composite_losses if found is composite else found
-
-
-class ClassLoss(Function):
-    """(the loss, δ, what a mean was divided by); only the first has a gradient."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(
-        z: Tensor, y: Tensor, w: Tensor | None, ignored: int, smoothing: float, reduction: str, link: Tensor | None
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        kernels = kernels_for(z)
-        loss, delta, mass = kernels.weighted(z, y, w, ignored, smoothing)
-        if reduction == "mean":
-            mean, total = kernels.averaged(loss, mass)
-            return mean, delta, total
-        return loss.sum() if reduction == "sum" else loss, delta, mass
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
-        *_, ctx.reduction, link = inputs
-        aside(ctx, *output[1:])
-        ctx.save_for_backward(*output[1:], link)
-
-    @staticmethod
-    @once
-    def backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
-        delta, total, _link = ctx.saved_tensors
-        kernels = kernels_for(delta)
-        if not ctx.needs_input_grad[0]:
-            dz = None
-        elif ctx.reduction == "mean":
-            dz = kernels.shared(delta, grad, total)
-        else:
-            dz = kernels.scaled(delta, grad if ctx.reduction == "sum" else grad[:, None], 1)
-        return dz, None, None, None, None, None, None
+from .nodes import ClassLoss
 
 
 @or_torch(torch.nn.functional.cross_entropy)

@@ -7,9 +7,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.types import Number
 
-from ..layers.composite import wide
 from ..runtime import checks
+from ..runtime.wide import wide
 
 
 def _rows(x: Tensor) -> list[int]:
@@ -21,8 +22,12 @@ def _at(channel: Tensor, x: Tensor) -> Tensor:
     return channel.view(1, -1, *[1] * (x.dim() - 2))
 
 
-def statistics(
-    x: Tensor, eps: float, running: tuple[Tensor, Tensor] | None = None, rho: float = 0.0,
+def statistics(x: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+    return _statistics(x, eps)
+
+
+def _statistics(
+    x: Tensor, eps: float, running: tuple[Tensor, Tensor] | None = None, rho: Number = 0.0,
     out: tuple[Tensor, Tensor] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """(μ, 1/√(σ² + ε)) of each channel; the new running statistics go to `out`, which may be `running`."""
@@ -40,8 +45,9 @@ def reciprocal_root(var: Tensor, eps: float) -> Tensor:
     return 1 / (wide(var) + eps).sqrt()
 
 
-def walked(t: Tensor) -> Tensor:
-    return t
+def running_statistics(x: Tensor, eps: float, mu: Tensor, var: Tensor, rho: Number) -> tuple[Tensor, Tensor]:
+    """(μ, 1/√(σ² + ε)); the running statistics move."""
+    return _statistics(x, eps, (mu, var), rho, (mu, var))
 
 
 def applied(
@@ -102,7 +108,7 @@ def running(x: Tensor, mu: Tensor, var: Tensor, rho: float) -> tuple[Tensor, Ten
     checks.batch_norm("norm.batch.running", x, mu=mu, var=var)
     checks.several("norm.batch.running", x)
     out = torch.empty_like(mu), torch.empty_like(var)
-    statistics(x, 0.0, (mu, var), rho, out)
+    _statistics(x, 0.0, (mu, var), rho, out)
     return out
 
 

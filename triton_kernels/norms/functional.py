@@ -13,21 +13,18 @@ from torch._C import _are_functorch_transforms_active as transforms_active
 from torch.autograd import Function
 from torch.compiler import is_compiling
 
-from ..layers import composite
-from ..layers.nodes import activated, activation, applied, aside, once, room
+from ..activations.nodes import activated, activation
 from ..runtime import checks
 from ..runtime.instead import or_torch
 from ..runtime.launch import by_torch
+from ..runtime.library import room
+from ..runtime.nodes import applied, aside, once
 from ..runtime.refusals import WrongValue
 from ..runtime.resolved import written
-from . import composite as composite_norm
+from . import composite
+from . import ops as _declared  # noqa: F401  the room that the node asks for
 
 ACTIVATIONS = ("identity", "relu")
-
-
-def kernels_for(name: str, x: Tensor) -> Any:
-    found = room("norms.kernels", name, x)
-    return composite_norm if found is composite else found
 
 
 class BatchNorm(Function):
@@ -41,19 +38,20 @@ class BatchNorm(Function):
         var: Tensor | None, training: bool, rho: float, eps: float, relu: bool,
     ) -> tuple[Tensor, Tensor, Tensor]:
         if training:
-            kernels = kernels_for("norm.batch", x)
-            own = None if mu is None or var is None else (mu, var)
-            if own is None or kernels is composite_norm or is_compiling() or transforms_active():
-                mean, rstd = kernels.statistics(kernels.walked(x), eps, own, rho, own)
+            kernels = room("norms.kernels", "norm.batch", x)
+            if mu is None or var is None:
+                mean, rstd = kernels.statistics(x, eps)
+            elif kernels is composite or is_compiling() or transforms_active():
+                mean, rstd = kernels.running_statistics(x, eps, mu, var, rho)
             else:
-                with written(*own) as places:
-                    mean, rstd = kernels.statistics(kernels.walked(x), eps, places, rho, places)
+                with written(mu, var) as places:
+                    mean, rstd = kernels.running_statistics(x, eps, *places, rho)
         else:
-            kernels = kernels_for("norm.batch.inference", x)
+            kernels = room("norms.kernels", "norm.batch.inference", x)
             assert mu is not None
             assert var is not None
             mean, rstd = mu.clone(), kernels.reciprocal_root(var, eps)
-        return kernels.applied(kernels.walked(x), mean, rstd, gamma, beta, added, relu), mean, rstd
+        return kernels.applied(x, mean, rstd, gamma, beta, added, relu), mean, rstd
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
@@ -67,9 +65,8 @@ class BatchNorm(Function):
     @once
     def backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         x, gamma, mean, rstd, y = ctx.saved_tensors
-        kernels = kernels_for("norm.batch.grad_x", grad)
-        d, x = kernels.walked(grad), kernels.walked(x)
-        y = d if y is None else y
+        kernels = room("norms.kernels", "norm.batch.grad_x", grad)
+        d, y = grad, grad if y is None else y
         wants_x, wants_gamma, wants_beta, wants_added = ctx.needs_input_grad[:4]
         both = dgamma = dbeta = dx = dz = None
         if wants_gamma or wants_beta or (wants_x and ctx.training):
@@ -78,7 +75,8 @@ class BatchNorm(Function):
         if wants_x or wants_added:
             dx, dz = kernels.backward(
                 d, y, x, mean, rstd, gamma, both if ctx.training else None, ctx.relu, ctx.added and wants_added)
-        kept = (dx if wants_x else None, dgamma if wants_gamma else None, dbeta if wants_beta else None, dz)
+        kept = (dx if wants_x else None, dgamma if wants_gamma else None, dbeta if wants_beta else None,
+                dz if ctx.added and wants_added else None)
         return (*kept, None, None, None, None, None, None)
 
 

@@ -287,11 +287,21 @@ def walk(*tensors: Tensor) -> Walk:
     return Walk(rows, lead.shape[1], positions, tuple(n for one in strides for n in one), flat, row)
 
 
-def statistics(
+def statistics(x: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+    return _statistics(x, eps)
+
+
+def running_statistics(x: Tensor, eps: float, mu: Tensor, var: Tensor, rho: float) -> tuple[Tensor, Tensor]:
+    """The same, and the running statistics move."""
+    return _statistics(x, eps, (mu, var), rho, (mu, var))
+
+
+def _statistics(
     x: Tensor, eps: float, running: tuple[Tensor, Tensor] | None = None, rho: float = 0.0,
     out: tuple[Tensor, Tensor] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """(μ, 1/√(σ² + ε)) of each channel, float32; the new running statistics go to `out`, which may be `running`."""
+    x = walked(x)
     how = walk(x)
     per, shares = how.shares()
     partial = torch.empty((shares, 2, how.channels), dtype=torch.float32, device=x.device)
@@ -321,6 +331,7 @@ def applied(
     relu: bool = False,
 ) -> Tensor:
     """γ (x − μ) · rstd + β, + added, ReLU: in the memory order of x."""
+    x = walked(x)
     y = torch.empty_like(x)
     residual = x if added is None else walked(added)
     how = walk(x, residual, y)
@@ -334,6 +345,7 @@ def sums(
     d: Tensor, y: Tensor, x: Tensor, mean: Tensor, rstd: Tensor, dtype: torch.dtype, relu: bool, centred: bool = True
 ) -> tuple[Tensor, Tensor, Tensor]:
     """(both sums in float32, ∂ℒ/∂γ, ∂ℒ/∂β)."""
+    d, y, x = walked(d), walked(y), walked(x)
     how = walk(d, y, x)
     per, shares = how.shares()
     partial = torch.empty((shares, 2, how.channels), dtype=torch.float32, device=x.device)
@@ -351,6 +363,7 @@ def backward(
     relu: bool, added: bool,
 ) -> tuple[Tensor, Tensor | None]:
     """(∂ℒ/∂x, the gradient of what was added); without `both` the statistics were constants."""
+    d, y, x = walked(d), walked(y), walked(x)
     dx = torch.empty_like(x)
     dz = torch.empty_like(x) if added else dx
     how = walk(d, y, x, dx, dz)
@@ -389,7 +402,7 @@ def running(x: Tensor, mu: Tensor, var: Tensor, rho: float) -> tuple[Tensor, Ten
     checks.several("norm.batch.running", x)
     checks.kernel_dtype("norm.batch.running", x)
     out = torch.empty_like(mu), torch.empty_like(var)
-    statistics(walked(x), 0.0, (dense(mu), dense(var)), rho, out)
+    _statistics(x, 0.0, (dense(mu), dense(var)), rho, out)
     return out
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..layers.composite import wide
 from ..runtime.checks import same
+from ..runtime.wide import wide
 from .checks import layer_norm
 
 

@@ -10,26 +10,8 @@ from torch import Tensor
 
 from .refusals import WrongType, WrongValue
 
-#: The parameter p of each activation: the deck's slope of leaky ReLU, and α = 1 for ELU.
-PARAMETER = {"sigmoid": 0.0, "tanh": 0.0, "relu": 0.0, "leaky": 0.1, "elu": 1.0, "identity": 0.0}
-_KEYWORD = {"leaky": "slope", "elu": "alpha"}
 _FLOATING = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 PLAIN = (torch.Tensor, torch.nn.Parameter)
-
-
-def activation(name: str, act: str, **parameter: float) -> float:
-    """The parameter p of an activation: `slope` for leaky, `alpha` for elu, nothing else."""
-    if act not in PARAMETER:
-        raise WrongValue(f"{name}: activation {act!r} is unknown; choose one of {', '.join(PARAMETER)}")
-    keyword = _KEYWORD.get(act)
-    for given in parameter:
-        if given != keyword:
-            own = f"; its parameter is {keyword}" if keyword else ""
-            raise WrongType(f"{name}: {act} takes no {given}{own}")
-    p = float(parameter.get(keyword, PARAMETER[act])) if keyword else 0.0
-    if act == "leaky" and not 0 <= p <= 1:
-        raise WrongValue(f"{name}: slope = {p}; max(slope z, z) is a leaky ReLU for 0 <= slope <= 1 only")
-    return p
 
 
 def alike(first: Tensor | None, *others: Tensor | None) -> bool:

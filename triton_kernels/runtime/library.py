@@ -1,50 +1,87 @@
-"""The kernels as torch.library ops: what `torch.compile` and `torch.export` record in place of a call.
+"""An op of training code, declared once by its chapter (`ops.py` there), as torch.library has it.
 
-Dynamo sees one op; below it the op opens up. For CUDA tensors the graph then holds our Triton kernels, for CPU tensors
-the composite's ATen ops, and Inductor schedules, fuses and launches either. (What torch computes anyway, `by_torch`,
-is no op at all.) An exported program keeps the op whole, wherever it was exported, so that it runs a kernel where there
-is one; who loads one calls `registered()` first, here and in `image_library`.
+An op is one function of a room. Its signature is the composite's; its shapes are what the composite gives on meta
+tensors. Dynamo sees one op; below it the op opens up: for CUDA tensors the graph then holds
+our Triton kernels, for CPU tensors the composite's ATen ops, and Inductor schedules, fuses and launches either. (What
+torch computes anyway, `launch.by_torch`, is no op at all.) An exported program keeps the op whole, wherever it was
+exported, so that it runs a kernel where there is one; who loads one calls `ops.registered()` first.
 
 Matrix products of 16-bit CUDA tensors stay opaque (`…_boxes`) where a GPU has kernels that move boxes: their tensor
 descriptors hold addresses, which a graph has not, and torch (2.11 to 2.13) records none below Dynamo. Such a call costs
 a dispatch in Python, which these products are worth.
 
-Each op says beforehand which shapes come out. They are registered when a function is first traced, since that costs
-time which eager code need not pay. Outputs that are not asked for come back empty, because an op may not return one
-tensor twice.
+Ops are registered when a function is first traced, since that costs time which eager code need not pay. Outputs that
+are not asked for come back empty, because an op may not return one tensor twice.
 """
 
 from __future__ import annotations
 
 import hashlib
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 import torch
 from torch import Tensor
+from torch._C import _are_functorch_transforms_active as transforms_active
+from torch.autograd import Function
+from torch.compiler import is_compiling
 from torch.library import custom_op, triton_op
-from torch.types import Number
 
-from ..bands import ops as band_library
-from ..layers import composite
-from ..losses import composite as composite_losses
-from ..norms import composite as composite_norm
+from . import rooms
 from .configs import is_pinned, rows
 from .launch import current_arch, traced
+from .nodes import once
+from .rooms import ROOMS, Room
 
 NAMESPACE = "chainrule"
-CLASSES = "loss.softmax.weighted"
 
 
-def _eager(module: str, name: str, t: Tensor) -> Any:
-    from ..layers.nodes import eager_room
+@dataclass(frozen=True)
+class Op:
+    """One op: its name in torch.library, the function of its room, the equation id that messages name.
 
-    found = eager_room(module, name, t)
-    if found is not composite:
-        return found
-    return composite_norm if module == "norms.kernels" else composite_losses if name == CLASSES else composite
+    `identity` may depend on the arguments, and so may `boxes`, the table of kernels that move boxes. `run` stands for
+    an op that is more than one function of its room; `backward` and `setup` are its rule for autograd, where autograd
+    meets the op itself.
+    """
+
+    name: str
+    function: str = ""
+    identity: str | Callable[..., str] = ""
+    mutates: tuple[str, ...] = ()
+    boxes: str | Callable[..., str | None] = ""
+    run: Callable[..., Any] | None = None
+    backward: Callable[..., Any] | None = None
+    setup: Callable[..., None] | None = None
+
+
+#: By the name in torch.library: the module of kernels, and what was declared.
+OPS: dict[str, tuple[str, Op]] = {}
+
+
+def declare(module: str, composite: Any, *ops: Op, ids: dict[str, Callable[..., Any]] | None = None) -> None:
+    """A room, the equations that it computes, and those of its functions that are ops."""
+    ROOMS[module] = Room(module, composite, ids or {}, SimpleNamespace(**{
+        op.function: partial(call, op.name) for op in ops if op.function}))
+    OPS.update({op.name: (module, op) for op in ops})
+
+
+def call(name: str, *args: Any) -> Any:
+    return getattr(torch.ops.chainrule, name)(*args)
+
+
+def room(module: str, name: str, t: Tensor) -> Any:
+    """The kernels of a module, or the composites where these have to stand in; while
+    tracing, or inside a transform of torch.func, ops of both."""
+    if (is_compiling() or transforms_active()) and vars(ROOMS[module].traced):
+        ready()
+        return ROOMS[module].traced
+    return rooms.eager_room(module, name, t)
 
 
 def in_boxes(table: str, t: Tensor) -> bool:
@@ -54,202 +91,58 @@ def in_boxes(table: str, t: Tensor) -> bool:
         and bool(rows(f"{table}.boxes", current_arch(t.device), t.dtype)))
 
 
-def _nothing(like: Tensor) -> Tensor:
-    return like.new_empty(0)
+def _runner(module: str, op: Op) -> Callable[..., Any]:
+    """What the op does below Dynamo: the kernels' graph, the composite's, or itself, closed."""
+    signature = _signature(op.run or getattr(ROOMS[module].composite, op.function))
+    defaults = [p.default for p in signature.parameters.values()]
+
+    def run(*given: Any) -> Any:
+        args = (*given, *defaults[len(given):])             # a graph leaves out what is as by default
+        lead = next(a for a in args if isinstance(a, Tensor))
+        table = op.boxes(*args) if callable(op.boxes) else op.boxes
+        if table and in_boxes(table, lead):
+            return call(f"{op.name}_boxes", *args)
+        if op.run is not None:
+            return _own(op.run(*args), args, lead)
+        name = op.identity(*args) if callable(op.identity) else op.identity
+        return _own(getattr(rooms.eager_room(module, name, lead), op.function)(*args), args, lead)
+
+    run.__signature__ = signature  # type: ignore[attr-defined]
+    return run
 
 
-def act_value(z: Tensor, act: str, p: float) -> Tensor:
-    result: Tensor = _eager("activations.kernels", f"act.{act}", z).value(z, act, p)
-    return result
+def _shapes(module: str, op: Op, *args: Any) -> Any:
+    """The composite's, on meta tensors: it may do there what a stand-in for a GPU that is not here cannot."""
+    lead = next(a for a in args if isinstance(a, Tensor))
+    given = tuple(_at(a, "meta") if isinstance(a, Tensor) else a for a in args)
+    found = _own((op.run or getattr(ROOMS[module].composite, op.function))(*given), given, _at(lead, "meta"))
+    if isinstance(found, tuple):
+        return tuple(_at(t, lead.device) for t in found)
+    return None if found is None else _at(found, lead.device)
 
 
-def act_backward(grad: Tensor, saved: Tensor, act: str, form: str, p: float) -> Tensor:
-    result: Tensor = _eager("activations.kernels", f"act.{act}", grad).backward(grad, saved, act, form, p)
-    return result
+def _at(t: Tensor, device: torch.device | str) -> Tensor:
+    return torch.empty_strided(t.shape, t.stride(), dtype=t.dtype, device=device)
 
 
-def affine_keeping(
-    x: Tensor, w: Tensor, b: Tensor | None, act: str, p: float, keep_z: bool, math: str | None
-) -> tuple[Tensor, Tensor]:
-    if in_boxes("net.layer.affine", x):
-        whole: tuple[Tensor, Tensor] = torch.ops.chainrule.affine_keeping_boxes(x, w, b, act, p, keep_z, math)
-        return whole
-    a, z = _eager("layers.kernels", "net.layer.affine", x).affine_keeping(x, w, b, act, p, keep_z, math)
-    return a, z if keep_z else _nothing(x)
-
-
-def _affine_fake(x: Tensor, w: Tensor, b: Any, act: str, p: float, keep_z: bool, math: Any) -> tuple[Tensor, Tensor]:
-    a = x.new_empty((x.shape[0], w.shape[0]))
-    return a, torch.empty_like(a) if keep_z else _nothing(x)
-
-
-def averaged(
-    delta: Tensor, a: Tensor, w: Tensor, lam: float, n: float, intercepts: bool, math: str | None
-) -> tuple[Tensor, Tensor]:
-    if in_boxes("alg.average", delta):
-        whole: tuple[Tensor, Tensor] = torch.ops.chainrule.averaged_boxes(delta, a, w, lam, n, intercepts, math)
-        return whole
-    D, Db = _eager("layers.kernels", "alg.average", delta).averaged(delta, a, w, lam, n, intercepts, math)
-    return D, _nothing(w) if Db is None else Db
-
-
-def _averaged_fake(delta: Tensor, a: Tensor, w: Tensor, lam: float, n: float, intercepts: bool, math: Any) -> Any:
-    return w.new_empty(w.shape), w.new_empty(w.shape[0] if intercepts else 0)
-
-
-def delta_through(
-    delta: Tensor, w: Tensor, saved: Tensor, act: str, form: str, p: float, name: str, math: str | None
-) -> tuple[Tensor, Tensor]:
-    found: tuple[Tensor, Tensor]
-    if in_boxes("bp.delta", delta):
-        found = torch.ops.chainrule.delta_through_boxes(delta, w, saved, act, form, p, name, math)
+def _own(found: Any, given: tuple[Any, ...], lead: Tensor) -> Any:
+    """Every output a tensor of its own: empty where none was made, or where it is an earlier one."""
+    if not isinstance(found, tuple):
         return found
-    linear = _eager("layers.kernels", name, delta)
-    found = linear.delta_through(delta, w, saved, linear.derivative(act, form), p, name, math)
-    return found
+    seen = [any(t is other for other in found[:i]) for i, t in enumerate(found)]
+    return tuple(lead.new_empty(0) if t is None or before else t.clone() if any(t is a for a in given) else t
+                 for t, before in zip(found, seen))
 
 
-def _delta_fake(delta: Tensor, w: Tensor, saved: Tensor, act: str, form: str, p: float, name: str, math: Any) -> Any:
-    return delta.new_empty((delta.shape[0], w.shape[1])), delta.new_empty(w.shape[1])
-
-
-def loss(identity: str, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    from ..ops import COMPOSITES
-
-    room = _eager("losses.kernels", identity, input)
-    found: tuple[Tensor, Tensor] = (room.OPS if identity in room.OPS else COMPOSITES)[identity](input, target)
-    return found
-
-
-def _loss_fake(identity: str, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    rows = input.new_empty(input.shape[0]) if identity == "loss.softmax" else torch.empty_like(input)
-    return rows, torch.empty_like(input)
-
-
-def class_loss(
-    z: Tensor, y: Tensor, w: Tensor | None, ignored: int, smoothing: float
-) -> tuple[Tensor, Tensor, Tensor]:
-    found: tuple[Tensor, Tensor, Tensor] = _eager("losses.kernels", CLASSES, z).weighted(
-        z, y, w, ignored, smoothing)
-    return found
-
-
-def _class_loss_fake(z: Tensor, *rest: Any) -> tuple[Tensor, Tensor, Tensor]:
-    return z.new_empty(z.shape[0]), torch.empty_like(z), z.new_empty(z.shape[0])
-
-
-def loss_averaged(loss: Tensor, mass: Tensor) -> tuple[Tensor, Tensor]:
-    found: tuple[Tensor, Tensor] = _eager("losses.kernels", CLASSES, loss).averaged(loss, mass)
-    return found
-
-
-def loss_shared(delta: Tensor, grad: Tensor, mass: Tensor) -> Tensor:
-    result: Tensor = _eager("losses.kernels", CLASSES, delta).shared(delta, grad, mass)
-    return result
-
-
-def scaled(delta: Tensor, grad: Tensor, n: int) -> Tensor:
-    result: Tensor = _eager("losses.kernels", "loss", delta).scaled(delta, grad, n)
-    return result
-
-
-def sgd(theta: Tensor, D: Tensor, eta: Number) -> Tensor:
-    result: Tensor = _eager("updates.sgd", "opt.sgd", theta).sgd(theta, D, eta)
-    return result
-
-
-def sgd_(theta: Tensor, D: Tensor, eta: Number) -> None:
-    _eager("updates.sgd", "opt.sgd", theta).sgd_(theta, D, eta)
-
-
-def norm_statistics(x: Tensor, eps: float) -> tuple[Tensor, Tensor]:
-    norm = _eager("norms.kernels", "norm.batch", x)
-    found: tuple[Tensor, Tensor] = norm.statistics(norm.walked(x), eps)
-    return found
-
-
-def norm_running(x: Tensor, eps: float, mu: Tensor, var: Tensor, rho: Number) -> tuple[Tensor, Tensor]:
-    norm = _eager("norms.kernels", "norm.batch.running", x)
-    found: tuple[Tensor, Tensor] = norm.statistics(norm.walked(x), eps, (mu, var), rho, (mu, var))
-    return found
-
-
-def _wide(x: Tensor, *shape: Any) -> Tensor:
-    return x.new_empty(shape, dtype=torch.float64 if x.dtype == torch.float64 else torch.float32)
-
-
-def _statistics_fake(x: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
-    return _wide(x, x.shape[1]), _wide(x, x.shape[1])
-
-
-def norm_root(var: Tensor, eps: float) -> Tensor:
-    result: Tensor = _eager("norms.kernels", "norm.batch.inference", var).reciprocal_root(var, eps)
-    return result
-
-
-def norm_applied(
-    x: Tensor, mean: Tensor, rstd: Tensor, gamma: Tensor | None, beta: Tensor | None, added: Tensor | None, relu: bool
-) -> Tensor:
-    norm = _eager("norms.kernels", "norm.batch", x)
-    result: Tensor = norm.applied(norm.walked(x), mean, rstd, gamma, beta, added, relu)
-    return result
-
-
-def norm_sums(
-    d: Tensor, y: Tensor, x: Tensor, mean: Tensor, rstd: Tensor, half: bool, relu: bool
-) -> tuple[Tensor, Tensor, Tensor]:
-    norm = _eager("norms.kernels", "norm.batch.grad_gamma", d)
-    dtype = x.dtype if half or x.dtype == torch.float64 else torch.float32
-    found: tuple[Tensor, Tensor, Tensor] = norm.sums(
-        norm.walked(d), norm.walked(y), norm.walked(x), mean, rstd, dtype, relu)
-    return found
-
-
-def _sums_fake(d: Tensor, y: Tensor, x: Tensor, mean: Tensor, rstd: Tensor, half: bool, relu: bool) -> Any:
-    C = x.shape[1]
-    own = [x.new_empty(C) if half else _wide(x, C) for _ in range(2)]
-    return _wide(x, 2, C), own[0], own[1]
-
-
-def norm_backward(
-    d: Tensor, y: Tensor, x: Tensor, mean: Tensor, rstd: Tensor, gamma: Tensor | None, both: Tensor | None,
-    relu: bool, added: bool,
-) -> tuple[Tensor, Tensor]:
-    norm = _eager("norms.kernels", "norm.batch.grad_x", d)
-    dx, dz = norm.backward(norm.walked(d), norm.walked(y), norm.walked(x), mean, rstd, gamma, both, relu, added)
-    return dx, _nothing(x) if dz is None else dz.clone() if dz is d else dz
-
-
-def _norm_backward_fake(d: Tensor, y: Tensor, x: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
-    return torch.empty_like(x), torch.empty_like(x) if rest[-1] else _nothing(x)
-
-
-#: name: (what runs, its shapes, which arguments it changes)
-OPS: dict[str, tuple[Any, Any, tuple[str, ...]]] = {
-    "act_value": (act_value, lambda z, *rest: torch.empty_like(z), ()),
-    "act_backward": (act_backward, lambda grad, *rest: torch.empty_like(grad), ()),
-    "affine_keeping": (affine_keeping, _affine_fake, ()),
-    "averaged": (averaged, _averaged_fake, ()),
-    "delta_through": (delta_through, _delta_fake, ()),
-    "loss": (loss, _loss_fake, ()),
-    "sgd": (sgd, lambda theta, *rest: torch.empty_like(theta), ()),
-    "sgd_": (sgd_, lambda *rest: None, ("theta",)),
-    "class_loss": (class_loss, _class_loss_fake, ()),
-    "loss_averaged": (loss_averaged, lambda loss, mass: (loss.new_empty(()), _wide(loss)), ()),
-    "loss_shared": (loss_shared, lambda delta, *rest: torch.empty_like(delta), ()),
-    "scaled": (scaled, lambda delta, *rest: torch.empty_like(delta), ()),
-    "norm_statistics": (norm_statistics, _statistics_fake, ()),
-    "norm_running": (norm_running, _statistics_fake, ("mu", "var")),
-    "norm_root": (norm_root, lambda var, eps: _wide(var, *var.shape), ()),
-    "norm_applied": (norm_applied, lambda x, *rest: torch.empty_like(x), ()),
-    "norm_sums": (norm_sums, _sums_fake, ()),
-    "norm_backward": (norm_backward, _norm_backward_fake, ()),
-    **band_library.OPS,
-}
-
-
-#: What `in_boxes` may keep whole.
-BOXED = ("affine_keeping", "averaged", "delta_through")
+def _signature(function: Callable[..., Any]) -> inspect.Signature:
+    """The function's, for a schema: annotations as types, none of keywords, and no output that may be missing."""
+    hints = get_type_hints(function)
+    parameters = [p.replace(annotation=hints[p.name]) for p in inspect.signature(function).parameters.values()
+                  if p.kind is not p.KEYWORD_ONLY]
+    result = None if hints["return"] is type(None) else hints["return"]
+    if get_origin(result) is tuple:
+        result = tuple[tuple(Tensor if Tensor in get_args(one) else one for one in get_args(result))]    # type: ignore[misc]
+    return inspect.Signature(parameters, return_annotation=result)
 
 
 def one_by_one(op: Any, info: Any, in_dims: tuple[Any, ...], *args: Any) -> tuple[Any, Any]:
@@ -271,21 +164,36 @@ def ready() -> bool:
 ready._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
-@cache
 def registered() -> SimpleNamespace:
-    """The ops by name; the first call registers them."""
-    found: dict[str, Any] = {}
-    for name, (function, shapes, mutates) in OPS.items():
-        found[name] = triton_op(f"{NAMESPACE}::{name}", function, mutates_args=mutates)
-        found[name].register_fake(shapes)
-        if not mutates:
-            found[name].register_vmap(partial(one_by_one, found[name]))
-    for name in BOXED:
-        whole = custom_op(f"{NAMESPACE}::{name}_boxes", OPS[name][0], mutates_args=())
-        whole.register_fake(OPS[name][1])
-        found[f"{name}_boxes"] = whole
+    """The ops by name, closed ones too; those that were not registered yet are."""
     keep_caches_apart()
-    return SimpleNamespace(**found)
+    return SimpleNamespace(**{name: one for op in OPS for name, one in _registered(op).items()})
+
+
+@cache
+def _registered(name: str) -> dict[str, Any]:
+    module, op = OPS[name]
+    run, shapes = _runner(module, op), partial(_shapes, module, op)
+    found: dict[str, Any] = {name: triton_op(f"{NAMESPACE}::{name}", run, mutates_args=op.mutates)}
+    found[name].register_fake(shapes)
+    if not op.mutates:
+        found[name].register_vmap(partial(one_by_one, found[name]))
+    if op.backward is not None:
+        found[name].register_autograd(op.backward, setup_context=op.setup)
+    if op.boxes:
+        found[f"{name}_boxes"] = custom_op(f"{NAMESPACE}::{name}_boxes", run, mutates_args=())
+        found[f"{name}_boxes"].register_fake(shapes)
+    return found
+
+
+@cache
+def node(name: str) -> type[Function]:
+    """The op inside a transform of torch.func, which sees no rule that an op has been given."""
+    _, op = OPS[name]
+    assert op.backward is not None and op.setup is not None  # noqa: PT018
+    return type(name, (Function,), {
+        "generate_vmap_rule": True, "forward": staticmethod(partial(call, name)),
+        "setup_context": staticmethod(op.setup), "backward": staticmethod(once(op.backward))})
 
 
 @cache

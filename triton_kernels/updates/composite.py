@@ -7,9 +7,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.types import Number
 
-from ..layers.composite import wide
 from ..runtime import checks
+from ..runtime.wide import wide
 
 #: rule: (θ, D, states, t, numbers by name) → new θ and states, all wide.
 Stepped = tuple[Tensor, ...]
@@ -119,7 +120,23 @@ def lamb(
     return _stepped("lamb", theta, D, {"m": m, "v": v}, t, eta=eta, lam=lam, beta1=beta1, beta2=beta2, eps=eps)
 
 
+def sgd(theta: Tensor, D: Tensor, eta: Number) -> Tensor:
+    """opt.sgd   Θ − η D, a new tensor."""
+    checks.same("opt.sgd", theta=theta, D=D)
+    return (wide(theta) - eta * wide(D)).to(theta.dtype)
+
+
+def sgd_(theta: Tensor, D: Tensor, eta: Number) -> None:
+    checks.same("opt.sgd", theta=theta, D=D)
+    checks.writable("opt.sgd", theta=theta)
+    if wide(D) is D:
+        theta.sub_(D, alpha=eta)
+    else:
+        theta.copy_(wide(theta) - eta * wide(D))
+
+
 OPS: dict[str, Callable[..., Any]] = {
+    "opt.sgd": sgd,
     "opt.momentum": momentum, "opt.nesterov": nesterov, "opt.adagrad": adagrad, "opt.adam": adam,
     "opt.adamw": adamw, "opt.lamb": lamb,
 }

@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
-from ..layers.composite import wide
 from ..runtime import checks
+from ..runtime.wide import wide
 from .composite import RULES
 
 #: What each rule keeps beside Θ.

@@ -27,11 +27,11 @@ def sgd(theta: Tensor, D: Tensor, eta: float) -> Tensor:
     return pointwise.binary(step, theta, D, number(eta))
 
 
-def sgd_(theta: Tensor, D: Tensor, eta: float) -> Tensor:
+def sgd_(theta: Tensor, D: Tensor, eta: float) -> None:
     checks.same("opt.sgd", theta=theta, D=D)
     checks.kernel_dtype("opt.sgd", theta)
     checks.writable("opt.sgd", theta=theta)
-    return pointwise.binary(step, theta, D, number(eta), out=theta)
+    pointwise.binary(step, theta, D, number(eta), out=theta)
 
 
 OPS = {"opt.sgd": sgd}

@@ -17,7 +17,7 @@ from chainrule.conformance.backend import load
 from chainrule.conformance.judging.cases import cases
 from chainrule.conformance.judging.judge import judge
 from chainrule.conformance.judging.verdict import FAIL, PASS
-from chainrule.triton_kernels.layers import composite
+from chainrule.triton_kernels.ops import COMPOSITES
 
 BACKENDS = Path(__file__).resolve().parents[3] / "examples" / "backends"
 pytestmark = pytest.mark.skipif(not BACKENDS.is_dir(), reason="the examples are in the repository, not in the wheel")
@@ -197,6 +197,6 @@ def test_the_honest_function_of_these_tests_conforms():
 def test_torch_composites_conform_as_a_backend_of_their_own():
     backend = Backend("torch")
     for op in ("bp.delta.rec", "alg.average", "loss.softmax"):
-        backend.op(op)(composite.OPS[op])
+        backend.op(op)(COMPOSITES[op])
         for case in cases((op,), ("fp32",), quick=True):
             assert judge(case, backend, "host").state == PASS, case.id

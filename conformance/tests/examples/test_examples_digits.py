@@ -16,7 +16,7 @@ from chainrule.conformance import Backend, BackendError
 from chainrule.conformance.backend import load
 from chainrule.conformance.training.chains import ChainFault, Judged
 from chainrule.triton_kernels import OPS
-from chainrule.triton_kernels.layers import composite
+from chainrule.triton_kernels.ops import COMPOSITES
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 pytestmark = pytest.mark.skipif(not EXAMPLES.is_dir(), reason="the examples are in the repository, not in the wheel")
@@ -126,13 +126,13 @@ def test_one_epoch_through_the_kernels(cli):
 
 def with_fault(id, function):
     backend = Backend("faulty")
-    for op, honest in composite.OPS.items():
+    for op, honest in COMPOSITES.items():
         backend.op(op)(function if op == id else honest)
     return backend
 
 
 def unregularised(delta, a, w, lam, n):
-    return composite.OPS["alg.average"](delta=delta, a=a, w=w, lam=0.0, n=n)
+    return COMPOSITES["alg.average"](delta=delta, a=a, w=w, lam=0.0, n=n)
 
 
 def test_a_broken_op_is_named_at_its_first_call(digits):

@@ -126,7 +126,7 @@ def test_the_delta_kernels_sums_are_the_intercepts(dtype, target):
     table, t = fused_update.tables({"eta": 0.25}, 1, a.device)
     one, other = (fused_update.Parameter((p,), (p,), table, t) for p in (theta.clone(), b.clone()))
     with simulate(check=True, target=target):
-        delta, sums = linear.delta_partial(above, w, z.to(dtype), linear.derivative("relu", "z"), 0.0, "bp.delta.chain")
+        delta, sums = linear.delta_partial(above, w, z.to(dtype), "relu", "z", 0.0, "bp.delta.chain")
         fused_update.layer("sgd", delta, a, one, other, 0.0, 8, sums)
     exact = (above.double() @ w.double()) * (z > 0)
     assert len(sums) > 1

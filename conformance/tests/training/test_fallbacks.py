@@ -13,8 +13,8 @@ import torch
 from chainrule import triton_kernels
 from chainrule.conformance.simulator import simulate
 from chainrule.triton_kernels import functional as F
-from chainrule.triton_kernels import nn, ops, optim
-from chainrule.triton_kernels.runtime import launch
+from chainrule.triton_kernels import nn, optim
+from chainrule.triton_kernels.runtime import launch, rooms
 from chainrule.triton_kernels.step import make_step
 
 
@@ -143,8 +143,8 @@ def test_without_triton(name, said, monkeypatch):
             raise ModuleNotFoundError("No module named 'triton'", name="triton")
         return real(module, package)
 
-    monkeypatch.setattr(ops.importlib, "import_module", absent)
-    ops.kernels.cache_clear()
+    monkeypatch.setattr(rooms.importlib, "import_module", absent)
+    rooms.kernels.cache_clear()
     try:
         with simulate():
             alike(CALLS[name](torch.float32), expected)
@@ -158,7 +158,7 @@ def test_without_triton(name, said, monkeypatch):
                 CALLS[name](torch.float32)
         assert torch.equal(CALLS[name](torch.float32), expected)
     finally:
-        ops.kernels.cache_clear()
+        rooms.kernels.cache_clear()
 
 
 def scattered():
@@ -212,5 +212,6 @@ def test_these_are_all():
                 places += [f"{path.stem}.{function.name}" for call in ast.walk(function) if isinstance(call, ast.Call)
                            and getattr(call.func, "id", "") == "fall_back"]
     assert places == [
-        "nodes.eager_room", "nodes.eager_room", "nn._zeros_around", "optim._now", "optim._step", "instead._instead",
-        "instead._instead", "leaves.__prepare_scriptable__", "torch_names.torchs", "torch_names.attribute"]
+        "nn._zeros_around", "optim._now", "optim._step", "instead._instead", "instead._instead",
+        "leaves.__prepare_scriptable__", "rooms.eager_room", "rooms.eager_room", "torch_names.torchs",
+        "torch_names.attribute"]

@@ -10,7 +10,7 @@ import torch.nn.functional as T
 from chainrule.conformance.simulator import simulate
 from chainrule.triton_kernels import functional as F
 from chainrule.triton_kernels import ops
-from chainrule.triton_kernels.runtime import launch
+from chainrule.triton_kernels.runtime import launch, rooms
 from chainrule.triton_kernels.runtime.launch import composites
 
 ROUNDOFF = {torch.float32: 2.0**-24, torch.float16: 2.0**-11, torch.bfloat16: 2.0**-8}
@@ -209,12 +209,12 @@ def test_float64_falls_back_once_and_strict_refuses(caplog, monkeypatch):
 
 def test_without_triton_functional_falls_back_and_an_op_says_so(monkeypatch, caplog):
     launch._said.clear()
-    ops.kernels.cache_clear()
+    rooms.kernels.cache_clear()
 
     def absent(*_):
         raise ModuleNotFoundError("No module named 'triton'", name="triton")
 
-    monkeypatch.setattr(ops.importlib, "import_module", absent)
+    monkeypatch.setattr(rooms.importlib, "import_module", absent)
     try:
         with simulate(), caplog.at_level(logging.WARNING, logger="chainrule"):
             assert torch.equal(F.relu(torch.tensor([-1.0, 2.0])), torch.tensor([0.0, 2.0]))
@@ -222,7 +222,7 @@ def test_without_triton_functional_falls_back_and_an_op_says_so(monkeypatch, cap
             with pytest.raises(RuntimeError, match=r"^act\.relu: Triton is not installed"):
                 ops.OPS["act.relu"](torch.ones(2))
     finally:
-        ops.kernels.cache_clear()
+        rooms.kernels.cache_clear()
 
 
 MISUSE = {

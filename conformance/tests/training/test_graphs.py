@@ -18,7 +18,7 @@ from chainrule.conformance.simulator import simulate
 from chainrule.conformance.training.graphs import PLUMBING, AsWritten, absent_gpu, arguments_of, contents, kernel_of
 from chainrule.triton_kernels import functional as F
 from chainrule.triton_kernels import nn
-from chainrule.triton_kernels.layers import nodes as autograd
+from chainrule.triton_kernels.runtime import rooms
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*_prims_common:DeprecationWarning"),
@@ -193,7 +193,7 @@ def test_a_compiled_training_step_computes_the_same_bits(make, tmp_path, monkeyp
         return make_boxed_func(runs[-1].run)
 
     # the recorder's stand-ins are for CPU tensors here, since torch without CUDA has no CUDA tensor with a gradient
-    monkeypatch.setattr(autograd, "runs_kernel", lambda t: True)
+    monkeypatch.setattr(rooms, "runs_kernel", lambda t: True)
     torch._dynamo.reset()
     with absent_gpu():
         call = torch.compile(step, fullgraph=True, backend=aot_autograd(fw_compiler=keep, bw_compiler=keep))

@@ -17,8 +17,7 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
 from chainrule.conformance.training.graphs import absent_gpu, there
-from chainrule.triton_kernels.images import ops as image_library
-from chainrule.triton_kernels.runtime import library
+from chainrule.triton_kernels.ops import registered
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
@@ -57,8 +56,7 @@ def written_for_a_gpu(function: Any, tensors: list[torch.Tensor]) -> str:
         def forward(self, *args: torch.Tensor) -> Any:
             return function(*args)
 
-    library.registered()
-    image_library.registered()
+    registered()
     fakes = FakeTensorMode()
     with absent_gpu(), pretended():
         with fakes:

@@ -14,13 +14,12 @@ from triton.runtime.jit import JITFunction
 
 from chainrule.conformance.simulator import simulate
 from chainrule.conformance.training.graphs import PLUMBING, AsWritten, contents, recorded
+from chainrule.triton_kernels import ops
 from chainrule.triton_kernels.activations import kernels as act
-from chainrule.triton_kernels.images import ops as image_library
 from chainrule.triton_kernels.runtime import library
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*_prims_common:DeprecationWarning")
 
-OPS = {**library.OPS, **image_library.OPS}
 
 
 def data(*shape, seed=0, dtype=torch.float32):
@@ -64,7 +63,8 @@ CHECKED = {
     "norm_root": (lambda: (data(6).square(), 1e-5), ["roots_kernel"]),
     "norm_applied": (lambda: (data(*X), *running(), data(6), data(6), data(*X), True), ["apply_kernel"]),
     "norm_sums": (
-        lambda: (data(*X), data(*X, seed=1), data(*X, seed=4), *running(), True, True), ["sums_kernel", "join_kernel"]),
+        lambda: (data(*X), data(*X, seed=1), data(*X, seed=4), *running(), torch.float32, True),
+        ["sums_kernel", "join_kernel"]),
     "norm_backward": (
         lambda: (data(*X), data(*X, seed=1), data(*X, seed=4), *running(), data(6), data(2, 6), True, True),
         ["grad_x_kernel"]),
@@ -97,13 +97,11 @@ CASES = {**CHECKED, **MORE}
 
 
 def op_of(name):
-    rooms = library.registered(), image_library.registered()
-    name = name.split(",")[0]
-    return next(getattr(room, name) for room in rooms if hasattr(room, name))
+    return getattr(ops.registered(), name.split(",")[0])
 
 
 def test_every_op_is_checked():
-    assert set(CHECKED) == set(OPS)
+    assert set(CHECKED) == set(library.OPS)
 
 
 @pytest.mark.parametrize("name", CHECKED)
@@ -121,7 +119,7 @@ def nhwc(*shape, seed=0):
 
 #: Operands that kernels which move boxes take, in 16 bits.
 BOXED = {
-    **{name: CHECKED[name][0] for name in library.BOXED},
+    **{name: CHECKED[name][0] for name, (_, op) in library.OPS.items() if op.boxes and op.function},
     "convolution": lambda: (nhwc(2, 16, 7, 6), nhwc(8, 16, 3, 3), data(8), *HOW, False, "ieee"),
     "convolution_backward": lambda: (
         nhwc(2, 8, 7, 6), nhwc(2, 16, 7, 6), nhwc(8, 16, 3, 3), NONE, nhwc(2, 8, 7, 6, seed=1), True, [True] * 3, *HOW,

@@ -138,7 +138,7 @@ def test_an_exported_network_runs_in_another_process(tmp_path):
     torch.manual_seed(0)
     net, x = nn.MLP((6, 5, 3), act="elu"), data(*X)
     torch.export.save(torch.export.export(net, (x,)), tmp_path / "net.pt2")
-    code = (f"import torch; from chainrule.triton_kernels import library; library.registered()\n"
+    code = (f"import torch; from chainrule.triton_kernels import ops; ops.registered()\n"
             f"net = torch.export.load({str(tmp_path / 'net.pt2')!r}).module()\n"
             f"torch.save(net(torch.load({str(tmp_path / 'x.pt')!r})), {str(tmp_path / 'y.pt')!r})")
     torch.save(x, tmp_path / "x.pt")

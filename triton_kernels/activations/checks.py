@@ -1,0 +1,21 @@
+"""What an op with an activation asks of its name and its parameter."""
+
+from __future__ import annotations
+
+from ..runtime.refusals import WrongType, WrongValue
+from .table import ACTIVATIONS
+
+
+def activation(name: str, act: str, **parameter: float) -> float:
+    """The parameter p of an activation: `slope` for leaky, `alpha` for elu, nothing else."""
+    if act not in ACTIVATIONS:
+        raise WrongValue(f"{name}: activation {act!r} is unknown; choose one of {', '.join(ACTIVATIONS)}")
+    g = ACTIVATIONS[act]
+    for given in parameter:
+        if given != g.parameter:
+            own = f"; its parameter is {g.parameter}" if g.parameter else ""
+            raise WrongType(f"{name}: {act} takes no {given}{own}")
+    p = float(parameter.get(g.parameter, g.default))
+    if g.legal is not None and not g.legal[0](p):
+        raise WrongValue(f"{name}: {g.parameter} = {p}; {g.legal[1]}")
+    return p

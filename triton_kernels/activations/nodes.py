@@ -1,0 +1,58 @@
+"""An activation as an autograd node. What it keeps is `saved`'s decision."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+from torch.autograd import Function
+
+from ..runtime.launch import by_torch
+from ..runtime.library import room
+from ..runtime.nodes import applied, once
+from . import ops as _declared  # noqa: F401  the room that the node asks for
+from . import saved
+from .table import ACTIVATIONS
+
+
+def through(grad: Tensor, kept: Tensor | None, act: str, form: str, p: float) -> Tensor:
+    """grad ⊙ g′."""
+    if form == "nothing":
+        return grad
+    result: Tensor = room("activations.kernels", f"act.{act}", grad).backward(grad, kept, act, form, p)
+    return result
+
+
+class Activation(Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(z: Tensor, act: str, p: float) -> Any:
+        return room("activations.kernels", f"act.{act}", z).value(z, act, p)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        z, ctx.act, ctx.p = inputs
+        ctx.form = saved.shown(ctx.act, z.dtype, ctx.p)
+        ctx.save_for_backward(output if ctx.form == "a" else z if ctx.form == "z" else None)
+
+    @staticmethod
+    @once
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        return through(grad, ctx.saved_tensors[0], ctx.act, ctx.form, ctx.p), None, None
+
+
+def activation(z: Tensor, act: str, p: float) -> Tensor:
+    p = float(p)
+    if by_torch(z):
+        return activated(z, act, p)
+    a: Tensor = applied(Activation, z, act, p)
+    return a
+
+
+def activated(z: Tensor, act: str, p: float) -> Tensor:
+    """g(z) by torch, whose nodes read g′ off a: only where `saved` would, too."""
+    if act == "identity":
+        return z
+    a: Tensor = applied(Activation, z, act, p) if saved.form(act, z.dtype, p) == "z" else ACTIVATIONS[act].value(z, p)
+    return a

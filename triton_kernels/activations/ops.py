@@ -1,0 +1,13 @@
+"""The activations as ops of training code."""
+
+from __future__ import annotations
+
+from ..runtime.library import Op, declare
+from . import composite
+
+declare(
+    "activations.kernels", composite,
+    Op("act_value", "value", lambda z, act, p: f"act.{act}"),
+    Op("act_backward", "backward", lambda grad, saved, act, form, p: f"act.{act}"),
+    ids=composite.OPS,
+)
