@@ -20,7 +20,7 @@ from ..runtime.launch import by_torch
 from ..runtime.library import room
 from ..runtime.nodes import applied, aside, once
 from ..runtime.refusals import WrongValue
-from ..runtime.resolved import written
+from ..runtime.resolved import is_settled, written
 from . import composite
 from . import ops as _declared  # noqa: F401  the room that the node asks for
 
@@ -122,7 +122,8 @@ def batch_norm(
     if added is not None:
         checks.same(name, input=input, added=added)
     channels = running_mean, running_var, weight, bias
-    if by_torch(input) and input.numel() and all(t is None or t.dtype == input.dtype for t in channels):
+    lost = training and any(t is not None and not is_settled(t) for t in channels[:2])      # torch's write to these
+    if by_torch(input) and input.numel() and not lost and all(t is None or t.dtype == input.dtype for t in channels):
         own = torch.batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps, False)
         return activated(own if added is None else own + added, act, 0.0)
     found: Tensor = applied(BatchNorm, input, weight, bias, added, running_mean, running_var, training,
