@@ -89,7 +89,7 @@ class Block(nn.Module):
 
     def __init__(self, block):
         super().__init__()
-        self.parts = nn.ModuleDict({name: module for name, module in copy.deepcopy(block).named_children()})
+        self.parts = nn.ModuleDict(dict(copy.deepcopy(block).named_children()))
         for name, module in self.parts.items():
             twin = nn.BatchNorm2d if "norm" in name else nn.Conv2d
             module.__class__ = twin
