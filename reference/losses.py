@@ -30,8 +30,8 @@ def cross_entropy_negated(y: Scalar, yhat: Scalar) -> Scalar:
 
 @implements("loss.xent.logits")
 def cross_entropy_logits(y: Scalar, z: Scalar) -> Scalar:
-    """loss.xent.logits   −[y log g(z) + (1 − y) log g(−z)],   since 1 − g(z) = g(−z)"""
-    return -(y * log(sigmoid(z)) + (1 - y) * log(sigmoid(-z)))
+    """loss.xent.logits   −[y log g(z) + (1 − y) log(1 − g(z))]"""
+    return -(y * log(sigmoid(z)) + (1 - y) * log(1 - sigmoid(z)))
 
 
 @implements("loss.square")

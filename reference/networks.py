@@ -1,4 +1,4 @@
-"""Networks the deck writes down or names: `Net` as PyTorch code (lines 253–276), LeNet (1981), ResNet (331).
+"""Networks the deck writes down or names: `Net` as PyTorch code (lines 253–276), LeNet (1981), ResNet (332).
 
 Parameters are dicts by layer: (K, b) for a convolution, Θ with its intercepts in slot 0 for a full layer.
 """

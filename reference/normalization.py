@@ -1,4 +1,4 @@
-"""Batch normalization, which the deck names (lines 331, 344), and the layer normalization of its transformer.
+"""Batch normalization, which the deck names (lines 332, 347), and the layer normalization of its transformer.
 
 Sources: Ioffe and Szegedy, Batch Normalization, 2015, Algorithm 1 · Ba, Kiros and Hinton, Layer
 Normalization, 2016.

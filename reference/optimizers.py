@@ -1,4 +1,4 @@
-"""Gradient descent as the deck prints it (lines 219, 686), and the "fancier alternatives" it names (333–344).
+"""Gradient descent as the deck prints it (lines 219, 686), and the "fancier alternatives" it names (334, 346).
 
 One parameter θ at a time, with its derivative D; LAMB takes a whole layer, because it needs its length. The
 state that an optimizer keeps goes in and comes out.

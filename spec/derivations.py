@@ -6,16 +6,16 @@ They are the Python of spec/derived/, over any number type; the steps that lead 
 from __future__ import annotations
 
 import difflib
-import importlib
 import importlib.util
 import json
 from collections.abc import Callable
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from .page import DerivationText, read
+
+FOLDER = Path(__file__).resolve().parent / "derived"
 
 
 class NotDerived(KeyError):
@@ -28,25 +28,25 @@ class NotDerived(KeyError):
 @cache
 def derived_ids() -> tuple[str, ...]:
     """The ids of all derived gradients."""
-    digests = json.loads((_folder() / "digests.json").read_text(encoding="utf-8"))
+    digests = json.loads((FOLDER / "digests.json").read_text(encoding="utf-8"))
     return tuple(digests["digests"])
 
 
 def derived(id: str, folder: str | Path | None = None) -> Callable[..., Any]:
     """The derived gradient with this id, as a function; somebody's own, from the folder it was written into."""
+    if folder is None:
+        _known(id)
     name = id.replace(".", "_")
-    if folder is not None:
-        return _function_in(Path(folder) / f"{name}.py", name)
-    _known(id)
-    module = importlib.import_module(f"{__package__}.derived.{name}")
-    function: Callable[..., Any] = getattr(module, name)
-    return function
+    return _function_in(FOLDER if folder is None else Path(folder).resolve(), name)
 
 
-def _function_in(path: Path, name: str) -> Callable[..., Any]:
-    spec = importlib.util.spec_from_file_location(name, path)
+@cache
+def _function_in(folder: Path, name: str) -> Callable[..., Any]:
+    """The function that a generated file defines. Imported as a module it would hide `derived` in the package."""
+    path = folder / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"{__package__}.derived.{name}", path)
     if spec is None or spec.loader is None or not path.is_file():
-        raise NotDerived(f"there is no {path}; `chainrule derive module:chapters --out {path.parent}` writes it")
+        raise NotDerived(f"there is no {path}; `chainrule derive module:chapters --out {folder}` writes it")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     function: Callable[..., Any] = getattr(module, name)
@@ -61,7 +61,7 @@ def derivation(id: str) -> DerivationText:
 def derivation_page(id: str) -> str:
     """The Markdown page of this derivation: assumptions, steps, result, Python."""
     _known(id)
-    page: str = (_folder() / f"{id.replace('.', '_')}.md").read_text(encoding="utf-8")
+    page: str = (FOLDER / f"{id.replace('.', '_')}.md").read_text(encoding="utf-8")
     return page
 
 
@@ -69,7 +69,3 @@ def _known(id: str) -> None:
     if id not in derived_ids():
         near = difflib.get_close_matches(id, derived_ids(), n=3, cutoff=0.5)
         raise NotDerived(f"no derivation {id!r}" + (f"; did you mean {', '.join(near)}?" if near else ""))
-
-
-def _folder() -> Any:
-    return resources.files(f"{__package__}.derived")

@@ -215,8 +215,8 @@ def _checked(derivation: Derivation, plain: Plain) -> str:
     where = f"{len(derivation.trials)} choices of {', '.join(largest)}" if largest else \
         f"{len(derivation.trials)} points"
     return ("The definition has the values of its record, step 1 is its derivative, every step equals the one before "
-            f"it, the Python equals the last, and what is printed says the same: by random evaluation over GF(2⁶¹ − 1) at "
-            f"{where}; the index ranges are symbolic.")
+            "it, the Python equals the last, and what is printed says the same: by random evaluation over GF(2⁶¹ − 1) "
+            f"at {where}; the index ranges are symbolic.")
 
 
 def _result(derivation: Derivation) -> list[str]:
