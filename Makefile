@@ -10,7 +10,7 @@ BIN := .venv/bin
 GATE := src/chainrule/conformance/tests/kernels/test_kernels_gate.py
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: conform test mutate full bench gate gpu readme lint clean
+.PHONY: conform test mutate full bench gate gpu readme browser lint clean
 
 conform: .venv/conformance.stamp   ## judge our Triton kernels against the reference
 	$(BIN)/chainrule conform $(ARGS)
@@ -51,6 +51,13 @@ gpu: .venv/conformance.stamp       ## check, tune and measure on a GPU in under 
 readme: gate                       ## the gate's facts, the counts, and the README's performance block, all again
 	$(BIN)/python -m benchmarks.counts --json benchmarks/results/counts.json
 	$(BIN)/python -m benchmarks.readme --gate build/gate.json
+
+browser: .venv/dev.stamp build/npm/stamp   ## the pages in a real browser; needs chromium, chromium-driver and npm
+	$(BIN)/python -m pytest src/chainrule/conformance/tests/book/test_browser.py $(ARGS)
+
+build/npm/stamp:
+	npm install --silent --no-audit --no-fund --prefix build/npm axe-core@4.14.1 pyodide@314.0.7
+	@touch $@
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff check .

@@ -17,6 +17,7 @@ from ..conformance.report.formulas import mathml
 from . import essays
 from .derivations import derivation
 from .equation import page
+from .live import assets, data
 from .pictures import pictures, pictures_of
 from .site import environment
 
@@ -49,8 +50,8 @@ class Book:
             yield home[id], before, id, after
 
 
-def build(out: Path, advance: Advance = lambda name, done, total: None) -> Written:
-    """The whole book into a folder; what an earlier build left there is replaced."""
+def build(out: Path, advance: Advance = lambda name, done, total: None, *, pyodide: Path | None = None) -> Written:
+    """The whole book into a folder; with Pyodide's npm package at hand, its pages compute."""
     book = Book(chapters())
     (out / "eq").mkdir(parents=True, exist_ok=True)
     (out / "assets").mkdir(exist_ok=True)
@@ -68,12 +69,14 @@ def build(out: Path, advance: Advance = lambda name, done, total: None) -> Writt
             records=[spec.load()[id] for id in chapter.ids], derivation=derivation)
     for chapter, before, id, after in book.around():
         put(f"eq/{id}.html", "equation.html", title=id, chapter=chapter, before=before, after=after,
-            page=page(id), drawn=pictures_of(id))
+            page=page(id), drawn=pictures_of(id), live_data=data(id) if pyodide is not None else None)
     for name, (title, context) in ESSAYS.items():
         put(f"{name}.html", f"{name}.html", title=title, **context())
     for name, text in wrote.items():
         (out / name).write_text(text, encoding="utf-8")
     _assets(out, book)
+    if pyodide is not None:
+        assets(out, pyodide)
     return Written(len(wrote), sum(file.stat().st_size for file in out.rglob("*") if file.is_file()))
 
 

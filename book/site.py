@@ -20,7 +20,7 @@ def environment() -> Environment:
                        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     made.globals |= {"mathml": mathml, "lines": lines, "grid": grid, "findings": spec.findings()}
     made.filters |= {"thread": thread, "python": python, "letter": letter, "number": number, "minus": text,
-                     "capitalize_first": lambda words: words[:1].upper() + words[1:]}
+                     "sentence": sentence}
     return made
 
 
@@ -28,3 +28,9 @@ def python(source: str) -> Markup:
     """Python with its tokens marked; colours are the style sheet's affair."""
     marked = highlight(source.strip("\n"), PythonLexer(), HtmlFormatter(nowrap=True))
     return Markup('<pre class="python" tabindex="0"><code>{}</code></pre>').format(Markup(marked.rstrip("\n")))
+
+
+def sentence(words: str) -> str:
+    """With a capital, if it begins with a word: δ and a^(l) stay what they are."""
+    first = words.partition(" ")[0]
+    return words[:1].upper() + words[1:] if len(first) > 2 and first.isascii() and first.isalpha() else words

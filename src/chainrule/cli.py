@@ -171,14 +171,18 @@ def show_own(id: str, door: str, width: int, json: bool, latex: bool, md: bool) 
 @app.command()
 def book(
     out: Annotated[Path, typer.Option("-o", "--out", help="the folder to write")] = Path("build/book"),
+    live: Annotated[Path | None, typer.Option(metavar="PYODIDE", help="the npm package pyodide, unpacked: then the "
+                                              "pages compute, offline too")] = None,
 ) -> None:
     """Write the book: one page per equation, offline, the same bytes every time."""
+    if live is not None and not (live / "pyodide.asm.wasm").is_file():
+        refuse("book", f"no Pyodide in {live}; `npm install pyodide@314.0.7` puts it into node_modules/pyodide")
     try:
         from .book.build import build
     except ModuleNotFoundError as missing:
         refuse("book", f'{missing.name} is not installed; pip install "chainrule[book]" brings it')
     with progress_bar("writing") as advance:
-        wrote = build(out, advance)
+        wrote = build(out, advance, pyodide=live)
     console.print(f"{wrote.pages} pages, {wrote.size / 1e6:.1f} MB: {out / 'index.html'}", markup=False, soft_wrap=True)
 
 
