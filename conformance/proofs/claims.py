@@ -8,10 +8,12 @@ from typing import Any
 
 from chainrule import reference
 from chainrule.reference.attention import attention
+from chainrule.spec import Equation, get, load
 from chainrule.spec.derivations import derived
+from chainrule.spec.derive.chapters import from_records
 from chainrule.spec.derive.steps import sample
-from chainrule.spec.field import Dual
 
+from .certify_forms import call
 from .claim import Claim, Drawing, Functions, certifies
 
 ATTENTION = next(id for id, function in reference.FUNCTIONS.items() if function is attention)
@@ -23,45 +25,29 @@ def box(relation: Callable[..., bool] | None = None, /, **ranges: Iterable[int])
     return [one for one in every if relation is None or relation(**one)]
 
 
-POINTS: tuple[dict[str, int], ...] = ({},) * 3          # a formula without sizes, at three random points
-
-
-def _activation(name: str, *parameters: float) -> None:
-    """act.X.prime at one point left of the kink, on it, and right of it."""
-    prime = derived(f"act.{name}.prime")
-
-    @certifies(f"act.{name}.prime", f"act.{name}", box(side=(-1, 0, 1)))
+def _scalar(own: Equation, of: Equation) -> None:
+    """A gradient of a formula of scalars, left of 0, on it and right of it: the claim is made from the two records."""
+    @certifies(own.id, of.id, box(side=(-1, 0, 1)))
     def build(draw: Drawing, f: Functions, side: int) -> Claim:
-        number = draw()
-        x = Dual(number.v * abs(side), 0, side * (abs(number.w) + 0.1))
-        return Claim([x], lambda v: [f[f"act.{name}"](v[0], *parameters)],
-                     lambda d: [d[0] * prime(x, *parameters)])
+        gradient, by = from_records.start(own.id), own.wrt[0]
+        values = {str(s): draw_one(draw.field, {from_records.side: side}) for s, draw_one in gradient.draws.items()}
+
+        def forward(v: Any) -> Any:
+            return [call(of, {**values, by: v[0]}, f[of.id])]
+
+        prime = derived(own.id)(*(values[name] for name in gradient.python))
+        return Claim([values[by]], forward, lambda d: [d[0] * prime])
 
 
-for _name in ("sigmoid", "tanh", "relu", "identity", "gelu", "gelu.tanh"):
-    _activation(_name)
-_activation("leaky", 0.1)
-_activation("elu", 1.5)
+for _pair in from_records.scalar_pairs(load()):
+    _scalar(*_pair)
+_scalar(get("act.sigmoid.prime"), get("act.sigmoid"))       # the deck prints this one, so it has a form of its own
 
 
 @certifies("act.softmax.prime", "act.softmax", box(K=range(1, 9)))
 def softmax(draw: Drawing, f: Functions, K: int) -> Claim:
     z = draw(K)
     return Claim(z, f["act.softmax"], lambda d: derived("act.softmax.prime")(d, z))
-
-
-@certifies("loss.square.delta", "loss.square", POINTS)
-def square(draw: Drawing, f: Functions) -> Claim:
-    y, yhat = draw(), draw()
-    return Claim([yhat], lambda v: [f["loss.square"](y, v[0])],
-                 lambda d: [d[0] * derived("loss.square.delta")(y, yhat)])
-
-
-@certifies("loss.xent.logits.delta", "loss.xent.logits", POINTS)
-def logits(draw: Drawing, f: Functions) -> Claim:
-    y, z = draw(), draw()
-    return Claim([z], lambda v: [f["loss.xent.logits"](y, v[0])],
-                 lambda d: [d[0] * derived("loss.xent.logits.delta")(z, y)])
 
 
 @certifies("loss.softmax.delta", "loss.softmax", box(K=range(1, 9)))

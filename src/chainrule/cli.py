@@ -187,6 +187,24 @@ def book(
 
 
 @app.command()
+def new(
+    id: Annotated[str, typer.Argument(help="the new equation's id, as act.swish")],
+    form: Annotated[str, typer.Argument(help='its machine form, as "x/(1 + exp(-x))"')],
+) -> None:
+    """Begin an equation: write the skeletons of its records, its reference function and its witness."""
+    from .conformance.proofs.links import files_of
+    from .spec import new as skeletons
+
+    try:
+        changed = skeletons.write(skeletons.skeletons(id, form, files_of(id)))
+    except skeletons.NotNew as why:
+        refuse("new", why)
+    for name in changed:
+        console.print(f"{name}: look for TO WRITE", markup=False)
+    console.print(f"then: chainrule derive, and pytest -k links says what is missing of {id}", markup=False)
+
+
+@app.command()
 def doctor(
     quick: Annotated[bool, typer.Option("--quick", help="leave out the simulator's feature table")] = False,
 ) -> None:

@@ -35,7 +35,7 @@ def read(tmp_path, text):
     (MINIMAL.replace('says = "something"\n', ""), 'chapter.toml: equation "x.y", missing: says'),
     (MINIMAL + MINIMAL, 'chapter.toml: equation "x.y" is defined twice'),
     ("[[equations]]\n", 'chapter.toml, table "equations" is not known. Tables: equation erratum'),
-    ("[[equation]\n", "spec/chapter.toml is not TOML:"),
+    ("[[equation]\n", "chapter.toml is not TOML:"),
 ])
 def test_a_record_that_cannot_be_read_says_where(tmp_path, text, message):
     with pytest.raises(spec.SpecError) as refusal:

@@ -69,7 +69,7 @@ def test_filter_is_the_printed_one_and_so_is_its_example(id):
 
 @pytest.mark.parametrize(("id", "filter", "axes"), [
     ("conv1d.valid", "theta", (0,)), ("conv1d.centred", "theta", (0,)), ("conv2d.valid", "K", (0, 1)),
-    ("conv2d.layer", "K", (2, 3)), ("stack.one", "K", (0, 1)), ("stack.many", "K", (1, 2)),
+    ("conv2d.layer", "w", (2, 3)), ("stack.one", "K", (0, 1)), ("stack.many", "K", (1, 2)),
 ])
 def test_every_convolution_has_an_asymmetric_example(id, filter, axes):
     """The deck's own filters equal their half turn and their transpose; a wrong index would not show (E26)."""

@@ -1,0 +1,47 @@
+"""`chainrule new`: skeletons in the files where they belong, and nothing for what cannot be begun."""
+
+from pathlib import Path
+
+import pytest
+
+from chainrule.conformance.proofs.links import files_of
+from chainrule.spec import new, records
+
+
+@pytest.fixture
+def top(tmp_path):
+    for name in files_of("act.swish"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("# as before\n", encoding="utf-8")
+    return tmp_path
+
+
+def test_three_files_get_a_skeleton(top):
+    found = new.skeletons("act.swish", "x/(1 + exp(-b*x))", files_of("act.swish"))
+    assert new.write(found, top) == ["spec/activations.toml", "reference/activations.py",
+                                     "conformance/witnesses/networks.py"]
+    equations, _ = records.read(top / "spec" / "activations.toml")
+    assert equations["act.swish"].value == "x/(1 + exp(-b*x))"
+    assert (equations["act.swish.prime"].of, equations["act.swish.prime"].wrt) == ("act.swish", ("x",))
+    assert list(equations["act.swish"].symbols) == ["x", "b"]
+    function = (top / "reference" / "activations.py").read_text(encoding="utf-8")
+    assert function.startswith("# as before\n")
+    assert '@implements("act.swish")\ndef swish(x: Scalar, b: Scalar) -> Scalar:' in function
+    compile(function, "activations.py", "exec")
+    assert 'Witness("act.swish"' in (top / "conformance/witnesses/networks.py").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("id", "form", "says"), [
+    ("act.elu", "x", "act.elu has a record already"), ("swish", "x", "'swish' is no id"),
+    ("act.swish", "x +", "is not an expression"), ("act.swish", "x.real", "not part of the language"),
+    ("act.swish", "1 + 2", "has no variable"),
+])
+def test_what_cannot_be_begun_is_said(id, form, says):
+    with pytest.raises(new.NotNew, match=says.replace(".", r"\.")):
+        new.skeletons(id, form, files_of(id))
+
+
+def test_without_a_clone_nothing_is_written(tmp_path):
+    with pytest.raises(new.NotNew, match="works in a clone of the repository"):
+        new.write(new.skeletons("act.swish", "x", files_of("act.swish")), tmp_path)
+    assert list(Path(tmp_path).iterdir()) == []
