@@ -32,6 +32,7 @@ __all__ = ["KernelFault", "Sim", "features", "simulate"]
 def simulate(
     check: bool = True, order: str = "forward", seed: int = 0, target: str | None = None,
     overflow: bool | None = None, poison: bool = True, accumulate: str | None = None,
+    pretend_cuda: str | None = None,
 ) -> Iterator[Sim]:
     """Run every Triton kernel started inside on CPU tensors; a fault raises `KernelFault`.
 
@@ -42,10 +43,12 @@ def simulate(
     accumulate: matrix products of 16 and 8 bits and of tf32 are added in "float32", in NumPy's order, or as the
         target's tensor cores add ("device"; `tensor_cores.py`); as in an enclosing simulation, else "float32".
     overflow: signed integer arithmetic may not overflow (default: as `check`).
+    pretend_cuda: answer what libraries ask of a GPU while they are imported or started, as one of this architecture
+        would (`pretend.py`); it is the target, too.
     poison: lanes that a mask turns off and no `other` fills hold NaN, or a far integer, instead of 0.
     """
     outer = active.sim() if active.depth() else None
-    target = target or (outer.target if outer else "sm_90")
+    target = target or pretend_cuda or (outer.target if outer else "sm_90")
     accumulate = accumulate or (outer.accumulate if outer else "float32")
     sim = Sim(check, order, seed, target, check if overflow is None else overflow, poison, accumulate)
     with ExitStack() as stack:
@@ -56,6 +59,10 @@ def simulate(
         stack.callback(sim.close)
         active.push(sim)
         stack.callback(active.pop)
+        if pretend_cuda is not None:
+            from .pretend import pretending
+
+            stack.enter_context(pretending(pretend_cuda))
         token = simulation.set(sim)
         stack.callback(simulation.reset, token)
         yield sim

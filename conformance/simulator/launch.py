@@ -28,16 +28,15 @@ def run(self: Any, *args: Any, grid: Any, warmup: bool = False, **kwargs: Any) -
     for hook in self.pre_run_hooks:
         hook(*args, **kwargs)
     bound, options = bind(self, args, kwargs)
-    handle = checked(self, bound, options, sim.target)
-    if not warmup:
-        _launch(self, bound, grid, sim)
+    shape = None if warmup else _grid(grid(bound) if callable(grid) else grid, self.__name__)
+    with torch._C.DisableTorchFunction():                  # whatever tensors pretend to be, they are taken as they are
+        handle = checked(self, bound, options, sim.target)
+        if shape is not None and 0 not in shape:           # as Triton's launcher: else nothing to run
+            _launch(self, bound, shape, sim)
     return handle
 
 
-def _launch(self: Any, bound: dict[str, Any], grid: Any, sim: Any) -> None:
-    shape = _grid(grid(bound) if callable(grid) else grid, self.__name__)
-    if 0 in shape:
-        return                                 # as Triton's launcher: nothing to run
+def _launch(self: Any, bound: dict[str, Any], shape: tuple[int, int, int], sim: Any) -> None:
     launch = sim.begin(self.__name__, shape[0] * shape[1] * shape[2], _tensors(bound))
     function = rewrite(self.fn)
     try:
