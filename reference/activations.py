@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chainrule.scalar import erf, exp, maximum, number, pi, sqrt, where
+from chainrule.scalar import erf, exp, log, maximum, number, pi, sqrt, where
 from chainrule.scalar import tanh as hyperbolic_tangent
 
 from .ids import implements
@@ -66,3 +66,15 @@ def gelu(x: Scalar) -> Scalar:
 def gelu_tanh(x: Scalar) -> Scalar:
     """act.gelu.tanh   x/2 (1 + tanh(√(2/π) (x + 0.044715 x³)))"""
     return x * (1 + hyperbolic_tangent(sqrt(2 / pi(x)) * (x + 44715 * x**3 / 10**6))) / 2
+
+
+@implements("act.softplus")
+def softplus(x: Scalar) -> Scalar:
+    """act.softplus   log(1 + e^x)"""
+    return log(1 + exp(x))
+
+
+@implements("act.silu")
+def silu(x: Scalar) -> Scalar:
+    """act.silu   x g(x), with the sigmoid g"""
+    return x * sigmoid(x)

@@ -45,7 +45,9 @@ def missing(records: Mapping[str, Equation] | None = None, functions: Collection
         if (record.kind in FORMAL or printed_gradient) and id not in functions:
             yield f'{id}: no reference function; write one in {reference_file}, tagged @implements("{id}")'
         if record.kind == "derivation" and record.value is None and id not in derived:
-            yield f"{id}: no derivation; write its steps in spec/derive/chapters/ and run `chainrule derive {id}`"
+            of = records.get(record.of)
+            steps = "" if of is not None and not of.arrays else "write its steps in spec/derive/chapters/ and "
+            yield f"{id}: no derivation; {steps}run `chainrule derive {id}`"
         if id in derived and id not in claims:
             yield f"{id}: nothing certifies it against the reference; enter a claim in conformance/proofs/claims.py"
     for id in functions:

@@ -166,6 +166,8 @@ ROWS = [
     *act("act.leaky", lambda x: F.leaky_relu(x, 0.1)),
     *act("act.leaky", lambda x: F.leaky_relu(x, 0.25), 0.25),
     *act("act.gelu", F.gelu),
+    *act("act.softplus", F.softplus),
+    *act("act.silu", F.silu),
     *act("act.gelu.tanh", partial(F.gelu, approximate="tanh")),
     *act("act.elu", lambda x: F.elu(x, 1.5), 1.5),
     *act("act.identity", torch.nn.Identity()),
