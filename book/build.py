@@ -14,6 +14,7 @@ from attrs import frozen
 from .. import spec
 from ..conformance.report.chapters import Chapter, chapters
 from ..conformance.report.formulas import mathml
+from . import drawings as _entered  # noqa: F401
 from . import essays
 from .derivations import derivation
 from .equation import page

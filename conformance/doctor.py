@@ -67,10 +67,10 @@ def _layers(arch: str) -> str:
 
 def _simulator() -> str:
     try:
-        from .simulator import features
+        from .simulator.feature_table import rows as features
     except ModuleNotFoundError as missing:
         return f'{missing.name} is not installed; pip install "chainrule[conformance]" brings it'
-    rows = features()
+    rows = list(features())
     wrong = [row.feature for row in rows if not row.ok]
     if wrong:
         return f"refuses this Triton: {len(wrong)} of {len(rows)} features differ ({', '.join(wrong[:5])})"

@@ -19,8 +19,7 @@ from triton.runtime.jit import JITFunction
 
 from ... import spec
 from ...triton_kernels.activations import kernels as act
-from ...triton_kernels.blocks import elementary
-from ...triton_kernels.layers import tiles
+from ...triton_kernels.blocks import elementary, tiles
 from ...triton_kernels.losses import kernels as losses
 from ...triton_kernels.updates import sgd as update
 

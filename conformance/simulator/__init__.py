@@ -22,10 +22,7 @@ from . import active
 from .fault import KernelFault
 from .sim import Sim
 
-if TYPE_CHECKING:
-    from .feature_table import Row
-
-__all__ = ["KernelFault", "Sim", "features", "simulate"]
+__all__ = ["KernelFault", "Sim", "simulate"]
 
 
 @contextmanager
@@ -66,10 +63,3 @@ def simulate(
         token = simulation.set(sim)
         stack.callback(simulation.reset, token)
         yield sim
-
-
-def features() -> list[Row]:
-    """Which features of Triton behave, with the release that is installed: (feature, ok, note) each."""
-    from .feature_table import rows  # its kernels need Triton
-
-    return list(rows())

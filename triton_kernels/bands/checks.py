@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from ..images.checks import examples
 from ..runtime import checks
 from ..runtime.refusals import WrongValue
 
@@ -60,10 +59,10 @@ def averaging(
         checks.sizes(name, "a window of m", **{f"m and the taps of {label}": (m, w.shape[-1])})
     elif lam:
         raise WrongValue(f"{name}: lam = {lam} without {label}; λ multiplies it, pass it")
-    examples(name, n)
+    checks.examples(name, n)
 
 
 def intercepts(name: str, d: Tensor, n: float) -> None:
     checks.floating(name, d=d)
     checks.rank(name, 2, d=d)
-    examples(name, n)
+    checks.examples(name, n)

@@ -17,7 +17,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from ..layers.tiles import divided, regularised
+from ..blocks.tiles import divided, regularised
 from ..runtime import checks
 from ..runtime.configs import choose, processors
 from ..runtime.launch import current_arch, launch

@@ -183,7 +183,7 @@ def grad_w(
         _agree(name, "w", w, sizes.w_shape)
     elif lam:
         raise WrongValue(f"{name}: lam = {lam} without w; λ multiplies the filters, pass them")
-    examples(name, n)
+    checks.examples(name, n)
     return sizes
 
 
@@ -191,12 +191,7 @@ def grad_b(d: Tensor, n: float, name: str = "conv2d.layer.grad_b") -> None:
     checks.floating(name, d=d)
     checks.rank(name, 4, d=d)
     _count(name, d.shape[0], [d.shape[2], d.shape[3]])
-    examples(name, n)
-
-
-def examples(name: str, n: float) -> None:
-    if not n > 0:
-        raise WrongValue(f"{name}: n = {n}; an average needs at least one example")
+    checks.examples(name, n)
 
 
 def _agree(name: str, label: str, t: Tensor, shape: tuple[int, ...]) -> None:

@@ -16,7 +16,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from ..layers.tiles import divided
+from ..blocks.tiles import divided
 from ..runtime import checks
 from ..runtime.configs import choose
 from ..runtime.launch import current_arch, launch, math_mode

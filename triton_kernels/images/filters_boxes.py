@@ -17,7 +17,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from ..layers.tiles import divided
+from ..blocks.tiles import divided
 from ..runtime.configs import choose, is_pinned
 from ..runtime.launch import current_arch, launch
 from . import plan as conv_tiles

@@ -6,7 +6,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from ..layers.tiles import divided, regularised
+from ..blocks.tiles import divided, regularised
 from ..runtime.configs import Row, choose, processors
 from ..runtime.launch import launch
 from .checks import Layer

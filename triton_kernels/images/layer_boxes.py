@@ -25,7 +25,7 @@ import triton.language as tl
 from torch import Tensor
 from triton.tools.tensor_descriptor import TensorDescriptor
 
-from ..layers.boxes import halves
+from ..blocks.boxes import halves
 from ..runtime.configs import choose, is_pinned, rows
 from ..runtime.launch import current_arch, launch, traced
 from . import plan as conv_tiles

@@ -21,11 +21,11 @@ from torch import Tensor
 from ..activations import kernels as activations
 from ..activations.checks import activation
 from ..blocks.reduce import column_sums, sum_rows
+from ..blocks.tiles import divided, product, regularised, tile_of
 from ..runtime import checks
 from ..runtime.configs import Row, choose
 from ..runtime.launch import current_arch, launch, math_mode, traced
 from . import boxes
-from .tiles import divided, product, regularised, tile_of
 
 
 @triton.jit

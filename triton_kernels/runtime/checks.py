@@ -157,6 +157,11 @@ def delta(name: str, delta: Tensor, w: Tensor, saved: Tensor, label: str) -> Non
     })
 
 
+def examples(name: str, n: float) -> None:
+    if not n > 0:
+        raise WrongValue(f"{name}: n = {n}; an average needs at least one example")
+
+
 def average(delta: Tensor, a: Tensor, w: Tensor, n: float, name: str = "alg.average") -> None:
     floating(name, delta=delta, a=a, w=w)
     rank(name, 2, delta=delta, a=a, w=w)

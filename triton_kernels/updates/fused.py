@@ -21,7 +21,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from ..layers.tiles import product, tile_of
+from ..blocks.tiles import product, tile_of
 from ..runtime import checks
 from ..runtime.configs import choose, processors
 from ..runtime.launch import current_arch, launch, math_mode

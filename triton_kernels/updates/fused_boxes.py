@@ -15,9 +15,9 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from ..blocks.boxes import box, fits, halves, plan, product, turned
 from ..blocks.reduce import sum_rows
-from ..layers.boxes import box, fits, halves, plan, product, turned
-from ..layers.tiles import divided, regularised, tile_of
+from ..blocks.tiles import divided, regularised, tile_of
 from ..runtime.configs import is_pinned, processors, rows
 from ..runtime.launch import current_arch, launch
 from .kernels import numbers_of

@@ -12,7 +12,7 @@ import triton.language as tl
 from torch import Tensor
 
 from ..blocks.reduce import sum_rows
-from ..layers.tiles import divided, regularised
+from ..blocks.tiles import divided, regularised
 from ..runtime.configs import choose
 from ..runtime.launch import current_arch, launch
 from .kernels import numbers_of

@@ -8,10 +8,10 @@ import torch
 from chainrule.conformance.backends.triton import backend, configurations
 from chainrule.conformance.judging.judge import judge
 from chainrule.conformance.judging.verdict import FAIL
-from chainrule.conformance.mutate.kernels import Edit, edited
+from chainrule.conformance.mutate.kernels import Edit, edited, source
 from chainrule.conformance.simulator import simulate
 from chainrule.triton_kernels import OPS
-from chainrule.triton_kernels.layers import boxes as linear_boxes
+from chainrule.triton_kernels.blocks import boxes
 from chainrule.triton_kernels.layers import kernels as linear
 from chainrule.triton_kernels.runtime import configs
 
@@ -66,7 +66,7 @@ def test_delta_and_average_either_way_round():
 
 
 def test_blocks_stay_and_take_tile_after_tile(monkeypatch):
-    monkeypatch.setattr(linear_boxes, "processors", lambda arch: 1)
+    monkeypatch.setattr(boxes, "processors", lambda arch: 1)
     x, w = integers(200, 24), integers(264, 24, seed=1)
     row = configs.rows("net.layer.affine.boxes", "sm_90")[-1]
     with configs.pinned("net.layer.affine.boxes", row):
@@ -149,7 +149,8 @@ EDITS = [
 @pytest.mark.parametrize(("op", "name", "old", "new"), EDITS, ids=[f"{e[0]}: {e[1]}" for e in EDITS])
 def test_an_edited_kernel_is_caught(op, name, old, new, monkeypatch):
     # an edited copy stands where the launcher looks, and exact data on the shipped rows alone must show it
-    monkeypatch.setattr(linear, "boxes", edited(Edit("layers.boxes", op, name, old, new)).boxes)
+    module = next(one for one in ("layers.boxes", "blocks.boxes") if old in source(one))
+    monkeypatch.setattr(linear, "boxes", edited(Edit(module, op, name, old, new)).boxes)
     label = str(configs.rows("net.layer.affine.boxes", "sm_90")[3])
     cases = [case for case in configurations()
              if case.op == op and case.tier == "T0" and case.id.endswith("/fp16") and f"row-{label}-" in case.id]

@@ -73,11 +73,11 @@ def test_a_lie_of_a_printer_is_found(monkeypatch, lie, number):
     printer, method, tell = LIES[lie][number]
     old = getattr(printer, method)
     monkeypatch.setattr(printer, method, lambda self, *a, **k: tell(old, self, *a, **k))
-    base.spelled.cache_clear()
+    base.Printer.spelling.cache_clear()
     try:
         assert found_on(PAGES)
     finally:
-        base.spelled.cache_clear()
+        base.Printer.spelling.cache_clear()
 
 
 @pytest.mark.parametrize(("section", "old", "new"), [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import sympy as sp
@@ -24,6 +23,8 @@ class Printer:
     """What the three have in common. `order` lists the names as they should follow in a product."""
 
     times, minus = " ", "−"
+    #: One spelling for all printers to sort by, so that they all put things in the same order: the plain one's.
+    spelling: Callable[[Expr], str]
 
     def __init__(self, order: tuple[str, ...] = (), notation: dict[str, tuple[str, str]] | None = None) -> None:
         self.order = order
@@ -117,7 +118,7 @@ class Printer:
             4 if isinstance(base, sp.Function) else 2
         name = str(base.base) if isinstance(base, sp.Indexed) else base.name if base.is_Symbol else ""
         place = self.order.index(name) if name in self.order else len(self.order)
-        return rank if name not in self.order else 2, place, spelled(f)
+        return rank if name not in self.order else 2, place, Printer.spelling(f)
 
     # what each way of writing says for itself
     def name(self, name: str) -> str:
@@ -164,18 +165,11 @@ class Printer:
         raise NotImplementedError
 
 
-@cache
-def spelled(e: Expr) -> str:
-    """One spelling for all printers to sort by, so that they all put things in the same order."""
-    from .plain import Plain
-    return Plain()(e)
-
-
 def _term_rank(term: Expr, of_indices: bool) -> tuple[bool, bool, bool, str, str]:
     """Positive terms first, sums last. Among indices: S i + D m − R, n − m + 1; elsewhere numbers lead: 1 − a."""
     below_zero = negative(term)
     body = -term if below_zero else term
-    text = spelled(body).lower()
+    text = Printer.spelling(body).lower()
     if not of_indices:
         return below_zero, not body.is_number, body.has(sp.Sum), "", text
     letters = "".join(sorted(s.name for s in body.free_symbols if s.is_Symbol and not s.is_nonnegative))

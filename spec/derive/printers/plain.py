@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import sympy as sp
 
 from ...letters import plain_name
@@ -70,3 +72,6 @@ class Plain(Printer):
 
     def prime(self, e: Expr) -> tuple[str, int]:
         return f"{self(e.args[0])}′({self(e.args[1])})", ATOM
+
+
+Printer.spelling = staticmethod(cache(Plain()))
