@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 from typing import Any, NoReturn
 
 import typer
@@ -32,6 +33,19 @@ def pictures(module: str) -> Any:
     except ModuleNotFoundError as missing:
         console.print(f"no picture: {missing.name} is not installed; pip install matplotlib")
         return None
+
+
+def picture_file(example: str, path: Path) -> Path:
+    """Where a picture goes, its folder made: PNG unless the name says something else that matplotlib can write."""
+    formats = needed(example, "matplotlib.backend_bases", "matplotlib").FigureCanvasBase.get_supported_filetypes()
+    if not path.suffix:
+        path = path.with_name(f"{path.name}.png")
+    if path.suffix[1:].lower() not in formats:
+        refuse(example, f"--out {path}: {path.suffix} is no format of pictures; one of {', '.join(sorted(formats))} is")
+    if path.is_dir():
+        refuse(example, f"--out {path} is a folder; name a file in it")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def progress(label: str) -> Progress:

@@ -58,7 +58,7 @@ def digits() -> Images:
     pixels, classes = load_digits(return_X_y=True)
     x = torch.tensor(pixels / 16, dtype=torch.float32).view(-1, 8, 8).repeat_interleave(3, 1).repeat_interleave(3, 2)
     y = torch.tensor(classes, dtype=torch.int64)
-    return images("digits", tuple("0123456789"), x[:1437], y[:1437], x[1437:], y[1437:])
+    return images("scikit-learn's digits", tuple("0123456789"), x[:1437], y[:1437], x[1437:], y[1437:])
 
 
 def images(name: str, classes: tuple[str, ...], x: Tensor, y: Tensor, x_test: Tensor, y_test: Tensor) -> Images:

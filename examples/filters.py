@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import torch
 import typer
-from common import console, needed
+from common import console, needed, picture_file
 from torch import Tensor
 
 from chainrule import reference
@@ -56,6 +56,7 @@ def main(
         raise typer.BadParameter(f"{name}: scikit-learn has china and flower")
     needed("filters", "sklearn.datasets", "scikit-learn")
     needed("filters", "matplotlib.figure", "matplotlib")
+    out = picture_file("filters", out)
     x = photograph(name)
     if simulate:
         x = x[:, :, ::5, ::5]
@@ -98,7 +99,6 @@ def draw(x: Any, channels: Any, path: Path) -> None:
                              fontsize=9)
     for one in axes.values():
         one.set_axis_off()
-    path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)
 
 

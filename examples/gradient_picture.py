@@ -12,7 +12,7 @@ from image_pictures import INK, dress
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-COLOURS = ("#d1495b", "#66a182", "#8fc1d4", "#0b6e99")
+COLOURS, MARKS = ("#d1495b", "#3f8f63", "#e09f1f", "#0b6e99"), "osD^"
 WIDTHS = (3.2, 2.4, 2.0, 1.6)           # what lies on top leaves an edge of what lies below
 DASHES = {"color": INK, "linewidth": 0.9, "linestyle": (0, (4, 3)), "zorder": 1.5}
 
@@ -21,12 +21,11 @@ def draw(seen: Mapping[str, Any], depth: int, eta: float, name: str, path: Path)
     """`seen`: norms (layer, norm) and losses of each network."""
     figure = Figure(figsize=(11, 4.6), layout="constrained")
     norm, loss = figure.subplots(1, 2)
-    for colour, width, (kind, one) in zip(COLOURS, WIDTHS, seen.items()):
-        norm.plot(*zip(*one.norms), "o-", color=colour, linewidth=1.6, markersize=3.5, label=kind)
+    for colour, mark, width, (kind, one) in zip(COLOURS, MARKS, WIDTHS, seen.items()):
+        norm.plot(*zip(*one.norms), f"{mark}-", color=colour, linewidth=1.6, markersize=4, label=kind)
         losses = torch.tensor(one.losses)
         smooth = losses.unfold(0, min(20, len(losses)), 1).mean(1)
-        loss.plot(range(len(losses) - len(smooth) + 1, len(losses) + 1), smooth.tolist(), color=colour, linewidth=width,
-                  label=kind)
+        loss.plot(range(len(losses) - len(smooth) + 1, len(losses) + 1), smooth.tolist(), color=colour, linewidth=width)
     norm.plot([0, depth], [0.25**depth, 1], **DASHES)
     norm.annotate("the bound: ¼ a layer", (depth / 2, 0.5**depth), (-6, 6), textcoords="offset points", ha="right",
                   color=INK, fontsize=9)
@@ -40,7 +39,8 @@ def draw(seen: Mapping[str, Any], depth: int, eta: float, name: str, path: Path)
                   textcoords="offset points", ha="right", color=INK, fontsize=9)
     loss.set_ylim(0, 3)
     dress(loss, f"training loss, mean of 20 steps; lr = {eta:g} for all", "step")
-    loss.legend(frameon=False, labelcolor=INK, fontsize=9, loc="lower left")
+    figure.legend(*norm.get_legend_handles_labels(), frameon=False, labelcolor=INK, fontsize=9, ncols=len(seen),
+                  loc="outside lower center")               # one for both halves, on no curve
     figure.suptitle(f"{depth} layers on {name}: “gradients can blow up or go to zero”", color=INK, fontsize=11, x=0.01,
                     ha="left")
     figure.savefig(path, dpi=160)

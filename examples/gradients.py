@@ -17,7 +17,7 @@ from typing import Annotated, NamedTuple
 
 import torch
 import typer
-from common import columns, console, pictures, progress, refuse
+from common import columns, console, picture_file, pictures, progress, refuse
 from fashion import FOLDER, Images
 from torch import Tensor
 from training import batches, images
@@ -117,6 +117,8 @@ def main(
     """Draw the gradient's norm by layer, and the training loss, of four deep networks."""
     if depth % 2:
         refuse(NAME, f"--depth {depth}: a residual block has two layers; give an even number")
+    if (picture := pictures("gradient_picture")) is not None:
+        out = picture_file(NAME, out)
     torch.set_num_threads(1)        # sums keep one order everywhere
     found = images(NAME, data)
     table = columns("network", "per layer", f"{depth} layers", "first loss", "last loss", words=1)
@@ -130,8 +132,7 @@ def main(
                       f"{sum(late) / len(late):.2f}")
     console.print(f"what of ‖∂ℒ/∂a‖ is left before training, per layer and in all; loss of the last {LATE} steps\n")
     console.print(table)
-    if (picture := pictures("gradient_picture")) is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
+    if picture is not None:
         picture.draw(seen, depth, ETA, found.name, out)
         console.print(f"[dim]picture: {out}[/]")
 

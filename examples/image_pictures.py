@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 INK, GRID = "#222222", "#e4e4e4"
@@ -17,18 +18,22 @@ COLOURS = ("#0b6e99", "#8fc1d4", "#d1495b", "#eaa8b0")
 def curves(runs: Mapping[str, tuple[Sequence[float], Sequence[float]]], name: str, path: Path) -> None:
     figure = Figure(figsize=(10, 4.2), layout="constrained")
     loss, error = figure.subplots(1, 2)
+    fewest = min(len(losses) for losses, _ in runs.values())
+    window = max(1, min(50, fewest // 60))                  # a curve begins near its beginning
     for colour, (label, (losses, accuracies)) in zip(COLOURS, runs.items()):
         steps = len(losses) / len(accuracies)
-        smooth = torch.tensor(losses).unfold(0, min(50, len(losses)), 1).mean(1)
+        smooth = torch.tensor(losses).unfold(0, window, 1).mean(1)
         at = (torch.arange(len(smooth)) + len(losses) - len(smooth)) / steps
         loss.plot(at.numpy(), smooth.numpy(), color=colour, linewidth=1.6, label=label)
         wrong = [100 * (1 - a) for a in accuracies]
         error.plot(range(1, len(wrong) + 1), wrong, "o-", color=colour, linewidth=1.6)
-    dress(loss, "training loss, mean of 50 steps")
+    dress(loss, f"training loss, mean of {window} steps")
     dress(error, "test images read wrongly, %")
     error.set_ylim(bottom=0)
-    error.set_xticks(range(1, max(len(a) for _, a in runs.values()) + 1))
-    loss.legend(frameon=False, labelcolor=INK, fontsize=9)
+    for axes in (loss, error):
+        axes.xaxis.set_major_locator(MaxNLocator(10, integer=True, min_n_ticks=1))
+    figure.legend(*loss.get_legend_handles_labels(), frameon=False, labelcolor=INK, fontsize=9, ncols=len(runs),
+                  loc="outside lower center")               # one for both halves, on no curve
     figure.suptitle(name, color=INK, fontsize=11, x=0.01, ha="left")
     figure.savefig(path, dpi=160)
 
@@ -63,6 +68,7 @@ def confusion(answers: Tensor, y: Tensor, classes: Sequence[str], title: str, pa
     for side in axes.spines.values():
         side.set_visible(False)
     axes.set_xlabel("taken for", color=INK)
+    axes.set_ylabel("what it is", color=INK)
     accuracy = 100 * counts.trace() / counts.sum()
     axes.set_title(f"{title}: {accuracy:.1f} % right; rows in per cent", loc="left", color=INK, fontsize=11)
     figure.savefig(path, dpi=160)

@@ -36,6 +36,9 @@ class Which(StrEnum):
 NETWORKS = {Which.net: nn.Net, Which.lenet: nn.LeNet}
 
 
+FEW = 10_000            # images, with which three epochs teach nothing
+
+
 class Rate(StrEnum):
     """How a step is taken: momentum with a rate that rises and falls, or the slide's plain SGD with lr = 0.01."""
 
@@ -61,7 +64,7 @@ def stepping(network: nn.Net, rate: Rate, steps: int) -> tuple[torch.optim.Optim
 
 def main(
     which: Annotated[Which, typer.Option("--net", help="which network")] = Which.both,
-    epochs: Annotated[int, typer.Option(min=1)] = 3,
+    epochs: Annotated[int | None, typer.Option(min=1, help="3, and 20 on the few digits")] = None,
     seed: Annotated[int, typer.Option(help="of the first weights and the order of the images")] = 0,
     simulate: Annotated[bool, typer.Option("--simulate", help="30 steps through the kernels, every op judged")] = False,
     data: Annotated[Path, typer.Option(help="the folder with Fashion-MNIST's four files")] = FOLDER,
@@ -75,6 +78,8 @@ def main(
         from lenet_simulated import simulated
 
         raise typer.Exit(simulated(found, console))
+    if epochs is None:
+        epochs = 3 if len(found.y) > FEW else 20
     runs = {}
     for one in NETWORKS if which is Which.both else [which]:
         for rate in Rate:

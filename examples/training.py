@@ -94,10 +94,14 @@ def watched(label: str, steps: int, train: Callable[[Tick], Run]) -> Run:
 
 def table(runs: Mapping[tuple[str, str], Run], *names: str) -> Table:
     """`names` are the two words that tell the runs apart."""
-    result = columns(*names, "test accuracy by epoch", "parameters", "seconds", words=3)
+    last = max(len(run.accuracies) for run in runs.values())
+    every = -(-last // 4)                   # what a line has room for, the last epoch always among them
+    result = columns(*names, "test accuracy by epoch" if every == 1 else f"every {every} epochs", "parameters",
+                     "seconds", words=3)
     for words, run in runs.items():
         parameters = sum(p.numel() for p in run.network.parameters())
-        result.add_row(*words, " ".join(f"{a:.4f}" for a in run.accuracies), f"{parameters:,}", f"{run.seconds:.0f}")
+        shown = " ".join(f"{a:.4f}" for a in run.accuracies[::-every][::-1])
+        result.add_row(*words, shown, f"{parameters:,}", f"{run.seconds:.0f}")
     return result
 
 
@@ -113,7 +117,7 @@ def report(
         console.print(f"[dim]checkpoints: {out}[/]")
         return
     draw.curves({", ".join(words): (run.losses, run.accuracies) for words, run in runs.items()},
-                data.name, out / "curves.png")
+                f"{data.name}: {len(data.y):,} images to train with, {len(data.y_test):,} to test", out / "curves.png")
     for file, key in kept.items():
         draw.confusion(runs[key].answers, data.y_test, data.classes, f"{' '.join(key[:1])} on {data.name}",
                        out / f"confusion-{file}.png")

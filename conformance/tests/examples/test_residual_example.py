@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import pytest
 import torch
+import typer
 
 
 @pytest.fixture
@@ -71,6 +72,18 @@ def test_the_picture_is_written(example, typed, tmp_path):
     assert [int.from_bytes(picture[i:i + 4], "big") for i in (16, 20)] == [1760, 736]
     for kind in example("gradients").NETWORKS:
         assert f"\n{kind} " in done.output
+
+
+def test_a_picture_is_where_it_is_said_to_be(example, tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    place = example("common").picture_file
+    assert place("some", tmp_path / "new" / "plot") == tmp_path / "new" / "plot.png"
+    assert place("some", tmp_path / "v1.2.svg") == tmp_path / "v1.2.svg"
+    (tmp_path / "folder.png").mkdir()
+    for out in (tmp_path / "plot.docx", tmp_path / "folder.png"):
+        with pytest.raises(typer.Exit):
+            place("some", out)
+        assert capsys.readouterr().err.startswith(f"some: --out {out}")
 
 
 def test_bad_input_is_one_sentence(typed, example, tmp_path):
