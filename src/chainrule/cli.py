@@ -124,7 +124,7 @@ def show(
     from .spec import show as pages
 
     with suppress(ModuleNotFoundError):              # the proofs of findings that need the reference, or torch
-        from .conformance.proofs import findings, findings_torch  # noqa: F401
+        from .conformance.proofs import findings, findings_claims, findings_torch  # noqa: F401
 
     width = max(40, min(console.width, 100))
     try:
