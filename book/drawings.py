@@ -95,13 +95,13 @@ def backward(figure: Any) -> None:
         axis.plot([x0, x1], [y0, y1], color=RED if flow < 0 else BLUE, linewidth=0.8 + 14 * abs(flow), alpha=0.75,
                   zorder=1, solid_capstyle="butt")
         near = 0.3 if l == 1 else 0.5
-        axis.text(x0 + (x1 - x0) * near, y0 + (y1 - y0) * near + 0.05, f"Θ={weight}", fontsize=8.5, ha="center",
+        axis.text(x0 + (x1 - x0) * near, y0 + (y1 - y0) * near + 0.05, f"Θ = {weight}".replace("-", "−"), fontsize=8.5, ha="center",
                   va="bottom")
     for (l, k), (px, py) in place.items():
         axis.plot([px], [py], "o", markersize=30, color="#dfe8f3", markeredgecolor=SOFT, zorder=2)
         axis.text(px, py, f"{a[l][k]:.3g}", ha="center", va="center", fontsize=9, color="#101112", zorder=3)
         if l > 1:
-            axis.text(px, py - 0.2, f"δ = {delta[l][k]:+.4f}", ha="center", va="top", fontsize=10,
+            axis.text(px, py - 0.2, f"δ = {delta[l][k]:+.4f}".replace("-", "−"), ha="center", va="top", fontsize=10,
                       color=RED if delta[l][k] < 0 else BLUE, fontweight="bold")
     axis.text(2.4, 0.76, "y − ŷ", ha="center", fontsize=9)
     for column, title in ((0, "x"), (1.2, "hidden"), (2.4, "ŷ")):

@@ -55,13 +55,20 @@ def pictures_of(id: str) -> list[Picture]:
     return [one for one in pictures() if id in one.ids]
 
 
+def standalone(name: str) -> str:
+    """The picture as a file of its own, on white."""
+    text = str(_svg(name)).replace("currentColor", "#222222")
+    head, _, body = text.partition(">")
+    return f'{head}>\n <rect width="100%" height="100%" fill="#ffffff"/>{body}'
+
+
 @cache
 def _svg(name: str) -> Markup:
     """The picture as an element that can stand in a page: no sizes of its own, no fixed ink, no ids of others."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    one = next(one for one in PICTURES if one.name == name)
+    one = next(one for one in pictures() if one.name == name)
     with mpl.rc_context({**SETTINGS, "svg.hashsalt": name}):
         figure = Figure(figsize=one.size)
         one.draw(figure)

@@ -7,9 +7,11 @@ import re
 import subprocess
 import sys
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
+import chainrule
 from chainrule import spec
 from chainrule.book.derivations import derivation
 from chainrule.book.sources import reference_source
@@ -87,6 +89,21 @@ def test_every_derivation_is_read_back_whole(pages):
         assert found.steps, id
         assert all(step.latex for step in found.steps), id
         assert f"def {id.replace('.', '_')}(" in found.python, id
+
+
+def test_the_readme_s_picture_is_the_one_drawn_today():
+    """Its words and numbers; the outlines depend on matplotlib's version."""
+    from chainrule.book import drawings  # noqa: F401  (enters the pictures)
+    from chainrule.book.pictures import standalone
+
+    root = Path(chainrule.__file__).resolve().parents[2]
+    committed = root / "docs/backward.svg"
+    if not committed.is_file():
+        pytest.skip("not in a checkout")
+    drawn, kept = (re.findall(r"<text[^>]*>([^<]*)</text>", text)
+                   for text in (standalone("backward"), committed.read_text(encoding="utf-8")))
+    assert drawn == kept, "draw it again: python -m chainrule.book"
+    assert "docs/backward.svg" in (root / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_same_bytes_again(book, tmp_path):
