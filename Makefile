@@ -22,7 +22,7 @@ test: .venv/dev.stamp lint         ## everything that must hold before a merge
 mutate: .venv/dev.stamp            ## every record and reference with one thing changed: the tests must notice
 	$(BIN)/python -m chainrule.conformance.mutate
 
-full: .venv/dev.stamp lint         ## the long versions too
+full: .venv/dev.stamp lint build/third-party   ## the long versions too
 	$(BIN)/python -m pytest -n 2 -m "slow or not slow" $(ARGS)
 	$(BIN)/python -m chainrule.conformance.mutate
 	$(MAKE) -k $(TRITONS:%=gate-%)
@@ -37,6 +37,12 @@ gate-%: build/triton-%             ## the same with another Triton, which lies b
 .PRECIOUS: build/triton-%
 build/triton-%: | .venv/dev.stamp
 	$(BIN)/python -m pip install -q $(PIP_ARGS) --no-deps --target $@.partial triton==$*
+	mv $@.partial $@
+
+# Other people's kernels, run in the simulator: beside the environment, without what they ask for.
+build/third-party: constraints/third-party.txt | .venv/dev.stamp
+	rm -rf $@ $@.partial
+	$(BIN)/python -m pip install -q $(PIP_ARGS) --no-deps --target $@.partial -r $<
 	mv $@.partial $@
 
 bench: .venv/dev.stamp             ## what runs on a CPU against its goals, and what a training step moves

@@ -36,9 +36,21 @@ from .fault import KernelFault
 class Handle:
     """What a launch and `warmup` return. Nothing has been compiled to machine code; who asks for it has it compiled."""
 
-    def __init__(self, source: Any, target: GPUTarget, options: Any) -> None:
-        self.src, self.target, self.options = source, target, options
+    def __init__(self, source: Any, target: GPUTarget, options: Any, given: dict[str, Any]) -> None:
+        self.src, self.target, self.options, self.given = source, target, options, given
         self.name = source.name
+
+    def __getitem__(self, grid: Any) -> Callable[..., Handle]:
+        """Start the kernel that was taken; what is known at compile time need not be passed again."""
+        kernel = self.src.fn
+        known = {kernel.arg_names[path[0]]: value for path, value in self.src.constants.items() if len(path) == 1}
+
+        def start(*args: Any, stream: Any = None) -> Handle:
+            left = {name: known[name] for name in kernel.arg_names[len(args):] if name in known}
+            handle: Handle = kernel.run(*args, grid=grid, warmup=False, **left, **self.given)
+            return handle
+
+        return start
 
     @cached_property
     def compiled(self) -> Any:
@@ -129,7 +141,7 @@ def _take(kernel: Any, one: Kernel, values: dict[str, Any], specialization: Any,
         source = ASTSource(kernel, signature, constexprs, attrs)
         name = taken.name_of(kernel, signature, constexprs, one.target)
         if taken.known(name):
-            return Handle(source, one.target, options)
+            return Handle(source, one.target, options, given)
         module = _said(lambda: _front(one, source, options))
         undefined = _undefined(module, one, options)
     except CompilationError as error:
@@ -140,7 +152,7 @@ def _take(kernel: Any, one: Kernel, values: dict[str, Any], specialization: Any,
         return (f"uses a value that is undefined when compiled, {undefined}: a loop's variable has no value after its "
                 "`range` loop; keep what is needed in a variable of its own")
     taken.remember(name)
-    return Handle(source, one.target, options)
+    return Handle(source, one.target, options, given)
 
 
 def _front(one: Kernel, source: Any, options: Any) -> Any:

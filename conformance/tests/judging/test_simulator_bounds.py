@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -109,3 +112,17 @@ def test_a_long_sum_of_one_sign_passes_on_every_device_and_fails_in_half(target)
         assert judge(long_case(), affine("float32"), "simulated").passed
         assert judge(long_case(), affine("half"), "simulated").state == "fail"
         assert judge(long_case(), affine("carry"), "simulated").state == "fail"
+
+
+def test_the_page_on_the_simulator_says_what_the_table_says():
+    rows = re.findall(r"^\| ((?:sm|gfx)\S.*?) \| (\d+) \| (\d+) \| (\S+) \| (.+?) \| ([\d.]+) \|$",
+                      Path("docs/simulator.md").read_text(), re.MULTILINE)
+    assert len(rows) == 6
+    for names, fraction, sixteen, tf32, eight, worst in rows:
+        for name in names.split(", "):
+            core = TENSOR_CORES[name]
+            assert (core.fraction, core.terms(2)) == (int(fraction), int(sixteen))
+            assert tf32 in ("–", str(core.terms(4)))
+            assert eight in ("–", "as 16 bits") or int(eight.partition(",")[0]) == core.terms(1)
+            assert ("F = 13" in eight) == (core.fraction_of_bytes == 13)
+            assert float(worst) == round(core.roundings(4096, 2) / 4096, 2)

@@ -230,3 +230,14 @@ def test_a_launch_returns_what_it_launched():
         handle = doubles[(1,)](x, y, 4, N=4, num_warps=2)
     assert handle.metadata.num_warps == 2
     assert "doubles" in handle.asm["ttir"]
+
+
+def test_what_was_compiled_ahead_can_be_started():
+    x, y = torch.arange(6.0), torch.zeros(6)
+    with simulate() as sim:
+        ahead = doubles.warmup(x, y, 6, N=4, grid=(1,), num_warps=1)
+        ahead[(2, 1, 1)](x, y, 6)
+        assert torch.equal(y, 2 * x)
+        ahead[(1,)](y, x, 3, 4)
+        assert x.tolist() == [0, 4, 8, 3, 4, 5]
+    assert sim.launches == 2
