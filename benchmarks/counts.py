@@ -19,6 +19,7 @@ import attrs
 import torch
 from torch import Tensor
 
+from chainrule import readable
 from chainrule.conformance.simulator import simulate
 
 from . import floors, lenet, steps
@@ -153,6 +154,7 @@ def table(entries: list[dict[str, Any]]) -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    readable()
     parser = argparse.ArgumentParser(prog="counts", description="launches and bytes of training steps")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every number there")
     given = parser.parse_args(arguments)

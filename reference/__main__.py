@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from itertools import repeat
 
+from chainrule import readable
+
 from .backprop import alg_delta_out, average, averaged_gradient, backprop, delta_out, forward, passes
 from .convolution import conv1d_centred
 from .counts import fc_claim, fc_params, local_claim, local_params, parameters
@@ -99,6 +101,7 @@ def counts() -> None:
 
 
 def main() -> None:
+    readable()
     print("chainrule.reference: the deck's worked examples, computed literally\n")
     convolutions()
     passes_of_a_network()

@@ -14,11 +14,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._C import _get_tracing_state
 from torch.nn.modules import module as torchs
 
 from . import functional as F
 from . import nn as ours
 from .runtime.launch import PLAIN, traced
+from .runtime.leaves import as_class
 
 #: The activations' names here, and the attribute that holds the parameter of each, by its class.
 ACTIVATIONS: dict[type[nn.Module], tuple[str, str, str]] = {
@@ -30,7 +32,7 @@ NORMS = (ours.BatchNorm1d, ours.BatchNorm2d)
 
 def run(modules: Sequence[nn.Module], input: Any) -> Any:
     """What `for module in modules: input = module(input)` computes."""
-    if torchs._has_any_global_hook():                       # type: ignore[no-untyped-call]
+    if torchs._has_any_global_hook() or _get_tracing_state() is not None:       # type: ignore[no-untyped-call]
         return one_by_one(modules, input)
     at = 0
     while at < len(modules):
@@ -127,6 +129,11 @@ class Chained(nn.Sequential):
 
     def forward(self, input: Any) -> Any:
         return run(list(self._modules.values()), input)
+
+    def __prepare_scriptable__(self) -> nn.Sequential:
+        """For torch.jit.script, which compiles the code it finds: the class that this was."""
+        found: nn.Sequential = as_class(self, self.chained_from)
+        return found
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         return _empty, (self.chained_from,), self.__dict__

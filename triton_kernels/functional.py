@@ -203,3 +203,4 @@ def sgd_(theta: Tensor, D: Tensor, eta: float) -> Tensor:
 
 
 __getattr__ = torch_names.torchs("functional", torch.nn.functional)
+__dir__ = torch_names.listed(globals(), torch.nn.functional)

@@ -329,3 +329,4 @@ def _zeros_around(conv: Any) -> bool:
 
 
 __getattr__ = torch_names.torchs("nn", nn)
+__dir__ = torch_names.listed(globals(), nn)

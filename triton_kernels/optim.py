@@ -489,3 +489,4 @@ class LAMB(_Moments):
 
 
 __getattr__ = torch_names.torchs("optim", torch.optim)
+__dir__ = torch_names.listed(globals(), torch.optim)

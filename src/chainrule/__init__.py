@@ -5,3 +5,12 @@ runs fast, `chainrule.conformance` whether the three agree. Importing this packa
 """
 
 __version__ = "0.1.0"
+
+
+def readable() -> None:
+    """Have a terminal that knows few letters show a question mark for the others, instead of a traceback."""
+    import sys
+
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")

@@ -14,6 +14,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from . import readable
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   help="A lecture deck on neural networks and backpropagation, made executable.")
 console = Console(highlight=False)
@@ -217,6 +219,7 @@ def doctor(
 
 def main() -> None:
     """The console script."""
+    readable()
     app()
 
 

@@ -17,6 +17,8 @@ import torch
 import triton
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from chainrule import readable
+
 from ..runtime import configs
 from . import machine_code
 from .machine_code import Facts, facts
@@ -135,6 +137,7 @@ def run(targets: Sequence[str]) -> Iterator[dict[str, Any]]:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    readable()
     parser = argparse.ArgumentParser(prog="gate", description="compile every shipped configuration ahead of time")
     parser.add_argument("targets", nargs="*", metavar="TARGET",
                         help=f"of {', '.join(SHARED)}; default all; sm_100 and gfx942 only report")

@@ -3,7 +3,6 @@ compiles Python that it can read, gets torch's module of the same parameters."""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
@@ -29,6 +28,14 @@ def leaf(forward: Forward) -> Forward:
     return run          # type: ignore[return-value]
 
 
+def as_class(module: Any, kind: Any) -> Any:
+    """Another module of this class, of the same parameters and children."""
+    again = kind.__new__(kind)
+    again.__dict__.update(module.__dict__, _modules=dict(module.__dict__["_modules"]))
+    again.__dict__.pop("patched_from", None)
+    return again
+
+
 class Twin:
     """A torch module of another forward: whoever cannot have ours may have the twin."""
 
@@ -38,6 +45,4 @@ class Twin:
         if twin.__name__ != kind.__name__:
             raise RuntimeError(f"{kind.__name__}: torch.jit.script cannot compile it; trace or export it")
         fall_back(f"{kind.__name__}: torch.jit.script compiles no kernel", f"torch.nn.{twin.__name__} is scripted")
-        again = copy.copy(self)
-        again.__class__ = twin
-        return again
+        return as_class(self, twin)

@@ -11,11 +11,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.compiler import is_compiling
 
 
 def is_settled(t: Tensor) -> bool:
-    """Does the memory hold the numbers?"""
-    return not (t.is_neg() or t._is_zerotensor())
+    """Does the memory hold the numbers? While a graph is traced there is none; it is asked when the graph runs."""
+    return is_compiling() or not (t.is_neg() or t._is_zerotensor())
 
 
 def resolved(t: Tensor) -> Tensor:

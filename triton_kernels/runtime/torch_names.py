@@ -31,3 +31,12 @@ def torchs(ours: str, theirs: Any) -> Callable[[str], Any]:
         return found
 
     return attribute
+
+
+def listed(own: dict[str, Any], theirs: Any) -> Callable[[], list[str]]:
+    """A module's `__dir__`: every name that can be imported from it, ours and torch's."""
+
+    def names() -> list[str]:
+        return sorted({*own, *(name for name in dir(theirs) if not name.startswith("_"))})
+
+    return names
