@@ -149,7 +149,12 @@ class Dual:
     def __rtruediv__(self, o: Any) -> Dual:
         return constant(o) / self
 
+    def __rpow__(self, base: Any) -> Dual:
+        return constant(base) ** self
+
     def __pow__(self, n: Any) -> Dual:
+        if n.__class__ is Dual:                                      # u^v is e^(v log u)
+            return (n * self.log()).exp()
         if n == 0.5:
             return self.sqrt()
         if n != int(n):

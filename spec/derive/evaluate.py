@@ -139,6 +139,8 @@ class _Reader:
         if whole.is_Integer and rest != 0 and not rest.is_integer:
             return constant(base)**int(whole) * (self.read(rest) * constant(base).log()).exp()
         n = self.read(exponent)
+        if n.__class__ is Dual:
+            return constant(base)**n
         if base.__class__ is int:
             return base**n if n >= 0 else Fraction(1, base**-n)
         return base**n

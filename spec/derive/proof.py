@@ -56,6 +56,8 @@ def _prove_at(derivation: Derivation, sizes: dict[Expr, int], seed: int, functio
                 return _compare(Trial(derivation, sizes, field), function)
         except NoRoot:
             continue
+        except ZeroDivisionError as error:
+            raise Refused(f"{derivation.id}: {error}: it has no value at {sizes}") from None
     raise Refused(f"{derivation.id}: no random point has all the square roots that it and its record need")
 
 

@@ -53,11 +53,24 @@ def start(id: str, **more: Any) -> Derivation:
     return Derivation(**{
         "id": id, "title": f"{own.says[0].upper()}{own.says[1:]}.",
         "loss": to_sympy(of.value or "", names), "wrt": wrt, "over": (), "shapes": dict.fromkeys(names.values(), ()),
-        "python": tuple(own.symbols or of.symbols), "lengths": {}, "trials": TRIALS,
+        "python": tuple(own.symbols or of.symbols), "lengths": {}, "trials": _trials(of, own.wrt[0]),
         "draws": {s: _draw(of, name, s == wrt) for name, s in names.items()}, "order": tuple(names),
         "assumes": tuple(_printed(a) for a in of.assumes), "defaults": defaults,
         "remarks": tuple(f"{r.says[0].upper()}{r.says[1:]}." for r in of.readings if r.name == "kink"),
         **activation, **more})
+
+
+def _trials(of: Equation, by: str) -> tuple[dict[Expr, int], ...]:
+    """At 0, too, where the formula has a value there."""
+    with Field(0) as field:
+        at_zero = {name: _draw(of, name, name == by)(field, {side: 0}) for name in of.symbols}
+        try:
+            expressions.function(of)(**at_zero)
+        except ZeroDivisionError:
+            return tuple(one for one in TRIALS if one[side])
+        except (ArithmeticError, TypeError):                         # no root at this point; it may have one at another
+            return TRIALS
+    return TRIALS
 
 
 def _printed(relation: str) -> str:

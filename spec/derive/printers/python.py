@@ -14,6 +14,12 @@ class Python(Printer):
     times, minus = " * ", "-"
     like = ""                                        # a scalar argument, for π as a number of its kind
 
+    def applied(self, e: Expr) -> tuple[str, int]:
+        """log(3) is one of the argument's kind, as √2 is."""
+        if len(e.args) == 1 and e.args[0].is_Integer and self.like:
+            return f"{self.name(e.func.__name__)}({self.constant(e.args[0])})", ATOM
+        return super().applied(e)
+
     def absolute(self, e: Expr) -> tuple[str, int]:
         return f"abs({self(e.args[0])})", ATOM
 
