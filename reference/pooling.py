@@ -63,6 +63,15 @@ def windows(x: Matrix, k: Sides, stride: Sides | None, padding: Sides, dilation:
     return found
 
 
+@implements("pool.mean")
+def meanpool(x: Matrix, M: int, N: int, S: int) -> Matrix:
+    """pool.mean   y(i, j) = 1/(M N) Σ_m Σ_n x(S i + m, S j + n)      (LeNet's subsampling, without its weights)"""
+    H, W = sizes(x, 2, "image x")
+    return [[sum(x[S * i + m][S * j + n] for m in range(M) for n in range(N)) / (M * N)
+             for j in range(output_size("pool.mean", W, N, S, 0, 1))]
+            for i in range(output_size("pool.mean", H, M, S, 0, 1))]
+
+
 @implements("pool.flatten")
 def flatten(x: Image) -> Vector:
     """pool.flatten   a vector of all x(c, p, q), the last index running fastest"""

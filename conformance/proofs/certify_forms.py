@@ -7,6 +7,7 @@ A form is instantiated with random arrays over GF(2⁶¹ − 1), dual parts incl
 from __future__ import annotations
 
 import ast
+import inspect
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
@@ -112,6 +113,9 @@ def call(equation: Equation, values: dict[str, Any], function: Callable[..., Any
     if equation.id in CALLS:
         return CALLS[equation.id](function, values)
     order = [*equation.arrays, *equation.symbols] or [*equation.sizes]
+    wanted = [name for name, one in inspect.signature(function).parameters.items() if one.default is one.empty]
+    if equation.arrays and set(wanted) & set(equation.sizes) and set(wanted) <= set(values):    # sizes by their names
+        order = wanted
     return function(*(values[name] for name in order))
 
 

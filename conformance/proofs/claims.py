@@ -253,6 +253,15 @@ def pool(draw: Drawing, f: Functions, H: int, W: int, M: int, N: int, **size: in
                  lambda d: derived("pool.max.grad_x")(d, index, H, W, **geometry))
 
 
+MEANS = sample(40, lambda H, W, M, N, S: M <= H and N <= W, **{name: SIDES[name] for name in "HWMN"}, S=(1, 2, 3))
+
+
+@certifies("pool.mean.grad_x", "pool.mean", MEANS)
+def mean_pool(draw: Drawing, f: Functions, H: int, W: int, M: int, N: int, S: int) -> Claim:
+    return Claim(draw(H, W), lambda v: f["pool.mean"](v, M, N, S),
+                 lambda d: derived("pool.mean.grad_x")(d, H, W, M, N, S))
+
+
 def _batch(by: str, gradient: Callable[..., Any]) -> None:
     @certifies(f"norm.batch.grad_{by}", "norm.batch", box(n=range(1, 8)))
     def build(draw: Drawing, f: Functions, n: int) -> Claim:

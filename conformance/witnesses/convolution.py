@@ -117,6 +117,8 @@ ROWS = [
     *pooled(IMAGE, 2), *pooled(TIES, 2), *pooled(TIES, (2, 3), (1, 2), (1, 0)),
     *pooled(NANS, 2), *pooled(NANS, 2, 1),
     *pooled(IMAGE, 3, (2, 1), (1, 0), (2, 3)), *pooled(IMAGE, (3, 2), None, (1, 1)),
+    *(Witness("pool.mean", (IMAGE, *how, s), lambda how=how, s=s: F.avg_pool2d(tensor([IMAGE]), how, s)[0].tolist())  # type: ignore[misc]
+      for how, s in (((2, 3), 2), ((1, 2), 1), ((3, 1), 3))),
     Witness("pool.flatten", (STACK,), lambda: torch.flatten(tensor(STACK)).tolist()),
     by_hand("filter.edge1", [[1, 0, -1], [0, 0, 0], [-1, 0, 1]]),
     by_hand("filter.edge2", [[0, 1, 0], [1, -4, 1], [0, 1, 0]]),

@@ -156,3 +156,27 @@ def pool_max(id: str) -> Derivation:
     E.holds(why="the entry exists: 0 ≤ p ≤ H − 1, 0 ≤ q ≤ W − 1")
     E.absorb(i, j, why="the windows that (p, q) lies in")
     return E
+
+
+MEANS = tuple({H: one["H"], W: one["W"], M: one["M"], N: one["N"], S: one["S"],
+               A: (one["H"] - one["M"]) // one["S"] + 1, B: (one["W"] - one["N"]) // one["S"] + 1}
+              for one in sample(20, lambda H, W, M, N, S: M <= H and N <= W,
+                                H=(1, 2, 3, 5), W=(1, 2, 4, 6), M=(1, 2, 3), N=(1, 2, 3), S=(1, 2, 3)))
+
+
+@derives("pool.mean.grad_x")
+def pool_mean(id: str) -> Derivation:
+    window = sp.Sum(x[S * i + m, S * j + n], (n, 0, N - 1), (m, 0, M - 1)) / (M * N)
+    E = Derivation(
+        id=id, title="The gradient of average pooling: each window hands every entry its share of the delta.",
+        output=Output(entry=y[i, j], means=window, over=((i, 0, A - 1), (j, 0, B - 1)), delta=d[i, j]),
+        wrt=x[p, q], over=((p, 0, H - 1), (q, 0, W - 1)), relations="A × B windows of M × N entries, stride S",
+        shapes={x: ((0, H - 1), (0, W - 1)), d: ((0, A - 1), (0, B - 1))},
+        python=("d", "H", "W", "M", "N", "S"), values={"H": H, "W": W, "M": M, "N": N, "S": S},
+        lengths={A: "len(d)", B: "len(d[0])"}, order=("d",), trials=MEANS)
+    E.chain()
+    E.differentiate()
+    E.collapse(m, why="only m = p − S i, where the window has that row")
+    E.collapse(n, why="only n = q − S j, where it has that column")
+    E.absorb(i, j, why="the windows that (p, q) lies in")
+    return E

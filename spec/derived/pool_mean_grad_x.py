@@ -1,0 +1,14 @@
+"""pool.mean.grad_x, made by `chainrule derive`. The steps are in pool_mean_grad_x.md."""
+
+
+def pool_mean_grad_x(d, H, W, M, N, S):
+    """∂ℒ/∂x_{p,q} = Σ_{i=max(0,⌈(p−M+1)/S⌉)}^{min(A−1,⌊p/S⌋)}
+                  Σ_{j=max(0,⌈(q−N+1)/S⌉)}^{min(B−1,⌊q/S⌋)} d_{i,j}/(M N)
+    0 ≤ p ≤ H − 1, 0 ≤ q ≤ W − 1"""
+    A = len(d)
+    B = len(d[0])
+    return [[sum(d[i][j] / (M * N)
+                 for i in range(max(0, -(-(p - M + 1) // S)), min(A - 1, p // S) + 1)
+                 for j in range(max(0, -(-(q - N + 1) // S)), min(B - 1, q // S) + 1))
+             for q in range(W)]
+            for p in range(H)]
