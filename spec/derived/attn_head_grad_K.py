@@ -10,8 +10,8 @@ def attn_head_grad_K(d, Q, K, V, scale):
     D = len(Q[0])
     E = len(d[0])
     A = [[scale * sum(Q[s][b] * K[t][b] for b in range(D)) for t in range(T)] for s in range(S)]
-    Z = [sum(exp(A[s][u]) for u in range(T)) for s in range(S)]
-    P = [[exp(A[s][t]) / Z[s] for t in range(T)] for s in range(S)]
+    N = [sum(exp(A[s][u]) for u in range(T)) for s in range(S)]
+    P = [[exp(A[s][t]) / N[s] for t in range(T)] for s in range(S)]
     G = [[sum(d[s][e] * V[t][e] for e in range(E)) for t in range(T)] for s in range(S)]
     M = [sum(P[s][u] * G[s][u] for u in range(T)) for s in range(S)]
     B = [[P[s][t] * (G[s][t] - M[s]) for t in range(T)] for s in range(S)]

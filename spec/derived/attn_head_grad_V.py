@@ -10,6 +10,6 @@ def attn_head_grad_V(d, Q, K, scale):
     D = len(Q[0])
     E = len(d[0])
     A = [[scale * sum(Q[s][b] * K[t][b] for b in range(D)) for t in range(T)] for s in range(S)]
-    Z = [sum(exp(A[s][u]) for u in range(T)) for s in range(S)]
-    P = [[exp(A[s][t]) / Z[s] for t in range(T)] for s in range(S)]
+    N = [sum(exp(A[s][u]) for u in range(T)) for s in range(S)]
+    P = [[exp(A[s][t]) / N[s] for t in range(T)] for s in range(S)]
     return [[sum(d[s][f] * P[s][r] for s in range(S)) for f in range(E)] for r in range(T)]

@@ -6,8 +6,8 @@ from chainrule.scalar import exp
 def loss_softmax_weighted_delta(z, y, w, eps):
     """∂ℒ/∂z_i = p_i T − t_i,   0 ≤ i ≤ K − 1"""
     K = len(z)
-    S = sum(exp(z[j]) for j in range(K))
-    p = [exp(z[k]) / S for k in range(K)]
+    N = sum(exp(z[j]) for j in range(K))
+    p = [exp(z[k]) / N for k in range(K)]
     t = [w[k] * (y[k] * (1 - eps) + eps / K) for k in range(K)]
     T = sum(t[k] for k in range(K))
     return [p[i] * T - t[i] for i in range(K)]

@@ -11,7 +11,7 @@ from ..steps import Derivation, Named, Output, grid, sample, trials
 from .register import derives
 
 z, d, p, y = arrays("z d p y")
-Q, K, V, A, P, G, B, M, O, Z = arrays("Q K V A P G B M o Z")
+Q, K, V, A, P, G, B, M, O, N = arrays("Q K V A P G B M o N")
 i, k, s, t, u, e, f, b, r, w = indices("i k s t u e f b r w")
 n, rows, keys, width, values = sizes("n S T D E")
 c, total, mean = scalars("scale N m")
@@ -46,8 +46,8 @@ def softmax_prime(id: str) -> Derivation:
 SCORES = (
     Named(entry=A[s, t], means=c * sp.Sum(Q[s, b] * K[t, b], (b, 0, width - 1)),
           over=((s, 0, rows - 1), (t, 0, keys - 1))),
-    Named(entry=Z[s], means=sp.Sum(sp.exp(A[s, u]), (u, 0, keys - 1)), over=((s, 0, rows - 1),)),
-    Named(entry=P[s, t], means=sp.exp(A[s, t]) / Z[s], over=((s, 0, rows - 1), (t, 0, keys - 1))),
+    Named(entry=N[s], means=sp.Sum(sp.exp(A[s, u]), (u, 0, keys - 1)), over=((s, 0, rows - 1),)),
+    Named(entry=P[s, t], means=sp.exp(A[s, t]) / N[s], over=((s, 0, rows - 1), (t, 0, keys - 1))),
 )
 BACK = (
     Named(entry=G[s, t], means=sp.Sum(d[s, e] * V[t, e], (e, 0, values - 1)),

@@ -12,7 +12,7 @@ y, yhat, z, a, eps = scalars("y yhat z a eps")
 Y, Z, p, w, t = arrays("y z p w t")
 i, j, k = indices("i j k")
 K = sizes("K")
-S, labels, whole = scalars("S Y T")
+N, labels, whole = scalars("N Y T")
 
 
 @derives("loss.square.delta")
@@ -50,11 +50,11 @@ def through_softmax(D: Derivation, label: sp.IndexedBase, whole: sp.Expr) -> Der
     """−Σ_k label_k log p_k as far as whole · p_i − label_i."""
     D.chain()
     D.differentiate(why="(log u)′ = 1/u; every p_k is a function of z_i")
-    D.unfold(p, why="quotient rule on p_k = exp(z_k)/S")
-    D.unfold(S, why="∂S/∂z_i, term by term")
+    D.unfold(p, why="quotient rule on p_k = exp(z_k)/N")
+    D.unfold(N, why="∂N/∂z_i, term by term")
     D.collapse(j, why="only j = i survives")
     D.holds(why="0 ≤ i ≤ K − 1")
-    D.rewrite("definition", "exp(z_k)/S = p_k, and it cancels against 1/p_k",
+    D.rewrite("definition", "exp(z_k)/N = p_k, and it cancels against 1/p_k",
               -sp.Sum(label[k] * (Same(k, i) - p[i]), (k, 0, K - 1)))
     D.split(k)
     D.collapse(k, why="the bracket [k = i] leaves k = i alone")
@@ -69,8 +69,8 @@ def softmax_delta(id: str) -> Derivation:
     D = Derivation(
         id=id, title="The output delta of K-class cross entropy over a softmax.",
         loss=-sp.Sum(Y[k] * sp.log(p[k]), (k, 0, K - 1)), wrt=Z[i], over=((i, 0, K - 1),),
-        named=(Named(entry=S, means=sp.Sum(sp.exp(Z[j]), (j, 0, K - 1))),
-               Named(entry=p[k], means=sp.exp(Z[k]) / S, over=((k, 0, K - 1),)),
+        named=(Named(entry=N, means=sp.Sum(sp.exp(Z[j]), (j, 0, K - 1))),
+               Named(entry=p[k], means=sp.exp(Z[k]) / N, over=((k, 0, K - 1),)),
                Named(entry=labels, means=sp.Sum(Y[k], (k, 0, K - 1)))),
         shapes={Z: ((0, K - 1),), Y: ((0, K - 1),)}, python=("z", "y"), lengths={K: "len(z)"},
         trials=trials({"K": K}, grid(K=range(1, 7))), order=("p", "y"),
@@ -84,8 +84,8 @@ def softmax_weighted_delta(id: str) -> Derivation:
     D = Derivation(
         id=id, title="The output delta of K-class cross entropy with class weights and smoothed labels.",
         loss=-sp.Sum(t[k] * sp.log(p[k]), (k, 0, K - 1)), wrt=Z[i], over=((i, 0, K - 1),),
-        named=(Named(entry=S, means=sp.Sum(sp.exp(Z[j]), (j, 0, K - 1))),
-               Named(entry=p[k], means=sp.exp(Z[k]) / S, over=((k, 0, K - 1),)),
+        named=(Named(entry=N, means=sp.Sum(sp.exp(Z[j]), (j, 0, K - 1))),
+               Named(entry=p[k], means=sp.exp(Z[k]) / N, over=((k, 0, K - 1),)),
                Named(entry=t[k], means=w[k] * ((1 - eps) * Y[k] + eps / K), over=((k, 0, K - 1),)),
                Named(entry=whole, means=sp.Sum(t[k], (k, 0, K - 1)))),
         shapes={Z: ((0, K - 1),), Y: ((0, K - 1),), w: ((0, K - 1),), eps: ()}, python=("z", "y", "w", "eps"),
