@@ -19,6 +19,7 @@ from . import essays
 from .derivations import derivation
 from .equation import page
 from .live import assets, data
+from .measured import measured
 from .pictures import pictures, pictures_of
 from .site import environment
 
@@ -70,7 +71,8 @@ def build(out: Path, advance: Advance = lambda name, done, total: None, *, pyodi
             records=[spec.load()[id] for id in chapter.ids], derivation=derivation)
     for chapter, before, id, after in book.around():
         put(f"eq/{id}.html", "equation.html", title=id, chapter=chapter, before=before, after=after,
-            page=page(id), drawn=pictures_of(id), live_data=data(id) if pyodide is not None else None)
+            page=page(id), drawn=pictures_of(id), bound=measured(id),
+            live_data=data(id) if pyodide is not None else None)
     for name, (title, context) in ESSAYS.items():
         put(f"{name}.html", f"{name}.html", title=title, **context())
     for name, text in wrote.items():

@@ -11,9 +11,7 @@ from ..reference import FUNCTIONS, backprop
 from ..reference.__main__ import NETWORK
 from ..reference.examples import I, K, example_conv2d
 from ..spec.derivations import derived
-from .pictures import INK, SOFT, picture
-
-BLUE, RED, GREEN, VIOLET = "#3d7edb", "#d1495b", "#2f9e62", "#9b6bd3"
+from .pictures import BLUE, GREEN, INK, RED, SOFT, VIOLET, picture
 
 
 def prime_of(name: str) -> Callable[..., Any]:
@@ -95,8 +93,8 @@ def backward(figure: Any) -> None:
         axis.plot([x0, x1], [y0, y1], color=RED if flow < 0 else BLUE, linewidth=0.8 + 14 * abs(flow), alpha=0.75,
                   zorder=1, solid_capstyle="butt")
         near = 0.3 if l == 1 else 0.5
-        axis.text(x0 + (x1 - x0) * near, y0 + (y1 - y0) * near + 0.05, f"Θ = {weight}".replace("-", "−"), fontsize=8.5, ha="center",
-                  va="bottom")
+        axis.text(x0 + (x1 - x0) * near, y0 + (y1 - y0) * near + 0.05, f"Θ = {weight}".replace("-", "−"), fontsize=8.5,
+                  ha="center", va="bottom")
     for (l, k), (px, py) in place.items():
         axis.plot([px], [py], "o", markersize=30, color="#dfe8f3", markeredgecolor=SOFT, zorder=2)
         axis.text(px, py, f"{a[l][k]:.3g}", ha="center", va="center", fontsize=9, color="#101112", zorder=3)

@@ -12,6 +12,7 @@ from attrs import frozen
 from markupsafe import Markup
 
 INK, SOFT = "#111213", "#818283"                        # become the page's own ink
+BLUE, RED, GREEN, VIOLET = "#3d7edb", "#d1495b", "#2f9e62", "#9b6bd3"
 SETTINGS: dict[str, Any] = {
     "svg.fonttype": "none", "svg.hashsalt": "chainrule", "font.size": 10, "text.color": INK, "axes.edgecolor": SOFT,
     "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK, "axes.facecolor": "none", "axes.titlecolor": INK,
@@ -65,13 +66,18 @@ def standalone(name: str) -> str:
 @cache
 def _svg(name: str) -> Markup:
     """The picture as an element that can stand in a page: no sizes of its own, no fixed ink, no ids of others."""
+    one = next(one for one in pictures() if one.name == name)
+    return render(name, one.title, one.size, one.draw)
+
+
+def render(name: str, title: str, size: tuple[float, float], draw: Callable[[Any], None]) -> Markup:
+    """A figure as an `svg` element; the name keeps its ids apart from others' on the page."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    one = next(one for one in pictures() if one.name == name)
     with mpl.rc_context({**SETTINGS, "svg.hashsalt": name}):
-        figure = Figure(figsize=one.size)
-        one.draw(figure)
+        figure = Figure(figsize=size)
+        draw(figure)
         out = io.StringIO()
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Type": None, "Format": None})
     text = out.getvalue()
@@ -79,4 +85,4 @@ def _svg(name: str) -> Markup:
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
     text = re.sub(r'(id="|url\(#|href="#)', rf"\g<1>{name}-", text)
     text = text.replace(INK, "currentColor").replace(SOFT, "currentColor").replace("'DejaVu Sans', ", "")
-    return Markup(text.replace("<svg ", f'<svg role="img" aria-label="{one.title}" ', 1))
+    return Markup(text.replace("<svg ", f'<svg role="img" aria-label="{title}" ', 1))

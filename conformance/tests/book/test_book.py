@@ -114,3 +114,14 @@ def test_the_same_bytes_again(book, tmp_path):
     first, second = ({path.relative_to(root): path.read_bytes() for path in root.rglob("*") if path.is_file()}
                      for root in (book, again))
     assert first == second
+
+
+def test_measured_errors_lie_within_their_bounds():
+    from chainrule.book.measured import measured
+
+    found = measured("act.tanh")
+    assert (found.error <= found.bound).all()
+    assert (found.error > 0).any()
+    assert "dots" in found.says
+    assert measured("net.layer.affine") is None
+    assert measured("act.identity") is None
