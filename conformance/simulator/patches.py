@@ -84,9 +84,10 @@ def patched() -> Iterator[Scope]:
     scope = Scope()
     set_ = scope.set_attr
     try:
-        interpreter._patch_builtin(tl.tensor, builder, scope)       # operators; calls in kernels go through `calls`
+        interpreter._patch_builtin(tl.tensor, internals.machine, scope)       # operators; for calls see `calls`
         interpreter._patch_lang_tensor(tl.tensor, scope)
-        interpreter._patch_lang_core(types.SimpleNamespace(dtype=tl.dtype), scope)
+        classes = {name: getattr(tl, name) for name in ("dtype", "condition") if hasattr(tl, name)}
+        interpreter._patch_lang_core(types.SimpleNamespace(**classes), scope)
         set_(interpreter, "_get_np_dtype", numpy_type)
         for name, function in BUILDER.items():
             set_(builder, name, function)
