@@ -22,7 +22,7 @@ test: .venv/dev.stamp lint         ## everything that must hold before a merge
 mutate: .venv/dev.stamp            ## every record and reference with one thing changed: the tests must notice
 	$(BIN)/python -m chainrule.conformance.mutate
 
-full: .venv/dev.stamp lint build/third-party   ## the long versions too
+full: .venv/dev.stamp .venv/clients.stamp lint build/third-party   ## the long versions too
 	$(BIN)/python -m pytest -n 2 -m "slow or not slow" $(ARGS)
 	$(BIN)/python -m chainrule.conformance.mutate
 	$(MAKE) -k $(TRITONS:%=gate-%)

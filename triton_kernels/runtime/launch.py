@@ -56,8 +56,17 @@ def runs_kernel(t: Any) -> bool:
 def by_torch(t: Any) -> bool:
     """Does torch compute this op, and differentiate it too? Where there is no kernel, in float32 and float64, its own
     functions are the same equations, recorded in the fewest calls. (16-bit numbers go through the composites, which
-    round once; a program that is exported keeps our ops, since it may be loaded elsewhere.)"""
-    return isinstance(t, torch.Tensor) and t.dtype in _EXACT and not runs_kernel(t) and not is_exporting()
+    round once; a program that is exported keeps our ops, since it may be loaded elsewhere, except for ONNX.)"""
+    plain = isinstance(t, torch.Tensor) and t.dtype in _EXACT and not runs_kernel(t)
+    return plain and (not is_exporting() or for_onnx())
+
+
+def for_onnx() -> bool:
+    """Is a program exported to ONNX, which has none of our ops?"""
+    return is_exporting() and torch.onnx.is_in_onnx_export()
+
+
+for_onnx._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 @contextlib.contextmanager

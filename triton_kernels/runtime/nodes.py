@@ -19,7 +19,7 @@ from torch._C._functorch import is_legacy_batchedtensor, unwrap_if_dead
 from torch.autograd import Function, forward_ad
 from torch.compiler import is_compiling
 
-from .launch import by_torch
+from .launch import by_torch, for_onnx
 from .refusals import WrongValue
 
 
@@ -82,6 +82,7 @@ def applied(node: type[Function], *args: Any) -> Any:
     """node.apply(*args), and quickly. Eagerly, torch would read the signature of `forward` at every call, which takes
     longer than all the rest; these arguments are complete, so that nothing has to be filled in."""
     if is_compiling():
+        _has_our_ops()
         return node.apply(*args)                            # type: ignore[no-untyped-call]
     _backward_only(node.__name__)
     if transforms_active():
@@ -98,10 +99,18 @@ def _backward_only(what: str) -> None:
         raise WrongValue(f"{what}: torch.jit.trace records no kernel")
 
 
+def _has_our_ops() -> None:
+    if for_onnx():
+        raise WrongValue("ONNX has no op of ours")
+
+
 def as_ops(t: Any) -> bool:
     """Is a call on this tensor recorded as ops: traced, or transformed, where a kernel is to run?"""
     if is_compiling():
-        return not by_torch(t)
+        if by_torch(t):
+            return False
+        _has_our_ops()
+        return True
     if not transforms_active() or by_torch(t):
         return False
     _backward_only("image")

@@ -96,6 +96,22 @@ def test_torch_jit_script_gets_torchs_modules(caplog):
         torch.jit.script(ours.MLP([3, 2]))
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("make", [network, lambda: ours.MLP([4, 3, 2], "tanh"), ours.LeNet])
+def test_through_onnxruntime(make, tmp_path):
+    """A patched model, and the deck's networks: exported, and run by what is not torch."""
+    runtime = pytest.importorskip("onnxruntime", reason="pip install chainrule[clients]")
+    model = make().eval()
+    patch(model)
+    x = {nn.Sequential: IMAGE, ours.MLP: data(3, 4), ours.LeNet: data(1, 1, 32, 32)}[
+        next(kind for kind in (nn.Sequential, ours.MLP, ours.LeNet) if isinstance(model, kind))]
+    torch.onnx.export(model, (x,), dynamo=True).save(tmp_path / "model.onnx")
+    session = runtime.InferenceSession(tmp_path / "model.onnx")
+    found = torch.tensor(session.run(None, {session.get_inputs()[0].name: x.numpy()})[0])
+    close(found, model(x))
+
+
 FORWARD = {
     "relu": F.relu, "tanh": F.tanh, "elu": F.elu, "linear": lambda x: F.linear(x, data(4, 6, seed=1)),
     "softmax": lambda x: F.cross_entropy(x, torch.tensor([0, 5, 2])),
