@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from .activations import ops as activations
+from .attention import ops as attention
 from .bands import ops as bands
 from .images import ops as images
 from .layers import ops as layers
@@ -24,7 +25,7 @@ from .runtime.rooms import ROOMS, kernels
 from .signals import ops as signals
 from .updates import ops as updates
 
-CHAPTERS = (activations, layers, losses, signals, bands, images, norms, updates)
+CHAPTERS = (activations, layers, losses, signals, bands, images, norms, attention, updates)
 
 #: Every op as a composite: what a CPU tensor runs.
 COMPOSITES: dict[str, Callable[..., Any]] = {id: op for room in ROOMS.values() for id, op in room.ids.items()}

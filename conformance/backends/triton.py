@@ -61,6 +61,9 @@ ROWS: tuple[tuple[str, str, Callable[[configs.Row], tuple[int, ...]]], ...] = (
     ("norm.batch.grad_x", "norm.planes", lambda r: (4, r.BN + 1, r.BM // 4 + 4)),
     *((f"norm.layer{way}", "norm.rows", lambda r: (r.BM + 1, r.BN - 4)) for way in ("", ".grad_x")),
     *((f"norm.layer{way}", "norm.rows.long", lambda r: (r.BM + 1, 2 * r.BN + 4)) for way in ("", ".grad_x")),
+    # batch, heads, queries, keys, numbers of a query and of a value
+    *((f"attn.head{way}", f"attn.head{way[:5]}", lambda r: (1, 1, r.BM + 3, r.BN + 5, 19, 17))
+      for way in ("", ".grad_Q", ".grad_K")),
     ("opt.adam", "optimizers", lambda r: (r.BM + 5,)),
     ("opt.momentum", "optimizers", lambda r: (4 * r.BM + 5,)),           # a second chunk
     ("opt.lamb", "optimizers", lambda r: (r.BM + 5,)),

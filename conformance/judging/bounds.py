@@ -56,8 +56,8 @@ def bound(op: str, arguments: Mapping[str, Any], dtype: str, arithmetic: Arithme
     if not OPERATIONS[op].dot:
         arithmetic = evolve(arithmetic, core=None)
     input_u = arithmetic.input_u if OPERATIONS[op].dot else 0.0
-    plain = _errors(op, arguments, evolve(arithmetic, input_u=0.0))
-    rounded = _errors(op, arguments, arithmetic) if input_u else plain
+    plain = _errors(op, arguments, dtype, evolve(arithmetic, input_u=0.0))
+    rounded = _errors(op, arguments, dtype, arithmetic) if input_u else plain
     return {name: limit(value, error, rounded[name][1], dtype) for name, (value, error) in plain.items()}
 
 
@@ -71,9 +71,12 @@ def limit(value: Array, error: Array, rounded: Array, dtype: str) -> Bound:
                      np.full(value.shape, form.step / 2 if form.bits < 24 else 0.0))
 
 
-def _errors(op: str, arguments: Mapping[str, Any], arithmetic: Arithmetic) -> dict[str, tuple[Array, Array]]:
+def _errors(
+    op: str, arguments: Mapping[str, Any], dtype: str, arithmetic: Arithmetic
+) -> dict[str, tuple[Array, Array]]:
     def lift(x: Array) -> Bounded:
         return Bounded(np.asarray(x, dtype=np.float64), arithmetic, e=arithmetic.input_u * np.abs(x))
 
+    lift.format = FORMATS[dtype]        # type: ignore[attr-defined]    # of what a kernel keeps between its products
     numbers = evaluate(op, lift, stable, arguments)
     return {name: (n.v, np.broadcast_to(n.error, n.v.shape)) for name, n in numbers.items()}

@@ -9,6 +9,7 @@ from attrs import field, frozen
 
 from ... import spec
 from . import edges_bands, edges_images
+from .numbers.lanes import Array
 from .operations import ACTIVATIONS
 from .recipes import Arguments
 
@@ -50,6 +51,10 @@ def _rows(n: int = 2) -> Arguments:
     return {"x": np.ones((n, 4)), "gamma": np.ones(4), "beta": np.ones(4), "eps": 0.5}
 
 
+def _head(queries: int = 2, **more: Array) -> Arguments:
+    return {"Q": np.ones((1, 2, queries, 4)), "K": np.ones((1, 2, 3, 4)), "V": np.ones((1, 2, 3, 5)), **more}
+
+
 def _batch() -> Arguments:
     return {"x": np.ones((4, 3)), "gamma": np.ones(3), "beta": np.ones(3), "eps": 0.5}
 
@@ -72,6 +77,8 @@ EMPTY: dict[str, Callable[[], Arguments]] = {
     **{f"act.{a}{p}": lambda: {"z": np.zeros((0, 3))} for a in ACTIVATIONS for p in ("", ".prime")},
     "norm.layer": lambda: _rows(0),
     "norm.layer.grad_x": lambda: {"d": np.ones((0, 4)), "x": np.ones((0, 4)), "gamma": np.ones(4), "eps": 0.5},
+    "attn.head": lambda: _head(0),
+    **{f"attn.head.grad_{letter}": lambda: _head(0, d=np.ones((1, 2, 0, 5))) for letter in "QKV"},
     **edges_images.EMPTY,
     **edges_bands.EMPTY,
 }
@@ -119,6 +126,14 @@ REFUSED: dict[str, dict[str, Callable[[], Arguments]]] = {
         "sizes": lambda: {"d": np.ones((2, 4)), "x": np.ones((3, 4)), "gamma": np.ones(4), "eps": 0.5},
     },
     "norm.layer.grad_gamma": {"sizes": lambda: {"d": np.ones((2, 3)), "x": np.ones((2, 4)), "eps": 0.5}},
+    "attn.head": {
+        "widths": lambda: _head(K=np.ones((1, 2, 3, 5))),
+        "keys": lambda: _head(V=np.ones((1, 2, 4, 5))),
+        "heads": lambda: _head(K=np.ones((1, 1, 3, 4)), V=np.ones((1, 1, 3, 5))),
+        "rank": lambda: {"Q": np.ones((2, 4)), "K": np.ones((3, 4)), "V": np.ones((3, 5))},
+        "mask": lambda: _head(keep=np.ones((1, 2), bool)),
+    },
+    **{f"attn.head.grad_{letter}": {"sizes": lambda: _head(d=np.ones((1, 2, 2, 4)))} for letter in "QKV"},
     "loss.softmax": {"sizes": lambda: {"z": np.ones((3, 4)), "y": np.zeros(2, dtype=np.int64)}},
     "loss.softmax.weighted": {
         "weights": lambda: {"z": np.ones((3, 4)), "y": np.zeros(3, dtype=np.int64), "w": np.ones(3)},

@@ -90,7 +90,8 @@ MORE = {"channels-last": 3, "channels-last-16": 8}
 
 def placed(name: str, value: Tensor, layout: str) -> Input:
     """The tensor in memory as the layout says, between bands of NaN (of the largest integer, for integers)."""
-    fill = float("nan") if value.is_floating_point() else torch.iinfo(value.dtype).max
+    truth = value.dtype == torch.bool
+    fill = float("nan") if value.is_floating_point() else True if truth else torch.iinfo(value.dtype).max
     offset = BAND + (1 if layout in ("offset", "channels-last") else 0)
     expanded = layout == "expanded" and value.dim() > 1
     stored = value[:1] if expanded else value

@@ -12,6 +12,7 @@ import attrs
 import torch
 from torch import Tensor
 
+from ..attention import kernels as attention
 from ..bands import weights as band_weights
 from ..blocks.reduce import column_sums
 from ..images import checks as image_checks
@@ -201,6 +202,18 @@ def _rows_norm(backward: bool) -> Callable[[torch.dtype, Row], Any]:
     return call
 
 
+def _heads(numbers: int, backward: bool) -> Callable[[torch.dtype, Row], Any]:
+    """Attention of 64 × 12 heads of so many numbers, or as many as the row holds, where they lie in one product."""
+    def call(d: torch.dtype, row: Row) -> Any:
+        D = max(numbers, row.BK) if row.BK > 32 else numbers
+        q, k, v = empty(64, 256, 3, 12, D, dtype=d).permute(2, 0, 3, 1, 4).unbind()
+        if not backward:
+            return attention.forward(q, k, v, 0.125)
+        o, lse = attention.heads(64, 12, 256, D, q), empty(64, 12, 256, dtype=FP32)
+        return attention.backward(o, q, k, v, o, lse, 0.125)
+    return call
+
+
 def _neighbours(op: str, shared: bool) -> Callable[[torch.dtype, Row], Any]:
     """A layer of 4096 nodes and windows of nine, from few examples for the row that is made for few."""
     def call(d: torch.dtype, row: Row) -> Any:
@@ -228,6 +241,8 @@ SUBJECTS = (
       for what in ("statistics", "apply", "sums", "gradient")),
     *(Subject(f"layer norm, {'gradients' if backward else 'sum'}{long}", f"norm.rows{long.replace(', ', '.')}",
               _rows_norm(backward)) for backward in (False, True) for long in ("", ", long")),
+    *(Subject(f"attention{', gradients' if backward else ''}, {numbers}", f"attn.head{'.grad' if backward else ''}",
+              _heads(numbers, backward), matrix=True) for backward in (False, True) for numbers in (64, 128)),
     Subject("layer, tanh", "net.layer.affine", _layer("tanh"), matrix=True),
     Subject("layer, relu", "net.layer.affine", _layer("relu"), matrix=True, dtypes=(BF16,)),
     Subject("layer, relu, tf32", "net.layer.affine", _layer("relu", "tf32"), matrix=True, dtypes=(FP32,)),
@@ -308,7 +323,7 @@ WHOLE, PRODUCTS_ONLY, REPORTED = ("sm_80", "sm_90"), ("sm_89", "sm_120"), ("sm_1
 def every(arch: str) -> Iterator[tuple[Subject, torch.dtype, Row]]:
     """Every (subject, dtype, row) that ships for an architecture, as far as the gate looks there."""
     for subject in SUBJECTS:
-        if arch in PRODUCTS_ONLY and subject.table not in configs.PRODUCTS:
+        if arch in PRODUCTS_ONLY and subject.table not in (*configs.PRODUCTS, *configs.ATTENTION):
             continue
         for dtype in subject.dtypes[:1] if arch in REPORTED else subject.dtypes:
             shipped = configs.rows(subject.table, arch, dtype)

@@ -137,6 +137,17 @@ _FILTER_BOXES = (
 )
 _JOINED = (Row(1, 256, warps=4),)
 
+# Attention: BM queries, BN keys, BK numbers of a head at a time (all of them, if a row has as many).
+_HEADS = (
+    Row(64, 64, 64, 4, 2, HALF), Row(64, 64, 128, 8, 2, HALF), Row(64, 64, 32, 8, 1, HALF),
+    Row(32, 32, 16, 8, 1, FLOAT),
+)
+_HEADS_GRAD = (
+    Row(32, 64, 64, 8, 1, HALF), Row(32, 64, 128, 8, 1, HALF), Row(32, 32, 32, 4, 1, HALF),
+    Row(32, 16, 16, 8, 1, FLOAT),
+)
+ATTENTION = ("attn.head", "attn.head.grad")
+
 # Layers of neighbours: BM examples and BN nodes; for their D also BK taps, the intercept's among them.
 _NEIGHBOURS = (Row(8, 128, warps=4), Row(1, 512, warps=4))
 _WEIGHTS = (Row(4, 128, 4, warps=4), Row(4, 64, 8, warps=4), Row(4, 32, 16, warps=4))
@@ -153,6 +164,7 @@ _TABLES: dict[str, dict[str, tuple[Row, ...]]] = {
         "pointwise": _POINTWISE, "strided": _STRIDED, "columns": _COLUMNS,
         "norm.rows": _NORM_ROWS, "norm.rows.long": _LONG_NORM_ROWS,
         "loss.softmax": _ROWS, "loss.softmax.long": _LONG_ROWS, "loss.mean": _MEAN,
+        "attn.head": _HEADS, "attn.head.grad": _HEADS_GRAD,
         "conv1d": _WINDOWS, "conv2d": _WINDOWS,
         **({"net.layer.affine.boxes": _BOXES, "bp.delta.boxes": _DELTA_BOXES, "alg.average.boxes": _BOXES,
             "alg.average.update.boxes": _UPDATE_BOXES, "conv2d.layer.boxes": _IMAGE_BOXES,
@@ -212,6 +224,8 @@ def choose(op: str, shape: tuple[int, ...], dtype: torch.dtype, arch: str = "def
         return _boxed(candidates, m, n, k, 1 if op == "conv2d.layer.grad_w.boxes" else processors(arch))
     if op in ("loss.softmax", "norm.rows"):
         return next((row for row in candidates if shape[1] <= row.BN), candidates[-1])
+    if op in ATTENTION:
+        return next((row for row in candidates if shape[1] <= row.BK), candidates[-1])
     if op in ("conv1d", "conv2d"):
         outputs, taps = shape
         return candidates[1] if taps > 32 and outputs < 64 * taps else candidates[0]

@@ -1,8 +1,8 @@
 """Deliberately wrong formulas, by op and by name; importing a family's module registers its faults."""
 
-from . import activations, bands, convolution, convolution_layers, losses, networks, rows, training, updates
+from . import activations, attention, bands, convolution, convolution_layers, losses, networks, rows, training, updates
 from .activations import PRIME, VALUE
 from .base import FAULTS, Fault, every
 
-__all__ = ["FAULTS", "PRIME", "VALUE", "Fault", "activations", "bands", "convolution", "convolution_layers", "every",
-           "losses", "networks", "rows", "training", "updates"]
+__all__ = ["FAULTS", "PRIME", "VALUE", "Fault", "activations", "attention", "bands", "convolution",
+           "convolution_layers", "every", "losses", "networks", "rows", "training", "updates"]
