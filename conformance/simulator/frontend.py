@@ -110,7 +110,8 @@ def checked(kernel: Any, bound: dict[str, Any], options: dict[str, Any], target:
     known = tuple(_key(values[p.name], one.kept) for p, kind in zip(kernel.params, kinds) if kind == "constexpr")
     key = (str(kinds), known, *sorted((k, repr(v)) for k, v in options.items()))
     if key not in one.taken:
-        with active.lifted():
+        with active.lifted(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")                # what the compiler recommends is said when it compiles
             one.taken[key] = _take(kernel, one, values, specialization, options)
     found = one.taken[key]
     if isinstance(found, str):
@@ -164,8 +165,7 @@ def _front(one: Kernel, source: Any, options: Any) -> Any:
     genuine = JITCallable.parse
     JITCallable.parse = _parsed(genuine)
     try:
-        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):     # it prints a module that it refuses
-            warnings.simplefilter("ignore")
+        with redirect_stdout(io.StringIO()):                # it prints a module that it refuses
             return source.make_ir(one.target, options, functions, one.backend.get_module_map(), context)
     finally:
         JITCallable.parse = genuine
