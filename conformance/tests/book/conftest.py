@@ -1,4 +1,7 @@
-"""The book, built once."""
+"""The book, built once, also where several processes run the tests."""
+
+import fcntl
+import os
 
 import pytest
 
@@ -9,6 +12,12 @@ from chainrule.book.build import build
 
 @pytest.fixture(scope="session")
 def book(tmp_path_factory):
-    out = tmp_path_factory.mktemp("book")
-    build(out)
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    out, done = shared / "book", shared / "book.done"
+    with (shared / "book.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            build(out)
+            done.touch()
     return out
