@@ -5,8 +5,8 @@ computes what it computed, whatever is done to it afterwards: each module still 
 lets neighbours go together only when it runs them and only where nobody could tell (`chains`). What a `forward` calls
 one after the other cannot be known from the modules, so nothing is fused there.
 
-Tools that look for torch's exact classes pass ours by (captum's DeepLift, dynamic quantization, Opacus' validator): give
-them the model before it is patched, or after `undo`.
+Tools that look for torch's exact classes pass ours by (captum's DeepLift, dynamic quantization, Opacus' validator):
+give them the model before it is patched, or after `undo`.
 """
 
 from __future__ import annotations

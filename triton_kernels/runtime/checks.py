@@ -12,16 +12,17 @@ from .refusals import WrongType, WrongValue
 
 _FLOATING = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 PLAIN = (torch.Tensor, torch.nn.Parameter)
+_STRIDED = torch.strided
 
 
 def alike(first: Tensor | None, *others: Tensor | None) -> bool:
     """Is all well, as `floating` asks it? Most calls are right, and need no words for what is not."""
-    if first is None or type(first) not in PLAIN or first.dtype not in _FLOATING or first.layout is not torch.strided:
+    if first is None or type(first) not in PLAIN or first.dtype not in _FLOATING or first.layout is not _STRIDED:
         return False
     dtype, device = first.dtype, first.device
     for t in others:
         if t is not None and not (type(t) in PLAIN and t.dtype == dtype and t.device == device
-                                  and t.layout is torch.strided):
+                                  and t.layout is _STRIDED):
             return False
     return True
 

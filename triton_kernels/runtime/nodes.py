@@ -84,7 +84,8 @@ def applied(node: type[Function], *args: Any) -> Any:
     if is_compiling():
         _has_our_ops()
         return node.apply(*args)                            # type: ignore[no-untyped-call]
-    _backward_only(node.__name__)
+    if forward_ad._current_level >= 0 or _get_tracing_state() is not None:
+        _backward_only(node.__name__)
     if transforms_active():
         return node.apply(*args)                            # type: ignore[no-untyped-call]
     alive = [unwrap_if_dead(t) if isinstance(t, Tensor) else t for t in args]
