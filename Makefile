@@ -13,7 +13,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .PHONY: conform test mutate full bench gate gpu readme browser lint clean
 
 conform: .venv/conformance.stamp   ## judge our Triton kernels against the reference
-	$(BIN)/chainrule conform $(ARGS)
+	$(BIN)/chainrule conform --levels $(ARGS)
 
 test: .venv/dev.stamp lint         ## everything that must hold before a merge
 	$(BIN)/python -m pytest -n 2 --deselect $(GATE) $(ARGS)
@@ -24,6 +24,7 @@ mutate: .venv/dev.stamp            ## every record and reference with one thing 
 
 full: .venv/dev.stamp .venv/clients.stamp lint build/third-party   ## the long versions too
 	$(BIN)/python -m pytest -n 2 -m "slow or not slow" $(ARGS)
+	$(BIN)/chainrule conform -n 2              # every pair of levels, in the simulator
 	$(BIN)/python -m chainrule.conformance.mutate
 	$(MAKE) -k $(TRITONS:%=gate-%)
 

@@ -34,7 +34,7 @@ def conformance(left: Callable[[], float], workers: int) -> dict[str, Any]:
     """Every case, natively; each shard is a process of its own."""
     from chainrule.conformance.selection import select
 
-    ids = [case.id for case in select("triton", mode="native").cases]
+    ids = [case.id for case in select("triton", mode="native", levels=True).cases]
     found: list[dict[str, Any]] = []
     cut: list[str] = []
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(workers) as pool:

@@ -59,8 +59,9 @@ def measured(id: str) -> Measured | None:
     try:
         from ..conformance.backend import BackendError, load
         from ..conformance.judging.cases import Case
+        from ..conformance.judging.comparing import expected
         from ..conformance.judging.edges import SPECIAL
-        from ..conformance.judging.judge import expected, run
+        from ..conformance.judging.running import run
 
         special = SPECIAL.get(id)
         if special is None or special.argument != "z" or special.others:

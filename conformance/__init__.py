@@ -3,6 +3,6 @@
 `Backend` plugs functions in; `chainrule conform`, or `pytest --pyargs chainrule.conformance.suite`, judges them.
 """
 
-from .backend import Backend, BackendError
+from .backend import Backend, BackendError, in_place
 
-__all__ = ["Backend", "BackendError"]
+__all__ = ["Backend", "BackendError", "in_place"]

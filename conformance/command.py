@@ -2,54 +2,102 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from rich.console import Console
 
 from . import plugin
+from .backend import BUILT_IN, BackendError
 from .console import Reporter
 from .report.page import write
 from .results import Results
-from .selection import Selection, select
+from .selection import select
 
 RESULTS = Path("build/conformance/results.jsonl")
+RESTARTS = 30                # processes that may die before a run gives up
+PATIENCE = 300.0             # seconds that somebody else's function has for one case
 
 
 def conform(target: str | None, *, ops: tuple[str, ...] = (), dtypes: tuple[str, ...] = (), quick: bool = False,
-            replay: tuple[str, ...] = (), mode: str = "auto", keyword: str = "", first: bool = False, workers: int = 0,
-            json: Path | None = None, console: Console | None = None) -> int:
-    """Judge a backend; the exit code. Raises BackendError for a run that cannot be started."""
-    chosen = select(target, ops=ops, dtypes=dtypes, quick=quick, replay=replay, mode=mode)
+            replay: tuple[str, ...] = (), mode: str = "auto", keyword: str = "", first: bool = False,
+            levels: bool = False, workers: int | None = None, timeout: float | None = None, json: Path | None = None,
+            console: Console | None = None) -> int:
+    """Judge a backend; the exit code. Raises BackendError for a run that cannot be started.
+
+    Functions that are not ours run in a process of their own (`workers`), so that one that dies or never returns
+    fails its case, and the others go on.
+    """
+    if workers is not None and workers < 0:
+        raise BackendError(f"-n {workers}: a number of processes is 0 (this one) or more")
+    if timeout is not None and timeout <= 0:
+        raise BackendError(f"--timeout {timeout:g}: a time is more than 0 seconds")
+    chosen = select(target, ops=ops, dtypes=dtypes, quick=quick, replay=replay, mode=mode, keyword=keyword,
+                    levels=levels)
+    ours = not ops and (target or "triton") in BUILT_IN
+    apart = workers if workers is not None else 0 if ours and timeout is None else 1
+    patience = timeout if timeout is not None else PATIENCE if apart else None
     path = (json or RESULTS).absolute()
-    results = Results(chosen.backend.name, chosen.mode, len(chosen.cases), path)
-    reporter = Reporter(chosen, results, console or Console(highlight=False))
-    arguments = ["--pyargs", "chainrule.conformance.suite", "-c", os.devnull, "--rootdir", str(Path.cwd()),
-                 "-p", plugin.__name__, "-p", "no:cacheprovider", "-q",
-                 f"--junitxml={path.with_name('junit.xml')}", "-o", "junit_logging=no", "-o", "junit_family=xunit1",
-                 *_options(target, ops, dtypes, quick, replay, mode)]
-    if keyword:
-        arguments += ["-k", keyword]
-    if first:
-        arguments.append("-x")
-    if workers:
-        arguments += ["-n", str(workers)]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    status = pytest.main(arguments, plugins=[reporter])
-    reporter.close()
+    console = console or Console(highlight=False)
+    with alone_in(path):
+        replaced = path.exists()
+        results = Results(chosen.backend.name, chosen.mode, len(chosen.cases), path)
+        reporter = Reporter(chosen, results, console, patience)
+        arguments = ["--pyargs", "chainrule.conformance.suite", "-c", os.devnull, "--rootdir", str(Path.cwd()),
+                     "-p", plugin.__name__, "-p", "no:cacheprovider", "-p", "no:benchmark", "-q",
+                     f"--junitxml={path.with_name('junit.xml')}", "-o", "junit_logging=no", "-o",
+                     "junit_family=xunit1", *_options(target, ops, dtypes, quick, replay, mode, keyword)]
+        arguments += ["--chainrule-levels"] if levels else []
+        arguments += ["-x"] if first else []
+        arguments += ["-n", str(apart), f"--max-worker-restart={RESTARTS}"] if apart else []
+        if patience:
+            arguments += [f"--timeout={patience}", f"--timeout-method={'thread' if apart else 'signal'}"]
+        if not chosen.cases:
+            results.write()
+            reporter.close()
+            return results.exit_code()
+        status = pytest.main(arguments, plugins=[reporter])
+        if replaced:
+            console.print(f"[dim]{path.name} of an earlier run was replaced[/]", highlight=False)
+        reporter.close()
     if status in (pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR):
         return 1
     page = write([path], path.with_suffix(".html") if json else path.with_name("index.html"))
-    reporter.console.print(f"[dim]report:  {page}[/]", highlight=False, soft_wrap=True)
-    return results.exit_code() if status != pytest.ExitCode.INTERRUPTED or results.cases else 1
+    console.print(f"[dim]report:  {page}[/]", highlight=False, soft_wrap=True)
+    return results.exit_code()
+
+
+@contextmanager
+def alone_in(path: Path) -> Iterator[None]:
+    """The result's folder, made and writable, and no other run's while this one lasts."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise IsADirectoryError(21, "it is a folder")
+        with tempfile.NamedTemporaryFile(dir=path.parent):
+            pass
+        folder = os.open(path.parent, os.O_RDONLY)
+    except OSError as error:
+        why = "its folder is a file" if isinstance(error, FileExistsError) else error.strerror
+        raise BackendError(f"--json {path}: results cannot be written there ({why}); name another file") from None
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise BackendError(f"another run is writing to {path.parent}; name another file with --json") from None
+    finally:
+        os.close(folder)
 
 
 def _options(target: str | None, ops: tuple[str, ...], dtypes: tuple[str, ...], quick: bool,
-             replay: tuple[str, ...], mode: str) -> list[str]:
+             replay: tuple[str, ...], mode: str, keyword: str) -> list[str]:
     """The same selection for pytest's workers."""
-    options = [f"--chainrule-mode={mode}", *(f"--chainrule-op={one}" for one in ops),
+    options = [f"--chainrule-mode={mode}", f"--chainrule-keyword={keyword}", *(f"--chainrule-op={one}" for one in ops),
                *(f"--chainrule-case={one}" for one in replay)]
     if target is not None:
         options.append(f"--chainrule-backend={target}")
@@ -58,25 +106,3 @@ def _options(target: str | None, ops: tuple[str, ...], dtypes: tuple[str, ...], 
     if quick:
         options.append("--chainrule-quick")
     return options
-
-
-def listing(chosen: Selection, keyword: str) -> Any:
-    """The ops with their arguments and number of cases; with a keyword, the ids of the cases it names."""
-    from collections import Counter
-
-    from rich.table import Table
-
-    from .judging.operations import OPERATIONS
-
-    if keyword:
-        return "\n".join(case.id for case in chosen.cases if keyword in case.id)
-    count = Counter(case.op for case in chosen.cases)
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name in ("id", "arguments", "outputs"):
-        table.add_column(name)
-    table.add_column("cases", justify="right")
-    for op in OPERATIONS:
-        case = next((c for c in chosen.cases if c.op == op), None)
-        if case is not None:
-            table.add_row(op, ", ".join(case.arguments()), ", ".join(OPERATIONS[op].outputs), str(count[op]))
-    return table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from typing import Any
 
@@ -13,6 +14,7 @@ from rich.table import Table
 
 from .judging.cases import DTYPES
 from .judging.operations import OPERATIONS
+from .judging.verdict import FAIL, Verdict
 from .plugin import Recorder
 from .results import Results, device, versions
 from .selection import Selection
@@ -45,8 +47,10 @@ def verdict_of(records: list[dict[str, Any]]) -> str:
 class Reporter(Recorder):
     """Stands in for pytest's terminal reporter during `chainrule conform`."""
 
-    def __init__(self, chosen: Selection, results: Results, console: Console) -> None:
+    def __init__(self, chosen: Selection, results: Results, console: Console, patience: float | None = None) -> None:
         super().__init__(results)
+        self.patience = patience
+        self.started: dict[str, float] = {}
         self.chosen, self.console = chosen, console
         self.failures: list[str] = []
         self.selected = len(chosen.cases)
@@ -55,6 +59,7 @@ class Reporter(Recorder):
                                  disable=not console.is_terminal)
         self.task = self.progress.add_task("", total=self.selected)
         self.pending = Counter(case.op for case in chosen.cases)
+        self.by_id = {case.id: case for case in chosen.cases}
 
     @pytest.hookimpl(trylast=True)
     def pytest_configure(self, config: pytest.Config) -> None:
@@ -82,24 +87,45 @@ class Reporter(Recorder):
         if report.failed:
             self.failures.append(f"the suite could not be collected:\n{report.longreprtext}")
 
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self.started[nodeid] = time.monotonic()
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.failed and report.when != "call":
-            self.failures.append(report.longreprtext)
-        super().pytest_runtest_logreport(report)
-        if report.when != "call":
-            return
         record = dict(report.user_properties).get("chainrule")
-        if not isinstance(record, dict):
-            self.failures.append(report.longreprtext)
-            return
-        if report.failed:
-            self.failures.append(report.longreprtext)
+        if report.failed and not isinstance(record, dict) and (lost := self.lost(report)):
+            record = lost
+            self.results.add(record)
+        else:
+            if report.failed and report.when != "call":
+                self.failures.append(report.longreprtext)
+            super().pytest_runtest_logreport(report)
+            if report.when != "call":
+                return
+            if not isinstance(record, dict):
+                self.failures.append(report.longreprtext)
+                return
+            if report.failed:
+                self.failures.append(report.longreprtext)
         op = record["id"]
         self.progress.update(self.task, advance=1, description=op)
         self.pending[op] -= 1
         if not self.pending[op] and not self.console.is_terminal:
             mine = [one for one in self.results.cases if one["id"] == op]
             self.console.print(f"{op:26} {verdict_of(mine)}", highlight=False)
+
+    def lost(self, report: pytest.TestReport) -> dict[str, Any] | None:
+        """The record of a case from which no verdict came back: its process died, or did not answer in time."""
+        id = report.nodeid.partition("[")[2].removesuffix("]")
+        case = self.by_id.get(id)
+        waited = time.monotonic() - self.started.get(report.nodeid, time.monotonic())
+        late = "Timeout (>" in report.longreprtext or (self.patience is not None and waited >= self.patience)
+        if case is None or not (late or "crashed" in report.longreprtext):
+            return None
+        why = f"no answer within {self.patience:g} s" if late else "the process died while it was judged"
+        backend = self.chosen.backend
+        verdict = Verdict(case, backend.name, backend.target, self.chosen.mode, FAIL, reason=why)
+        self.failures.append(verdict.report())
+        return verdict.record()
 
     def pytest_sessionfinish(self) -> None:
         self.progress.stop()
@@ -145,8 +171,10 @@ class Reporter(Recorder):
                  f"{counts['not_judged']} not judged"]
         text = f"{len(supported)} of {len(ops)} ops supported · {len(cases)} cases: " + ", ".join(parts)
         if len(cases) < self.selected:
-            text += f" · stopped early, {self.selected - len(cases)} not run"
+            text += f" · {'interrupted' if self.results.ended == 'interrupted' else 'stopped early'}, " \
+                    f"{self.selected - len(cases)} not run"
         if self.results.broken:
             text += f" · the suite itself failed on {self.results.broken} cases"
-        verdict = {0: "[green]conforms[/]", 1: "[bold red]does not conform[/]", 3: "[yellow]nothing was judged[/]"}
+        verdict = {0: "[green]conforms[/]", 1: "[bold red]does not conform[/]", 3: "[yellow]nothing was judged[/]",
+                   130: "[bold red]interrupted[/]"}
         return f"{verdict[self.results.exit_code()]} · {text}"

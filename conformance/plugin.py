@@ -18,6 +18,9 @@ OPTIONS = (
     ("--chainrule-mode", {"choices": ("auto", "simulated", "native"), "default": "auto",
                           "help": "where the kernels run; auto takes the GPU if there is one"}),
     ("--chainrule-quick", {"action": "store_true", "help": "one case per op, tier and dtype"}),
+    ("--chainrule-levels", {"action": "store_true", "help": "every level of every factor, but not every pair"}),
+    ("--chainrule-keyword", {"metavar": "EXPRESSION", "default": "",
+                             "help": "only cases whose id matches, as with -k"}),
     ("--chainrule-case", {"metavar": "ID", "action": "append", "default": [], "help": "replay this case"}),
     ("--chainrule-json", {"metavar": "FILE", "default": None, "help": "write one JSON record per case"}),
     ("--deck", {"metavar": "FILE", "default": None, "help": "the deck's text, to find each printed formula in it"}),
@@ -49,6 +52,11 @@ class Recorder:
             self.results.add(record)
         elif report.failed:
             self.results.broken += 1
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Ctrl-C; what stops a run at its first failure is a kind of interrupt, too."""
+        if excinfo.type in (KeyboardInterrupt, pytest.exit.Exception):
+            self.results.ended = "interrupted"
 
     def pytest_sessionfinish(self) -> None:
         self.results.write()

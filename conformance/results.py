@@ -48,6 +48,7 @@ class Results:
     path: Path | None = None
     cases: list[dict[str, Any]] = field(factory=list)
     broken: int = 0              # cases on which the suite itself failed
+    ended: str = "complete"      # or "interrupted", or "stopped" at the first failure
 
     @classmethod
     def for_config(cls, config: Any) -> Results:
@@ -65,8 +66,10 @@ class Results:
         return {state: count[state] for state in STATES}
 
     def exit_code(self) -> int:
-        """0 pass · 1 a check failed · 3 nothing was judged."""
+        """0 pass · 1 a check failed · 3 nothing was judged · 130 interrupted."""
         counts = self.counts
+        if self.ended == "interrupted":
+            return 130
         if counts["fail"] or self.broken:
             return 1
         return 0 if counts["pass"] else 3
@@ -74,7 +77,8 @@ class Results:
     def records(self) -> list[dict[str, Any]]:
         run = {"record": "run", "backend": self.backend, "mode": self.mode, "device": device(self.mode),
                "planned": self.planned, "versions": versions(), "command": sys.argv[1:]}
-        summary = {"record": "summary", "total": len(self.cases), **self.counts, "exit": self.exit_code()}
+        summary = {"record": "summary", "total": len(self.cases), **self.counts, "ended": self.ended,
+                   "exit": self.exit_code()}
         return [run, *self.cases, summary]
 
     def write(self) -> None:
@@ -83,7 +87,11 @@ class Results:
         lines = [json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n" for record in self.records()]
         self.path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")
-        with os.fdopen(handle, "w", encoding="utf-8") as out:
-            out.writelines(lines)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, self.path)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as out:
+                out.writelines(lines)
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, self.path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise

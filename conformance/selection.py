@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
+from _pytest.mark.expression import Expression
 from attrs import frozen
 
 from .backend import Backend, BackendError, load
-from .judging.cases import DTYPES, Case, cases
+from .judging.cases import DTYPES, Case, case_of, cases
 from .judging.recipes import FAMILIES
 
 
@@ -22,28 +24,51 @@ class Selection:
 
 @cache
 def select(target: str | None = None, *, ops: tuple[str, ...] = (), dtypes: tuple[str, ...] = (), quick: bool = False,
-           replay: tuple[str, ...] = (), mode: str = "auto") -> Selection:
-    """The cases of a run. Functions given as --op restrict it to their ids when no backend is named."""
+           replay: tuple[str, ...] = (), mode: str = "auto", keyword: str = "", levels: bool = False) -> Selection:
+    """The cases of a run. Functions given as --op restrict it to their ids when no backend is named. With `levels` no
+    dtype sees every pair of levels, and each sees every level."""
+    wanted_by = matching(keyword)
     unknown = [d for d in dtypes if d not in DTYPES]
     if unknown:
         raise BackendError(f"--dtype {','.join(unknown)}: the dtypes are {', '.join(DTYPES)}")
     backend = load(target, ops)
     only = tuple(backend.ops) if target is None and ops else tuple(FAMILIES)
     if replay:
-        return Selection(backend, where(backend, mode), found(replay, [*cases(), *backend.extra]))
-    chosen = [one for op in only for one in (*cases((op,), dtypes or DTYPES, quick), *backend.extra_of(op, quick))]
-    return Selection(backend, where(backend, mode), tuple(c for c in chosen if not dtypes or c.dtype in dtypes))
+        return Selection(backend, where(backend, mode), found(replay, backend))
+    wanted = tuple(d for d in DTYPES if d in (dtypes or DTYPES))
+    thorough = "none" if levels else next((d for d in wanted if d in backend.dtypes), wanted[0])
+    chosen = [one for op in only for one in (*cases((op,), wanted, quick or op not in backend.ops, thorough),
+                                             *backend.extra_of(op, quick))]
+    return Selection(backend, where(backend, mode),
+                     tuple(c for c in chosen if c.dtype in wanted and wanted_by(c.id)))
 
 
-def found(ids: tuple[str, ...], everything: list[Case]) -> tuple[Case, ...]:
-    """The cases of these ids."""
-    by_id = {case.id: case for case in everything}
+def matching(keyword: str) -> Callable[[str], bool]:
+    """Whether a case id matches a -k expression, read as pytest reads its own."""
+    if not keyword.strip():
+        return lambda id: True
+    try:
+        expression = Expression.compile(keyword)
+    except SyntaxError as error:
+        raise BackendError(f"-k {keyword!r}: {error.msg if error.msg else error}; write words with and, or, not, "
+                           "as in -k 'conv2d and fp16'") from None
+    return lambda id: bool(expression.evaluate(lambda word, /, **_: word.lower() in id.lower()))
+
+
+def found(ids: tuple[str, ...], backend: Backend) -> tuple[Case, ...]:
+    """The cases of these ids; one that names the levels of its factors need not be in the design."""
+    named = {id.partition("/")[0] for id in ids}
+    ops = tuple(op for op in FAMILIES if op in named) if named <= set(FAMILIES) else tuple(FAMILIES)
+    by_id = {case.id: case for case in (*cases(ops), *backend.extra)}
+    chosen = []
     for id in ids:
-        if id not in by_id:
+        case = by_id.get(id) or case_of(id)
+        if case is None:
             near = get_close_matches(id, by_id, n=3, cutoff=0.5)
             raise BackendError(f"no case {id!r}" + (f"; did you mean {' or '.join(near)}?" if near else "")
                                + " `chainrule conform --list -k WORD` shows them")
-    return tuple(by_id[id] for id in ids)
+        chosen.append(case)
+    return tuple(chosen)
 
 
 def where(backend: Backend, mode: str) -> str:
@@ -64,4 +89,5 @@ def of(config: Any) -> Selection:
     return select(option("--chainrule-backend"), ops=tuple(option("--chainrule-op")),
                   dtypes=tuple(d for d in option("--chainrule-dtype").split(",") if d),
                   quick=option("--chainrule-quick"), replay=tuple(option("--chainrule-case")),
-                  mode=option("--chainrule-mode"))
+                  mode=option("--chainrule-mode"), keyword=option("--chainrule-keyword"),
+                  levels=option("--chainrule-levels"))

@@ -25,10 +25,11 @@ from ..triton_kernels.runtime import launch, rooms
 from .backend import load
 from .judging.bounds import declared, limit
 from .judging.cases import Case
-from .judging.judge import adding, compare
+from .judging.comparing import compare
 from .judging.numbers.bounded import FLOAT32, FLOAT64, Arithmetic, Bounded
 from .judging.operations import OPERATIONS, evaluate, stable
 from .judging.oracle import Truth
+from .judging.running import adding
 from .training.chains import DTYPE, ChainFault, Judged, as_array
 from .training.known import BEFORE, KNOWN, RULES, Number
 

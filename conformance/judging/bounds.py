@@ -17,7 +17,7 @@ from .numbers.bounded import FLOAT32, FLOAT64, TF32, Arithmetic, Bounded
 from .numbers.formats import FORMATS
 from .numbers.lanes import Array
 from .numbers.tensor_cores import TENSOR_CORES
-from .operations import OPERATIONS, evaluate, stable
+from .operations import evaluate, operation_of, stable
 
 ARITHMETIC = {"ieee": FLOAT32, "tf32": TF32, "fp64": FLOAT64}
 
@@ -53,9 +53,9 @@ def declared(backend: Mapping[str, str], dtype: str, device: str | None = None) 
 
 def bound(op: str, arguments: Mapping[str, Any], dtype: str, arithmetic: Arithmetic) -> dict[str, Bound]:
     """B for every output of an op on these arguments."""
-    if not OPERATIONS[op].dot:
+    if not operation_of(op).dot:
         arithmetic = evolve(arithmetic, core=None)
-    input_u = arithmetic.input_u if OPERATIONS[op].dot else 0.0
+    input_u = arithmetic.input_u if operation_of(op).dot else 0.0
     plain = _errors(op, arguments, dtype, evolve(arithmetic, input_u=0.0))
     rounded = _errors(op, arguments, dtype, arithmetic) if input_u else plain
     return {name: limit(value, error, rounded[name][1], dtype) for name, (value, error) in plain.items()}

@@ -18,6 +18,7 @@ import numpy as np
 from attrs import field, frozen
 
 from .edges import EMPTY, POINTS, REFUSED, SPECIAL, traps
+from .factors import FACTORS, Levels, brief, read, rows, word
 from .numbers.formats import FORMATS, round_to
 from .oracle import exact_truth
 from .recipes import FAMILIES, Arguments, Recipe, source
@@ -42,6 +43,7 @@ class Case:
     trap: str = ""
     convention: bool = False
     pin: Callable[[], AbstractContextManager[Any]] = field(default=nullcontext, repr=False)
+    row: int | None = None       # of the op's covering design
 
     def __str__(self) -> str:
         return self.id
@@ -79,10 +81,40 @@ def representable(op: str, arguments: Arguments, dtype: str) -> bool:
     return all(np.array_equal(round_to(one.value, dtype), one.value) for one in exact_truth(op, arguments).values())
 
 
+COVERING = "levels-"          # the tag of a case whose label is a row of levels, one digit for each factor
+
+
+def _covering(op: str, dtype: str, thorough: bool) -> Iterator[Case]:
+    """Every pair of levels of the op's factors; every level alone where another dtype has seen the pairs."""
+    if op not in FACTORS:
+        return
+    for k in range(len(rows(op))) if thorough else brief(op):
+        yield case_at(op, rows(op)[k], dtype, k)
+
+
+def case_at(op: str, levels: Levels, dtype: str, row: int | None = None) -> Case:
+    """The case of an op at these levels of its factors."""
+    id = f"{op}/T1/{COVERING}{word(op, levels)}/{dtype}"
+    return Case(id, op, "T1", dtype, lambda: FACTORS[op].make(source(id, dtype), levels), layout=levels.layout, row=row)
+
+
+def case_of(id: str) -> Case | None:
+    """The case at the levels that an id names, whether or not the covering design has that row."""
+    op, _, rest = id.partition("/")
+    _, _, rest = rest.partition("/")
+    label, _, dtype = rest.partition("/")
+    if op not in FACTORS or dtype not in DTYPES or not label.startswith(COVERING):
+        return None
+    levels = read(op, label.removeprefix(COVERING))
+    return None if levels is None else case_at(op, levels, dtype)
+
+
 LAYOUTS = ("transposed", "strided", "expanded", "offset")       # and a family's own
 
 
 def _layouts(op: str, dtype: str) -> Iterator[Case]:
+    if op in FACTORS:                     # of which the layout is one
+        return
     family = FAMILIES[op]
     for layout in (*LAYOUTS, *family.layouts):
         size, kind = family.sizes[0], family.real[0]
@@ -131,10 +163,11 @@ def _edges(op: str, dtype: str) -> Iterator[Case]:
         yield Case(f"{op}/T3/refuses-{name}/{dtype}", op, "T3", dtype, make, refused=True)
 
 
-def cases_of(op: str, dtypes: tuple[str, ...] = DTYPES) -> Iterator[Case]:
-    """Every case of one op, T0 first."""
+def cases_of(op: str, dtypes: tuple[str, ...] = DTYPES, thorough: str = "") -> Iterator[Case]:
+    """Every case of one op, T0 first. The dtype `thorough`, the first if none is named, sees every pair of levels."""
     for dtype in dtypes:
         yield from _sized(op, dtype)
+        yield from _covering(op, dtype, dtype == (thorough or dtypes[0]))
         yield from _layouts(op, dtype)
         if op in SPECIAL:
             yield from _special(op, dtype)
@@ -142,9 +175,10 @@ def cases_of(op: str, dtypes: tuple[str, ...] = DTYPES) -> Iterator[Case]:
         yield from _edges(op, dtype)
 
 
-def cases(ops: tuple[str, ...] | None = None, dtypes: tuple[str, ...] = DTYPES, quick: bool = False) -> Iterator[Case]:
+def cases(ops: tuple[str, ...] | None = None, dtypes: tuple[str, ...] = DTYPES, quick: bool = False,
+          thorough: str = "") -> Iterator[Case]:
     for op in ops if ops is not None else tuple(FAMILIES):
-        yield from (c for c in cases_of(op, dtypes) if c.quick or not quick)
+        yield from (c for c in cases_of(op, dtypes, thorough) if c.quick or not quick)
 
 
 def pinned(op: str, label: str, dtype: str, size: tuple[int, ...],

@@ -83,6 +83,9 @@ EMPTY: dict[str, Callable[[], Arguments]] = {
     **edges_bands.EMPTY,
 }
 
+#: Ops that torch takes without a batch: whoever does as torch does there has not forgotten to refuse (`refuses-rank`).
+EXTENDED = ("net.layer.affine", "conv2d.layer")
+
 REFUSED: dict[str, dict[str, Callable[[], Arguments]]] = {
     "net.layer.affine": {
         "sizes": lambda: {"x": np.ones((2, 3)), "w": np.ones((4, 5)), "b": np.ones(4), "act": "relu"},

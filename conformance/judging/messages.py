@@ -9,7 +9,9 @@ import numpy as np
 
 from ... import spec
 from .edges import traps
-from .oracle import printed
+from .oracle import part_at, printed
+
+FEW = 3                      # numbers of an argument that are shown one by one
 
 
 def slide(id: str) -> str:
@@ -38,12 +40,33 @@ def failure(verdict: Any) -> str:
             ("error", f"{worst.error:.6g}"),
             ("bound", f"{worst.bound:.6g} = {terms}" if terms else "0: the data are exact, so the answer must be"),
             ("fraction", f"{worst.fraction:.6g} of the bound"),
+            ("given", given(verdict)),
         ]
     rows += _trap(verdict)
-    if verdict.looks_like:
-        rows.append(("looks like", verdict.looks_like))
+    rows.append(("function", verdict.place))
+    rows += [("at", frame) for frame in verdict.frames]
+    rows += [("printed", line) for line in verdict.printed.splitlines()]
+    if verdict.reading:
+        rows.append(("reading", f"“{verdict.reading}” fits; if that is what it computes, declare "
+                     f"Backend(…, readings={{{case.op!r}: {verdict.reading!r}}})".replace("'", '"')))
+    rows.append(("looks like", verdict.looks_like))
+    rows.append(("smallest", verdict.smallest))
     rows.append(("again", verdict.repro))
     return "\n".join(row if isinstance(row, str) else f"  {row[0]:10} {row[1]}" for row in rows if row and row[-1])
+
+
+def given(verdict: Any) -> str:
+    """The arguments of the worst element: numbers where it is made of few, else shapes."""
+    worst = verdict.worst
+    less = part_at(verdict.case.op, verdict.arguments, worst.output, worst.index)[0]
+
+    def shown(value: Any) -> str:
+        if not isinstance(value, np.ndarray):
+            return str(value)
+        if value.size <= FEW:
+            return ", ".join(f"{one:.9g}" for one in value.ravel())
+        return "×".join(map(str, value.shape))
+    return " · ".join(f"{name} {shown(value)}" for name, value in less.items())
 
 
 def _trap(verdict: Any) -> list[tuple[str, str]]:
@@ -66,4 +89,4 @@ def digits_of(verdict: Any) -> str:
     """The expected value of the worst element with 25 digits."""
     assert verdict.worst is not None
     assert verdict.arguments is not None
-    return printed(verdict.case.op, verdict.arguments, verdict.worst.output, verdict.worst.index)
+    return printed(verdict.formula or verdict.case.op, verdict.arguments, verdict.worst.output, verdict.worst.index)

@@ -19,16 +19,20 @@ from .numbers import multiprecision  # noqa: F401  (registers mpf with the scala
 from .numbers.bounded import FLOAT64, Bounded
 from .numbers.lanes import Array, exact, lanes_of
 from .operations import evaluate, literal
+from .parts import axes_of, cut, fewer, free
 
 CERTAIN = Fraction(1, 64)          # ρ may be this share of the bound before more digits are asked for
+MOST = 60_000                      # products times their digits that one case may cost
 
 
 @frozen
 class Truth:
-    """One output: its value in float64 and the radius ρ of what is not known about it."""
+    """One output: its value in float64 and the radius ρ of what is not known about it. Where `known` is given, the
+    other elements of a large output are not judged."""
 
     value: Array
     radius: Array
+    known: Array | None = None
 
     @property
     def exact(self) -> bool:
@@ -59,9 +63,39 @@ def truth(op: str, arguments: Mapping[str, Any], bounds: Mapping[str, Array] | N
     for name, number in quick.items():
         value = np.asarray(number.v, dtype=np.float64)
         result[name] = Truth(value, np.broadcast_to(number.error, value.shape))
-    if bounds is not None and all(certain(result[name], bounds[name]).all() for name in result):
+    if bounds is None:
+        return sharpened(op, arguments, result)
+    sure = {name: certain(one, np.broadcast_to(bounds[name], one.value.shape)) for name, one in result.items()}
+    if all(one.all() for one in sure.values()):
         return result
-    return sharpened(op, arguments, result)
+    axes = free(op, arguments, result)
+    needed = {axis: doubtful(op, axis, sure) for axis in axes}
+    chosen = fewer(op, arguments, needed, max(MOST // digits(arguments), 1))
+    if all(len(chosen[axis]) == n for axis, n in axes.items()):
+        return sharpened(op, arguments, result)
+    part = cut(op, arguments, chosen, {name: one.value.shape for name, one in result.items()})
+    slow = sharpened(op, part.arguments, {name: _at(one, part.index[name]) for name, one in result.items()})
+    return {name: _joined(one, slow[name], part.index[name], sure[name]) for name, one in result.items()}
+
+
+def doubtful(op: str, axis: str, sure: Mapping[str, Array]) -> Array:
+    """The places along an axis at which some element of some output is not certain; one place at least."""
+    _, made = axes_of(op)
+    found: set[int] = set()
+    for name, mask in sure.items():
+        found |= set(np.unique(np.nonzero(~mask)[made[name].index(axis)]).tolist())
+    return np.array(sorted(found or {0}))
+
+
+def _at(one: Truth, index: Any) -> Truth:
+    return Truth(one.value[index], np.broadcast_to(one.radius, one.value.shape)[index])
+
+
+def _joined(quick: Truth, slow: Truth, index: Any, sure: Array) -> Truth:
+    """What is certain, and what a part has made certain; of the rest nothing is known."""
+    value, radius, known = quick.value.copy(), np.array(np.broadcast_to(quick.radius, sure.shape)), sure.copy()
+    value[index], radius[index], known[index] = slow.value, slow.radius, True
+    return Truth(value, radius, None if known.all() else known)
 
 
 def certain(one: Truth, bound: Array) -> Array:
@@ -95,11 +129,22 @@ def _rounded(values: Any) -> Truth:
     return Truth(value, np.where(np.isfinite(value), np.spacing(np.abs(value)), 0.0))
 
 
+def part_at(op: str, arguments: Mapping[str, Any], output: str,
+            index: tuple[int, ...]) -> tuple[dict[str, Any], tuple[int, ...]]:
+    """The arguments that one element needs, where that is less than all, and its place in what they give."""
+    _, made = axes_of(op)
+    axes = free(op, arguments, [output])
+    chosen = {axis: np.array([index[made[output].index(axis)]]) for axis in axes}
+    here = tuple(0 if k < len(made.get(output, [])) and made[output][k] in axes else i for k, i in enumerate(index))
+    return cut(op, arguments, chosen, {}).arguments, here
+
+
 def printed(op: str, arguments: Mapping[str, Any], output: str, index: tuple[int, ...]) -> str:
-    """One element of the answer with 25 digits, for a failure text."""
-    with mpmath.workdps(max(40, digits(arguments))):
+    """One element of the answer with 25 digits, for a failure text: of a part that has it, where there is one."""
+    less, here = part_at(op, arguments, output, index)
+    with mpmath.workdps(max(40, digits(less))):
         try:
-            values = np.asarray(evaluate(op, lanes_of(mpmath.mpf), literal, arguments)[output], dtype=object)
+            values = np.asarray(evaluate(op, lanes_of(mpmath.mpf), literal, less)[output], dtype=object)
         except (ZeroDivisionError, ValueError, OverflowError) as error:
             return f"no value as printed ({error})"
-        return str(mpmath.nstr(mpmath.mpf(values[index]), 25))
+        return str(mpmath.nstr(mpmath.mpf(values[here]), 25))

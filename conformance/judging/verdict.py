@@ -41,6 +41,12 @@ class Verdict:
     reason: str = ""
     worst: Worst | None = None
     looks_like: str = ""
+    reading: str = ""            # the reading that would make it pass, if it were declared
+    formula: str = ""            # the reading it was judged by, where that is not the op itself
+    frames: list[str] = field(factory=list)
+    place: str = ""              # of the function that is judged
+    smallest: str = ""           # what a failure needs beside plain arguments
+    printed: str = ""
     seconds: float = 0.0
     arguments: Mapping[str, Any] | None = field(default=None, repr=False)
 
@@ -50,7 +56,8 @@ class Verdict:
 
     @property
     def repro(self) -> str:
-        return f"chainrule conform {self.target} --case {self.case.id}"
+        where = {"simulated": " --simulate", "native": " --native"}.get(self.mode, "")
+        return f"chainrule conform {self.target} --case {self.case.id}{where}"
 
     def record(self) -> dict[str, Any]:
         """The line of the result file."""
@@ -61,6 +68,8 @@ class Verdict:
         return {"record": "case", "case": self.case.id, "id": self.case.op, "tier": self.case.tier,
                 "dtype": self.case.dtype, "backend": self.backend, "mode": self.mode, "state": self.state,
                 "fraction": _json_number(self.fraction), "reason": self.reason, "looks_like": self.looks_like,
+                "reading": self.reading, "place": self.place, "smallest": self.smallest,
+                "printed": self.printed, "frames": self.frames,
                 "seconds": round(self.seconds, 4), "worst": worst, "repro": self.repro}
 
     def report(self) -> str:

@@ -1,4 +1,8 @@
-"""What a wrong result looks like: the known faults whose formula reproduces it."""
+"""What a wrong result looks like: the known faults whose formula reproduces it.
+
+A fault is named only where it alone could have done it: at every element that is wrong it is itself off by more than
+the bound and gives the kernel's number within the bound; and it is right where the kernel is right.
+"""
 
 from __future__ import annotations
 
@@ -12,51 +16,45 @@ from ..judging.numbers.lanes import Array
 from ..judging.oracle import Truth
 from .faults import FAULTS
 
-EXPLAINED = 0.98             # the share of elements a fault must reproduce to be named
+NAMED = 3                    # faults that are named, the nearest first
 
 
 def looks_like(op: str, arguments: Mapping[str, Any], actual: Mapping[str, Array], bounds: Mapping[str, Bound],
-               truths: Mapping[str, Truth]) -> str:
-    """The name of the fault that explains the result best; empty if none does.
-
-    A fault counts where it is within the bound of the kernel's element; elements where it agrees with the right answer
-    say nothing about it, so it must also explain elements that are wrong.
-    """
-    best, best_score = "", (0.0, 0.0)
+               truths: Mapping[str, Truth]) -> list[str]:
+    """The names of the faults that explain the result, nearest first; none if none does."""
+    found: list[tuple[float, str]] = []
     for fault in FAULTS.get(op, ()):
         try:
             outputs = dict(zip(actual, fault.outputs(**arguments)))
-        except (ValueError, IndexError, ZeroDivisionError):       # a fault that these shapes cannot have
+        except (ValueError, IndexError, ZeroDivisionError, TypeError):     # a fault that these arguments cannot have
             continue
-        if any(outputs[name].shape != actual[name].shape for name in actual):
-            continue
-        score = explained(outputs, actual, bounds, truths)
-        if score[0] >= EXPLAINED and score > best_score:
-            best, best_score = fault.name, score
-    return best
+        if all(outputs[name].shape == actual[name].shape for name in actual):
+            distances = [distance(outputs[name], actual[name], bounds[name], truths[name]) for name in actual]
+            if max(distances) <= 1:
+                found.append((sum(distances), fault.name))
+    return [name for _, name in sorted(found, key=lambda one: one[0])[:NAMED]]
 
 
-def explained(outputs: Mapping[str, Array], actual: Mapping[str, Array], bounds: Mapping[str, Bound],
-              truths: Mapping[str, Truth]) -> tuple[float, float]:
-    """Share of the wrong elements a fault reproduces, and of all elements."""
-    wrong_total = wrong_hit = total = hit = 0
-    for name, value in actual.items():
-        limit = np.broadcast_to(bounds[name].total, value.shape)
-        with np.errstate(all="ignore"):
-            scale = np.abs(outputs[name]) + np.abs(truths[name].value)
-            slack = np.maximum(limit, scale * _unit(limit, truths[name].value))
-            same = (np.abs(outputs[name] - value) <= slack) | (np.isnan(outputs[name]) & ~np.isfinite(value)) \
-                | (outputs[name] == value)
-            wrong = ~(np.abs(truths[name].value - value) <= limit)
-        wrong_total += int(wrong.sum())
-        wrong_hit += int((wrong & same).sum())
-        total += value.size
-        hit += int(same.sum())
-    return (wrong_hit / wrong_total if wrong_total else 0.0), (hit / total if total else 0.0)
+def distance(fault: Array, actual: Array, limit: Bound, truth: Truth) -> float:
+    """How far a fault is from the result, in bounds, at the worst element; infinite where it explains nothing."""
+    total = np.broadcast_to(limit.total, actual.shape)
+    known = np.ones(actual.shape, bool) if truth.known is None else truth.known
+    with np.errstate(all="ignore"):
+        slack = np.maximum(total, _relative(total, truth.value) * (np.abs(fault) + np.abs(truth.value)))
+        off = np.abs(fault - actual) / slack
+        off = np.where((fault == actual) | (np.isnan(fault) & np.isnan(actual)), 0.0, off)
+        off = np.where(np.isfinite(off) & (np.isfinite(slack) | (off == 0)), off, np.inf)
+        wrong = ~(np.abs(truth.value - actual) <= total + truth.radius) & ~(np.isnan(actual) & np.isnan(truth.value))
+        wrong &= (actual != truth.value) & known
+        planted = ~(np.abs(fault - truth.value) <= total) & (fault != truth.value)
+    if (wrong & ~planted).any():
+        return float("inf")
+    return float(np.max(np.where(known, off, 0.0), initial=0.0))
 
 
-def _unit(limit: Array, value: Array) -> float:
+def _relative(limit: Array, value: Array) -> float:
     """The bound relative to the answer, typical of this result: what rounding alone does to a fault's value."""
     with np.errstate(all="ignore"):
         share = limit[value != 0] / np.abs(value[value != 0])
+        share = share[np.isfinite(share)]
     return float(np.median(share)) if share.size else 0.0

@@ -47,7 +47,7 @@ class Finding:
 
     @property
     def named(self) -> bool:
-        return self.looks_like == self.fault.name
+        return self.looks_like.partition(" or: ")[0] == self.fault.name
 
 
 def hunt(fault: Fault, tiers: Iterable[str] = ("T0", "T1", "T3"), dtypes: tuple[str, ...] = ("fp32",)) -> Finding:

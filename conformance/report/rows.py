@@ -125,11 +125,13 @@ class Row:
     def covers(self) -> str:
         """What the cases vary, counted from their ids."""
         label = [(case.tier, case.label) for case in self.cases]
-        sizes = {one.split("/")[0] for tier, one in label if tier in ("T0", "T1") and not one.startswith("row-")}
+        sizes = {one.split("/")[0] for tier, one in label
+                 if tier in ("T0", "T1") and not one.startswith(("row-", "levels-"))}
         kinds = {one.partition("/")[2] for tier, one in label if tier in ("T0", "T1") and "/" in one}
         parts = [(len(sizes), "size", "sizes"), (len(kinds), "kind of data", "kinds of data"),
                  *((len({one for _, one in label if one.startswith(start)}), singular, plural)
                    for start, singular, plural in (("layout-", "layout", "layouts"), ("row-", "row", "rows"),
+                                                   ("levels-", "choice of levels", "choices of levels"),
                                                    ("trap-", "trap", "traps"), ("refuses-", "refusal", "refusals")))]
         return " · ".join(f"{n} {singular if n == 1 else plural}" for n, singular, plural in parts if n)
 

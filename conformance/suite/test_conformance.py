@@ -5,11 +5,14 @@ from __future__ import annotations
 import pytest
 
 from chainrule.conformance.judging.judge import judge
+from chainrule.conformance.judging.shrinking import smallest
 from chainrule.conformance.judging.verdict import FAIL, PASS
 
 
 def test_case(case, chosen, record_property):
     verdict = judge(case, chosen.backend, chosen.mode)
+    if verdict.state == FAIL:
+        verdict.smallest = smallest(case, chosen.backend, chosen.mode)
     record_property("chainrule", verdict.record())
     if verdict.state == FAIL:
         pytest.fail(verdict.report(), pytrace=False)

@@ -15,10 +15,11 @@ import torch
 
 from ..backend import Backend, BackendError
 from ..judging.cases import Case
+from ..judging.comparing import compare, expected
 from ..judging.hygiene import HygieneFault
-from ..judging.judge import TORCH, adding, compare, expected, run
 from ..judging.numbers.lanes import Array
 from ..judging.operations import OPERATIONS
+from ..judging.running import TORCH, adding, run
 from ..judging.verdict import Worst
 
 DTYPE = {torch_dtype: name for name, torch_dtype in TORCH.items()}

@@ -1,10 +1,12 @@
 """The front door: `chainrule conform`, `derive`, `show`, `book`, `doctor`.
 
-Exit codes: 0 pass · 1 a check failed · 2 bad usage · 3 nothing was checked.
+Exit codes: 0 pass · 1 a check failed · 2 bad usage · 3 nothing was checked · 130 interrupted.
 """
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,7 +20,17 @@ from . import readable
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   help="A lecture deck on neural networks and backpropagation, made executable.")
-console = Console(highlight=False)
+
+
+class Piped(Console):
+    """A console whose reader may leave: what is under way ends as it would have, and says nothing more."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+console = Piped(highlight=False)
 errors = Console(stderr=True, highlight=False)
 
 
@@ -44,33 +56,43 @@ def conform(
     op: Annotated[list[str] | None, typer.Option(help="judge one function: ID=module:function (repeatable)")] = None,
     dtype: Annotated[str, typer.Option(help="comma-separated: fp32,fp16,bf16")] = "",
     quick: Annotated[bool, typer.Option("--quick", help="one case per op, tier and dtype")] = False,
+    levels: Annotated[bool, typer.Option("--levels", help="every level of every factor, not every pair")] = False,
     case: Annotated[list[str] | None, typer.Option(help="replay one case by its id (repeatable)")] = None,
     keyword: Annotated[str, typer.Option("-k", help="only cases whose id matches, as in pytest -k")] = "",
     first: Annotated[bool, typer.Option("-x", help="stop at the first failure")] = False,
-    workers: Annotated[int, typer.Option("-n", help="judge in this many processes")] = 0,
+    workers: Annotated[int | None, typer.Option("-n", help="judge in this many processes; 0 is this one "
+                                                "[1 for functions that are not ours]")] = None,
+    timeout: Annotated[float | None, typer.Option(help="seconds a case may take [300, where processes are]")] = None,
     simulate: Annotated[bool | None, typer.Option("--simulate/--native", help="where kernels run; without either, "
                                                   "on the GPU if there is one, else in the simulator")] = None,
     json: Annotated[Path | None, typer.Option(help="result file [build/conformance/results.jsonl]")] = None,
-    list_: Annotated[bool, typer.Option("--list", help="show the ops (with -k: the cases) and stop")] = False,
+    list_: Annotated[bool, typer.Option("--list", help="show what would be judged (with -k: the cases)")] = False,
+    coverage: Annotated[bool, typer.Option("--coverage", help="with --list: which pairs of levels it covers")] = False,
 ) -> None:
     """Judge kernels against the reference."""
     try:
         from .conformance.backend import BackendError
         from .conformance.command import conform as run
-        from .conformance.command import listing
+        from .conformance.listing import coverage as covering
+        from .conformance.listing import listing
         from .conformance.selection import select
     except ModuleNotFoundError as missing:
         refuse("conform", f'{missing.name} is not installed; pip install "chainrule[conformance]" brings it')
     dtypes = tuple(d.strip() for d in dtype.split(",") if d.strip())
     mode = "auto" if simulate is None else "simulated" if simulate else "native"
     try:
-        if list_:
-            console.print(listing(select(backend, ops=tuple(op or ()), dtypes=dtypes, quick=quick), keyword))
+        if list_ or coverage:
+            chosen = select(backend, ops=tuple(op or ()), dtypes=dtypes, quick=quick, keyword=keyword, levels=levels)
+            console.print(covering(chosen) if coverage else listing(chosen, keyword), soft_wrap=not coverage)
             return
         status = run(backend, ops=tuple(op or ()), dtypes=dtypes, quick=quick, replay=tuple(case or ()), mode=mode,
-                     keyword=keyword, first=first, workers=workers, json=json, console=console)
+                     keyword=keyword, levels=levels, first=first, workers=workers, timeout=timeout, json=json,
+                     console=console)
     except BackendError as why:
         refuse("conform", why)
+    except KeyboardInterrupt:
+        errors.print("chainrule conform: interrupted before anything was judged", markup=False)
+        raise typer.Exit(130) from None
     raise typer.Exit(status)
 
 

@@ -154,8 +154,10 @@ class Bounded:
 
     def exp(self) -> Bounded:
         with np.errstate(all="ignore"):
-            return self._elementary(np.exp(self.v), np.exp(self.v + self.error),
-                                    self.ar.exp + self.ar.exp_slope * np.abs(self.v))
+            one = self._elementary(np.exp(self.v), np.exp(self.v + self.error),
+                                   self.ar.exp + self.ar.exp_slope * np.abs(self.v))
+        # what is masked by −∞ stays so under every finite shift
+        return Bounded(one.v, one.ar, one.mag, one.n, np.where(np.isneginf(self.v), 0.0, one.e))
 
     def expm1(self) -> Bounded:
         # for large |x| a kernel may take exp(x) − 1, which inherits exp's growing error
@@ -210,6 +212,12 @@ class Bounded:
         o = self._of(other)
         error = self.error + o.error
         return Decision(truth(self.v, o.v), (error > 0) & (np.abs(self.v - o.v) <= error))
+
+    def __ne__(self, other: Any) -> Any:
+        """v != v asks whether v is a number."""
+        return Decision(np.isnan(self.v), np.zeros(self.v.shape, bool)) if other is self else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
 
     def __gt__(self, other: Any) -> Decision:
         return self._compare(other, np.greater)

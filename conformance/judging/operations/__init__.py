@@ -1,8 +1,34 @@
 """What is judged: one entry per op id, in one module per family."""
 
-from . import activations, attention, bands, convolution, convolution_layers, losses, networks, rows, training, updates
-from .base import ACTIVATIONS, OPERATIONS, PARAMETERS, Form, Lift, Operation, Outputs, evaluate, literal, stable
+from . import (
+    activations,
+    attention,
+    bands,
+    convolution,
+    convolution_layers,
+    losses,
+    networks,
+    readings,
+    rows,
+    training,
+    updates,
+)
+from .base import (
+    ACTIVATIONS,
+    OPERATIONS,
+    PARAMETERS,
+    READINGS,
+    Form,
+    Lift,
+    Operation,
+    Outputs,
+    evaluate,
+    literal,
+    operation_of,
+    reading_id,
+    stable,
+)
 
-__all__ = ["ACTIVATIONS", "OPERATIONS", "PARAMETERS", "Form", "Lift", "Operation", "Outputs", "activations",
+__all__ = ["ACTIVATIONS", "OPERATIONS", "PARAMETERS", "READINGS", "Form", "Lift", "Operation", "Outputs", "activations",
            "attention", "bands", "convolution", "convolution_layers", "evaluate", "literal", "losses", "networks",
-           "rows", "stable", "training", "updates"]
+           "operation_of", "reading_id", "readings", "rows", "stable", "training", "updates"]

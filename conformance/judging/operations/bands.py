@@ -12,8 +12,8 @@ import numpy as np
 from ....reference import layers
 from ..numbers.bounded import total
 from ..numbers.lanes import Array
-from .base import Form, Lift, Outputs, g, gathered, operation, scalars
-from .convolution_layers import averaged, filled, rearranged
+from .base import Form, Lift, Outputs, filled, g, gathered, operation, scalars
+from .convolution_layers import averaged, rearranged
 
 
 def nodes(lift: Lift, x: Array) -> list[Any]:
@@ -37,13 +37,13 @@ def examples_first(numbers: Any, like: Array) -> Any:
     return whole.T if isinstance(whole, np.ndarray) else rearranged(whole, np.transpose)
 
 
-@operation("arch.local.layer", "a")
+@operation("arch.local.layer", "a", dot=True, axes="x B -> a B")
 def local_layer(lift: Lift, form: Form, x: Array, w: Array, b: Array | None, act: str) -> Outputs:
     bias = scalars(lift, np.zeros(len(w)) if b is None else b)
     return {"a": examples_first(layers.local_affine(nodes(lift, x), band(lift, w), bias, g(form, act)), x)}
 
 
-@operation("arch.shared.layer", "a")
+@operation("arch.shared.layer", "a", dot=True, axes="x B -> a B")
 def shared_layer(lift: Lift, form: Form, x: Array, theta: Array, b: Array | None, act: str) -> Outputs:
     bias = scalars(lift, np.zeros(()) if b is None else b[0])
     return {"a": examples_first(layers.shared_affine(nodes(lift, x), scalars(lift, theta), bias, g(form, act)), x)}
@@ -54,20 +54,20 @@ def through(lift: Lift, form: Form, dx: Any, d: Array, z: Array | None, act: str
     return {"dx": found if z is None else found * g(form, act, ".prime")(lift(z))}
 
 
-@operation("arch.local.layer.grad_x", "dx")
+@operation("arch.local.layer.grad_x", "dx", dot=True, axes="d B, z B -> dx B")
 def local_grad_x(lift: Lift, form: Form, d: Array, w: Array, z: Array | None = None, act: str = "identity") -> Outputs:
     found = form("arch.local.layer.grad_x")(nodes(lift, d), band(lift, w))
     return through(lift, form, found, d, z, act)
 
 
-@operation("arch.shared.layer.grad_x", "dx")
+@operation("arch.shared.layer.grad_x", "dx", dot=True, axes="d B, z B -> dx B")
 def shared_grad_x(lift: Lift, form: Form, d: Array, theta: Array, z: Array | None = None,
                   act: str = "identity") -> Outputs:
     found = form("arch.shared.layer.grad_x")(nodes(lift, d), scalars(lift, theta))
     return through(lift, form, found, d, z, act)
 
 
-@operation("arch.local.layer.grad_w", "D")
+@operation("arch.local.layer.grad_w", "D", dot=True)
 def local_grad_w(lift: Lift, form: Form, d: Array, x: Array, m: int, w: Array | None = None, lam: Any = 0,
                  n: Any = 1) -> Outputs:
     """Δ summed over the examples, then D = Δ/n + λΘ, both 0 in the corners."""
@@ -77,7 +77,7 @@ def local_grad_w(lift: Lift, form: Form, d: Array, x: Array, m: int, w: Array | 
     return {"D": averaged(lift, Delta, own, lam, n)}
 
 
-@operation("arch.shared.layer.grad_theta", "D")
+@operation("arch.shared.layer.grad_theta", "D", dot=True)
 def shared_grad_theta(lift: Lift, form: Form, d: Array, x: Array, m: int, theta: Array | None = None, lam: Any = 0,
                       n: Any = 1) -> Outputs:
     found = form("arch.shared.layer.grad_theta")(nodes(lift, d), nodes(lift, x), m)

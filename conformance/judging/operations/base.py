@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from attrs import frozen
+from attrs import evolve, frozen
 
 from .... import reference, spec
 from ....spec.derivations import derived
@@ -36,9 +36,40 @@ class Operation:
     evaluate: Callable[..., Outputs]
     dot: bool = False            # the inputs meet in a matrix product, so tf32 may round them
     integers: tuple[str, ...] = ()       # outputs that are places, not numbers: uint8
+    axes: str = ""               # of its arrays, by name, so that a part of it can be taken (`parts`)
 
 
 OPERATIONS: dict[str, Operation] = {}
+
+
+#: Other formulas of an op, by what people call them (`readings`).
+READINGS: dict[str, dict[str, Operation]] = {}
+AS = " as "
+
+
+def reading_id(op: str, name: str) -> str:
+    """How a reading is named where an op's id is asked for."""
+    return f"{op}{AS}{name}"
+
+
+def operation_of(id: str) -> Operation:
+    """An op by its id, or one of its readings."""
+    op, _, name = id.partition(AS)
+    return READINGS[op][name] if name else OPERATIONS[op]
+
+
+def reading(op: str, name: str) -> Callable[[Callable[..., Outputs]], Callable[..., Outputs]]:
+    """Register another formula of an op; its outputs and axes are the op's own."""
+    def register(evaluate: Callable[..., Outputs]) -> Callable[..., Outputs]:
+        READINGS.setdefault(op, {})[name] = evolve(OPERATIONS[op], evaluate=evaluate)
+        return evaluate
+
+    return register
+
+
+def elementwise(given: str, made: str) -> str:
+    """The axes of arrays of one shape, whatever that is."""
+    return " -> ".join(", ".join(f"{name} 0 1 2 3" for name in side.split()) for side in (given, made))
 
 
 def literal(name: str) -> Callable[..., Any]:
@@ -53,13 +84,20 @@ def stable(name: str) -> Callable[..., Any]:
     return spec.function(name, "stable") if record is not None and record.stable else literal(name)
 
 
-def operation(id: str, *outputs: str, dot: bool = False,
-              integers: tuple[str, ...] = ()) -> Callable[[Callable[..., Outputs]], Callable[..., Outputs]]:
+def operation(id: str, *outputs: str, dot: bool = False, integers: tuple[str, ...] = (),
+              axes: str = "") -> Callable[[Callable[..., Outputs]], Callable[..., Outputs]]:
     def register(evaluate: Callable[..., Outputs]) -> Callable[..., Outputs]:
-        OPERATIONS[id] = Operation(id, outputs, evaluate, dot, integers)
+        OPERATIONS[id] = Operation(id, outputs, evaluate, dot, integers, axes)
         return evaluate
 
     return register
+
+
+def filled(numbers: Any, zero: Any) -> Any:
+    """An empty sum is the plain 0: here the 0 of every lane."""
+    if isinstance(numbers, list):
+        return [filled(one, zero) for one in numbers]
+    return zero if isinstance(numbers, int) and numbers == 0 else numbers
 
 
 def gathered(numbers: Any) -> Any:
@@ -83,4 +121,4 @@ def g(form: Form, act: str, suffix: str = "") -> Callable[[Any], Any]:
 def evaluate(id: str, lift: Lift, form: Form, arguments: Mapping[str, Any]) -> Outputs:
     """The outputs of one op over the number type of `lift`."""
     with np.errstate(all="ignore"):
-        return OPERATIONS[id].evaluate(lift, form, **arguments)
+        return operation_of(id).evaluate(lift, form, **arguments)

@@ -9,30 +9,30 @@ import numpy as np
 from ....reference import convolution
 from ....spec.derivations import derived
 from ..numbers.lanes import Array
-from .base import Form, Lift, Outputs, gathered, operation, scalars
+from .base import Form, Lift, Outputs, filled, gathered, operation, scalars
 
 
-@operation("conv1d.valid", "y")
+@operation("conv1d.valid", "y", dot=True)
 def conv1d(lift: Lift, form: Form, theta: Array, x: Array) -> Outputs:
     return {"y": gathered(convolution.conv1d(scalars(lift, theta), scalars(lift, x)))}
 
 
-@operation("conv1d.centred", "y")
+@operation("conv1d.centred", "y", dot=True)
 def conv1d_centred(lift: Lift, form: Form, theta: Array, a: Array) -> Outputs:
     return {"y": gathered(convolution.conv1d_centred(scalars(lift, theta), scalars(lift, a)))}
 
 
-@operation("conv2d.valid", "y")
+@operation("conv2d.valid", "y", dot=True)
 def conv2d(lift: Lift, form: Form, I: Array, K: Array) -> Outputs:
     return {"y": gathered(convolution.conv2d(scalars(lift, I), scalars(lift, K)))}
 
 
 def _derived(id: str, output: str) -> None:
     """A gradient the deck does not print: the oracle is the Python its derivation printed."""
-    @operation(id, output)
+    @operation(id, output, dot=True)
     def gradient(lift: Lift, form: Form, **arguments: Any) -> Outputs:
         lifted = {k: scalars(lift, v) if isinstance(v, np.ndarray) else v for k, v in arguments.items()}
-        return {output: gathered(derived(id)(**lifted))}
+        return {output: gathered(filled(derived(id)(**lifted), lift(np.zeros(()))))}
 
 
 for _id, _output in {

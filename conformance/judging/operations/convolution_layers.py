@@ -13,7 +13,7 @@ from ....reference import backprop, convolution, pooling
 from ..numbers.bounded import Bounded, total
 from ..numbers.lanes import Array
 from . import whole_images
-from .base import Form, Lift, Outputs, g, gathered, operation
+from .base import Form, Lift, Outputs, filled, g, gathered, operation
 
 Sides = int | tuple[int, int]
 
@@ -22,13 +22,6 @@ def images(lift: Lift, x: Array) -> list[Any]:
     """x (B, C, H, W) as the reference's lists [channel][row][column] of lanes (B, 1)."""
     _, C, H, W = x.shape
     return [[[lift(x[:, k, None, p, q]) for q in range(W)] for p in range(H)] for k in range(C)]
-
-
-def filled(numbers: Any, zero: Any) -> Any:
-    """An empty sum is the plain 0: here the 0 of every lane."""
-    if isinstance(numbers, list):
-        return [filled(one, zero) for one in numbers]
-    return zero if isinstance(numbers, int) else numbers
 
 
 def stacked(numbers: Any) -> Any:
@@ -46,7 +39,7 @@ def rearranged(number: Bounded, how: Any) -> Bounded:
     return Bounded(how(number.v), number.ar, how(number.mag), number.n, how(e))
 
 
-@operation("conv2d.layer", "y", dot=True)
+@operation("conv2d.layer", "y", dot=True, axes="x B ., w F . . ., b F -> y B F")
 def layer(lift: Lift, form: Form, x: Array, w: Array, b: Array | None, stride: Sides = 1, padding: Sides = 0,
           dilation: Sides = 1, groups: int = 1, act: str = "identity") -> Outputs:
     F, C, M, N = w.shape
@@ -63,7 +56,7 @@ def layer(lift: Lift, form: Form, x: Array, w: Array, b: Array | None, stride: S
     return {"y": g(form, act)(z)}
 
 
-@operation("conv2d.layer.grad_x", "dx", dot=True)
+@operation("conv2d.layer.grad_x", "dx", dot=True, axes="d B ., w . C, z B C -> dx B C")
 def grad_x(lift: Lift, form: Form, d: Array, w: Array, H: int, W: int, stride: Sides = 1, padding: Sides = 0,
            dilation: Sides = 1, groups: int = 1, z: Array | None = None, act: str = "identity") -> Outputs:
     """∂x, times g′(z) of the layer before where z is given."""
@@ -77,7 +70,7 @@ def grad_x(lift: Lift, form: Form, d: Array, w: Array, H: int, W: int, stride: S
     return {"dx": dx * prime}
 
 
-@operation("conv2d.layer.grad_w", "D", dot=True)
+@operation("conv2d.layer.grad_w", "D", dot=True, axes="d . F, x . C, w F C -> D F C")
 def grad_w(lift: Lift, form: Form, d: Array, x: Array, M: int, N: int, stride: Sides = 1, padding: Sides = 0,
            dilation: Sides = 1, groups: int = 1, w: Array | None = None, lam: Any = 0, n: Any = 1) -> Outputs:
     """Δ summed over the images, then D = Δ/n + λΘ."""
@@ -113,7 +106,7 @@ def averaged(lift: Lift, Delta: Any, w: Array | None, lam: Any, n: Any) -> Any:
     return backprop.average([None, [0, Delta]], [None, [0, weights]], lam, n)[1][1]
 
 
-@operation("conv2d.layer.grad_b", "Db")
+@operation("conv2d.layer.grad_b", "Db", axes="d . F -> Db F")
 def grad_b(lift: Lift, form: Form, d: Array, n: Any = 1) -> Outputs:
     (sums,) = form("conv2d.layer.grad_b")([[[lift(v) for v in row] for row in d.transpose(2, 3, 0, 1)]])
     Delta = total(sums, 0)
@@ -126,29 +119,35 @@ def _by_group(x: Array, groups: int) -> Array:
     return x.reshape(B, groups, C // groups, H, W).transpose(1, 3, 4, 0, 2)
 
 
-@operation("pool.max", "y", "index", integers=("index",))
+@operation("pool.max", "y", "index", integers=("index",), axes="x B C -> y B C, index B C")
 def pool(lift: Lift, form: Form, x: Array, k: Sides, stride: Sides | None = None, padding: Sides = 0) -> Outputs:
     """Values, and where in its window each stood: the reference's row-major place in x, less the window's corner."""
     channel = [[lift(v) for v in row] for row in x.transpose(2, 3, 0, 1)]
     y = gathered(pooling.maxpool(channel, k, stride, padding))
     # which of several wins is a comparison of the data themselves, never of rounded numbers
     plain = [[np.asarray(v) for v in row] for row in x.transpose(2, 3, 0, 1)]
-    at = np.array(pooling.maxpool_index(plain, k, stride, padding), dtype=np.int64)
+    places = pooling.maxpool_index(plain, k, stride, padding)          # a window of one element has a place for all
+    at = np.array([[np.broadcast_to(one, x.shape[:2]) for one in row] for row in places], dtype=np.int64)
+    return {"y": pixels_last(y), "index": lift(local_places(at, x, k, stride, padding))}
+
+
+def local_places(at: Array, x: Array, k: Sides, stride: Sides | None, padding: Sides) -> Array:
+    """Places in their windows (B, C, P, Q), of places in the image (P, Q, B, C)."""
     (_, columns), (s, t) = convolution.pair(k), convolution.pair(k if stride is None else stride)
     pad, qad = convolution.pair(padding)
     i, j = np.indices((*at.shape[:2], 1, 1))[:2]
     local = (at // x.shape[3] - (i * s - pad)) * columns + at % x.shape[3] - (j * t - qad)
-    return {"y": _pixels_last(y), "index": lift(local.transpose(2, 3, 0, 1).astype(np.float64))}
+    return np.asarray(local.transpose(2, 3, 0, 1), dtype=np.float64)
 
 
-def _pixels_last(numbers: Any) -> Any:
+def pixels_last(numbers: Any) -> Any:
     """(P, Q, B, C) as (B, C, P, Q)"""
     if isinstance(numbers, Bounded):
-        return rearranged(numbers, _pixels_last)
+        return rearranged(numbers, pixels_last)
     return numbers.transpose(2, 3, 0, 1)
 
 
-@operation("pool.max.grad_x", "dx")
+@operation("pool.max.grad_x", "dx", axes="d B C, index B C, saved B C -> dx B C")
 def pool_grad_x(lift: Lift, form: Form, d: Array, index: Array, H: int, W: int, k: Sides, stride: Sides | None = None,
                 padding: Sides = 0, saved: Array | None = None, act: str = "identity") -> Outputs:
     """Each window hands its d to its maximum; times g′ of what was pooled, where that is given."""
@@ -160,4 +159,4 @@ def pool_grad_x(lift: Lift, form: Form, d: Array, index: Array, H: int, W: int, 
     lanes = [[number[:, :, p, q] for q in range(d.shape[3])] for p in range(d.shape[2])]
     places = [list(rows) for rows in at.transpose(2, 3, 0, 1)]
     found = form("pool.max.grad_x")(lanes, places, H, W, k, stride, padding)
-    return {"dx": _pixels_last(gathered(filled(found, lift(np.zeros(d.shape[:2])))))}
+    return {"dx": pixels_last(gathered(filled(found, lift(np.zeros(d.shape[:2])))))}

@@ -10,12 +10,12 @@ from ....reference import losses
 from ....scalar import exp, log
 from ..numbers.bounded import total
 from ..numbers.lanes import Array
-from .base import Form, Lift, Outputs, gathered, operation, scalars, stable
+from .base import Form, Lift, Outputs, elementwise, gathered, operation, scalars, stable
 
 LANES = 64                   # classes beyond which the softmax is taken whole; proved equal to the reference below it
 
 
-@operation("loss.xent.logits", "loss", "delta")
+@operation("loss.xent.logits", "loss", "delta", axes=elementwise("z y", "loss delta"))
 def cross_entropy_logits(lift: Lift, form: Form, z: Array, y: Array) -> Outputs:
     """The reading that training uses: minus the printed expression, δ = a − y."""
     return {
@@ -24,7 +24,7 @@ def cross_entropy_logits(lift: Lift, form: Form, z: Array, y: Array) -> Outputs:
     }
 
 
-@operation("loss.square", "loss", "delta")
+@operation("loss.square", "loss", "delta", axes=elementwise("yhat y", "loss delta"))
 def square(lift: Lift, form: Form, yhat: Array, y: Array) -> Outputs:
     return {
         "loss": form("loss.square")(y=lift(y), yhat=lift(yhat)),
@@ -32,7 +32,7 @@ def square(lift: Lift, form: Form, yhat: Array, y: Array) -> Outputs:
     }
 
 
-@operation("loss.softmax", "loss", "delta")
+@operation("loss.softmax", "loss", "delta", axes="z B, y B -> loss B, delta B")
 def softmax(lift: Lift, form: Form, z: Array, y: Array) -> Outputs:
     """K-class cross entropy over the rows of z; the careful form subtracts the row's largest logit first."""
     hot = (y[:, None] == np.arange(z.shape[1])).astype(np.float64)
@@ -46,7 +46,7 @@ def softmax(lift: Lift, form: Form, z: Array, y: Array) -> Outputs:
     return {"loss": losses.cross_entropy_softmax(y_k, z_k), "delta": gathered(delta).T}
 
 
-@operation("loss.softmax.weighted", "loss", "delta", "mass")
+@operation("loss.softmax.weighted", "loss", "delta", "mass", axes="z B, y B -> loss B, delta B, mass B")
 def softmax_weighted(lift: Lift, form: Form, z: Array, y: Array, w: Array | None = None, ignored: int = -100,
                      smoothing: Any = 0.0) -> Outputs:
     """A row whose label is `ignored` has w = 0 for every class; mass is the weight of the label's own."""
@@ -54,11 +54,14 @@ def softmax_weighted(lift: Lift, form: Form, z: Array, y: Array, w: Array | None
     own = np.where((y != ignored)[:, None], np.ones(K) if w is None else w, 0.0)
     mass = lift((own * hot).sum(axis=1))
     if form is stable or K > LANES:
-        logits = lift(z) - lift(z.max(axis=1, keepdims=True, initial=-np.inf)) if form is stable else lift(z)
+        largest = z.max(axis=1, keepdims=True, initial=-np.inf) if form is stable else np.zeros((len(z), 1))
+        logits = lift(z) - lift(largest)
         e, labels = exp(logits), lift(own) * ((1 - smoothing) * lift(hot) + smoothing / K)
         whole = total(e, 1)
         delta = e / whole[:, None] * total(labels, 1)[:, None] - labels
-        return {"loss": total(labels * (log(whole)[:, None] - logits), 1), "delta": delta, "mass": mass}
+        unasked = (own == 0) | (hot == 0) & (smoothing == 0)                   # 0 log 0 is 0, where −∞ is a mask
+        asked = lift(np.where(unasked, 0.0, z)) - lift(np.where(unasked, 0.0, largest))
+        return {"loss": total(labels * (log(whole)[:, None] - asked), 1), "delta": delta, "mass": mass}
     z_k, y_k, w_k = ([lift(column) for column in one.T] for one in (z, hot, own))
     return {"loss": form("loss.softmax.weighted")(y_k, z_k, w_k, smoothing),
             "delta": gathered(form("loss.softmax.weighted.delta")(z_k, y_k, w_k, smoothing)).T, "mass": mass}

@@ -14,13 +14,13 @@ def columns(lift: Lift, x: Array) -> list[Any]:
     return [lift(column) for column in x.T]
 
 
-@operation("norm.layer", "y")
+@operation("norm.layer", "y", axes="x B -> y B")
 def layer_norm(lift: Lift, form: Form, x: Array, gamma: Array, beta: Array, eps: Any) -> Outputs:
     rows = normalization.layer_norm(columns(lift, x), scalars(lift, gamma), scalars(lift, beta), eps)
     return {"y": gathered(rows).T}
 
 
-@operation("norm.layer.grad_x", "dx")
+@operation("norm.layer.grad_x", "dx", axes="d B, x B -> dx B")
 def layer_norm_grad_x(lift: Lift, form: Form, d: Array, x: Array, gamma: Array, eps: Any) -> Outputs:
     return {"dx": gathered(form("norm.layer.grad_x")(columns(lift, d), columns(lift, x), scalars(lift, gamma), eps)).T}
 

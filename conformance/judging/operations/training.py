@@ -8,34 +8,34 @@ import numpy as np
 
 from ....reference import normalization, optimizers
 from ..numbers.lanes import Array
-from .base import Form, Lift, Outputs, gathered, operation, scalars
+from .base import Form, Lift, Outputs, elementwise, gathered, operation, scalars
 
 
-@operation("opt.momentum", "theta", "v")
+@operation("opt.momentum", "theta", "v", axes=elementwise("theta D v", "theta v"))
 def momentum(lift: Lift, form: Form, theta: Array, D: Array, v: Array, eta: Any, mu: Any) -> Outputs:
-    return _named(optimizers.momentum(lift(theta), lift(D), lift(v), eta, mu), "v")
+    return named(optimizers.momentum(lift(theta), lift(D), lift(v), eta, mu), "v")
 
 
-@operation("opt.nesterov", "theta", "v")
+@operation("opt.nesterov", "theta", "v", axes=elementwise("theta D v", "theta v"))
 def nesterov(lift: Lift, form: Form, theta: Array, D: Array, v: Array, eta: Any, mu: Any) -> Outputs:
-    return _named(optimizers.nesterov(lift(theta), lift(D), lift(v), eta, mu), "v")
+    return named(optimizers.nesterov(lift(theta), lift(D), lift(v), eta, mu), "v")
 
 
-@operation("opt.adagrad", "theta", "G")
+@operation("opt.adagrad", "theta", "G", axes=elementwise("theta D G", "theta G"))
 def adagrad(lift: Lift, form: Form, theta: Array, D: Array, G: Array, eta: Any, eps: Any) -> Outputs:
-    return _named(optimizers.adagrad(lift(theta), lift(D), lift(G), eta, eps), "G")
+    return named(optimizers.adagrad(lift(theta), lift(D), lift(G), eta, eps), "G")
 
 
-@operation("opt.adam", "theta", "m", "v")
+@operation("opt.adam", "theta", "m", "v", axes=elementwise("theta D m v", "theta m v"))
 def adam(lift: Lift, form: Form, theta: Array, D: Array, m: Array, v: Array, t: int, eta: Any, beta1: Any,
          beta2: Any, eps: Any) -> Outputs:
-    return _named(optimizers.adam(lift(theta), lift(D), lift(m), lift(v), t, eta, beta1, beta2, eps), "m", "v")
+    return named(optimizers.adam(lift(theta), lift(D), lift(m), lift(v), t, eta, beta1, beta2, eps), "m", "v")
 
 
-@operation("opt.adamw", "theta", "m", "v")
+@operation("opt.adamw", "theta", "m", "v", axes=elementwise("theta D m v", "theta m v"))
 def adamw(lift: Lift, form: Form, theta: Array, D: Array, m: Array, v: Array, t: int, eta: Any, lam: Any,
           beta1: Any, beta2: Any, eps: Any) -> Outputs:
-    return _named(optimizers.adamw(lift(theta), lift(D), lift(m), lift(v), t, eta, lam, beta1, beta2, eps), "m", "v")
+    return named(optimizers.adamw(lift(theta), lift(D), lift(m), lift(v), t, eta, lam, beta1, beta2, eps), "m", "v")
 
 
 @operation("opt.lamb", "theta", "m", "v")
@@ -46,10 +46,10 @@ def lamb(lift: Lift, form: Form, theta: Array, D: Array, m: Array, v: Array, t: 
         return {"theta": lift(theta), "m": lift(m), "v": lift(v)}
     theta_list, D_list, m_list, v_list = (scalars(lift, x.ravel()) for x in (theta, D, m, v))
     new = optimizers.lamb(theta_list, D_list, m_list, v_list, t, eta, lam, beta1, beta2, eps)
-    return _named(tuple(gathered(_nested(one, theta.shape)) for one in new), "m", "v")
+    return named(tuple(gathered(_nested(one, theta.shape)) for one in new), "m", "v")
 
 
-def _named(new: tuple[Any, ...], *states: str) -> Outputs:
+def named(new: tuple[Any, ...], *states: str) -> Outputs:
     return dict(zip(("theta", *states), new))
 
 
@@ -60,45 +60,45 @@ def _nested(flat: list[Any], shape: tuple[int, ...]) -> list[Any]:
     return [_nested(flat[i * size:(i + 1) * size], shape[1:]) for i in range(shape[0])]
 
 
-def _rows(lift: Lift, x: Array) -> list[Any]:
+def rows(lift: Lift, x: Array) -> list[Any]:
     """x (N, C, …) as its rows, examples and positions, each with the channels as lanes."""
     return [lift(row) for row in np.moveaxis(x, 1, -1).reshape(-1, x.shape[1])]
 
 
-def _shaped(rows: list[Any], like: Array) -> Any:
+def shaped_rows(lines: list[Any], like: Array) -> Any:
     """Rows back in the shape they came from."""
     numbers = np.moveaxis(np.arange(like.size).reshape(*like.shape[:1], *like.shape[2:], like.shape[1]), -1, 1)
-    return gathered(rows)[(numbers // like.shape[1], numbers % like.shape[1])]
+    return gathered(lines)[(numbers // like.shape[1], numbers % like.shape[1])]
 
 
-@operation("norm.batch", "y")
+@operation("norm.batch", "y", axes="x . C, gamma C, beta C -> y . C")
 def batch_norm(lift: Lift, form: Form, x: Array, gamma: Array, beta: Array, eps: Any) -> Outputs:
-    return {"y": _shaped(normalization.batch_norm(_rows(lift, x), lift(gamma), lift(beta), eps), x)}
+    return {"y": shaped_rows(normalization.batch_norm(rows(lift, x), lift(gamma), lift(beta), eps), x)}
 
 
-@operation("norm.batch.inference", "y")
+@operation("norm.batch.inference", "y", axes="x B C, mu C, var C, gamma C, beta C -> y B C")
 def batch_norm_inference(lift: Lift, form: Form, x: Array, mu: Array, var: Array, gamma: Array, beta: Array,
                          eps: Any) -> Outputs:
-    rows = normalization.batch_norm_inference(_rows(lift, x), lift(mu), lift(var), lift(gamma), lift(beta), eps)
-    return {"y": _shaped(rows, x)}
+    found = normalization.batch_norm_inference(rows(lift, x), lift(mu), lift(var), lift(gamma), lift(beta), eps)
+    return {"y": shaped_rows(found, x)}
 
 
-@operation("norm.batch.running", "mu", "var")
+@operation("norm.batch.running", "mu", "var", axes="x . C, mu C, var C -> mu C, var C")
 def batch_norm_running(lift: Lift, form: Form, x: Array, mu: Array, var: Array, rho: Any) -> Outputs:
-    return dict(zip(("mu", "var"), normalization.batch_norm_running(_rows(lift, x), lift(mu), lift(var), rho)))
+    return dict(zip(("mu", "var"), normalization.batch_norm_running(rows(lift, x), lift(mu), lift(var), rho)))
 
 
-@operation("norm.batch.grad_x", "dx")
+@operation("norm.batch.grad_x", "dx", axes="d . C, x . C, gamma C -> dx . C")
 def batch_norm_grad_x(lift: Lift, form: Form, d: Array, x: Array, gamma: Array, eps: Any) -> Outputs:
-    gradient = form("norm.batch.grad_x")(_rows(lift, d), _rows(lift, x), lift(gamma), eps)
-    return {"dx": _shaped(gradient, x)}
+    gradient = form("norm.batch.grad_x")(rows(lift, d), rows(lift, x), lift(gamma), eps)
+    return {"dx": shaped_rows(gradient, x)}
 
 
-@operation("norm.batch.grad_gamma", "dgamma")
+@operation("norm.batch.grad_gamma", "dgamma", axes="d . C, x . C -> dgamma C")
 def batch_norm_grad_gamma(lift: Lift, form: Form, d: Array, x: Array, eps: Any) -> Outputs:
-    return {"dgamma": form("norm.batch.grad_gamma")(_rows(lift, d), _rows(lift, x), eps)}
+    return {"dgamma": form("norm.batch.grad_gamma")(rows(lift, d), rows(lift, x), eps)}
 
 
-@operation("norm.batch.grad_beta", "dbeta")
+@operation("norm.batch.grad_beta", "dbeta", axes="d . C -> dbeta C")
 def batch_norm_grad_beta(lift: Lift, form: Form, d: Array) -> Outputs:
-    return {"dbeta": form("norm.batch.grad_beta")(_rows(lift, d))}
+    return {"dbeta": form("norm.batch.grad_beta")(rows(lift, d))}

@@ -27,24 +27,26 @@ def _named(names: tuple[tuple[str, str], ...], *moved: Any) -> Outputs:
             for name, part in zip(pair, (matrix[1][1], matrix[1][0][:, 0]))}
 
 
+_GIVEN, _MADE = "delta B N, a B K, theta N K, b N", "theta N K, b N"
 _THETA, _M, _V = ("theta", "b"), ("m", "mb"), ("v", "vb")
 
 
-@operation("alg.average.sgd", *_THETA, dot=True)
+@operation("alg.average.sgd", *_THETA, dot=True, axes=f"{_GIVEN} -> {_MADE}")
 def average_sgd(lift: Lift, form: Form, delta: Array, a: Array, theta: Array, b: Array, lam: Any, n: int,
                 eta: Any) -> Outputs:
     return _named((_THETA,), updates.average_sgd(
         _accumulated(lift, delta, a), _layer(lift, theta, b), lam, n, eta))
 
 
-@operation("alg.average.momentum", *_THETA, *_V, dot=True)
+@operation("alg.average.momentum", *_THETA, *_V, dot=True, axes=f"{_GIVEN}, v N K, vb N -> {_MADE}, v N K, vb N")
 def average_momentum(lift: Lift, form: Form, delta: Array, a: Array, theta: Array, b: Array, v: Array, vb: Array,
                      lam: Any, n: int, eta: Any, mu: Any) -> Outputs:
     return _named((_THETA, _V), *updates.average_momentum(
         _accumulated(lift, delta, a), _layer(lift, theta, b), _layer(lift, v, vb), lam, n, eta, mu))
 
 
-@operation("alg.average.adamw", *_THETA, *_M, *_V, dot=True)
+@operation("alg.average.adamw", *_THETA, *_M, *_V, dot=True,
+           axes=f"{_GIVEN}, m N K, mb N, v N K, vb N -> {_MADE}, m N K, mb N, v N K, vb N")
 def average_adamw(lift: Lift, form: Form, delta: Array, a: Array, theta: Array, b: Array, m: Array, mb: Array,
                   v: Array, vb: Array, t: int, lam: Any, n: int, eta: Any, decay: Any, beta1: Any, beta2: Any,
                   eps: Any) -> Outputs:

@@ -33,7 +33,7 @@ def module(tmp_path, monkeypatch):
 
 
 def conform(*arguments):
-    return CliRunner().invoke(app, ["conform", *arguments], env={"COLUMNS": "120"})
+    return CliRunner().invoke(app, ["conform", "-n", "0", *arguments], env={"COLUMNS": "120"})
 
 
 RIGHT = """

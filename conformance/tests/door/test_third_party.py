@@ -28,7 +28,8 @@ class Run:
 
     def __init__(self, folder: Path, *arguments: str) -> None:
         file = folder / "results.jsonl"
-        command = [sys.executable, "-W", "error", "-m", "chainrule.cli", "conform", *arguments, "--json", str(file)]
+        command = [sys.executable, "-W", "error", "-m", "chainrule.cli", "conform", "-n", "0", *arguments,
+                   "--json", str(file)]
         done = subprocess.run(command, cwd=BACKENDS, capture_output=True, text=True, timeout=120)
         self.code, self.text, self.errors = done.returncode, done.stdout, done.stderr
         self.records = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []

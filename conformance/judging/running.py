@@ -1,0 +1,140 @@
+"""Run a backend's function on the arguments of a case: in memory of our own making, watched, its outputs as a list."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from ...triton_kernels.runtime.launch import current_arch
+from ..backend import Backend
+from .cases import Case
+from .hygiene import Allocations, HygieneFault, Input, placed, unwritten
+from .operations import OPERATIONS, PARAMETERS
+
+TORCH = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16, "fp64": torch.float64}
+
+
+def adding(mode: str) -> str | None:
+    """The architecture whose tensor cores add in this mode; None if they do not, or it is not known how."""
+    if mode == "native":
+        return current_arch()
+    if mode != "simulated":
+        return None
+    from ..simulator.active import accumulating
+
+    return accumulating()
+
+
+def fitted(function: Any, op: str, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    """The arguments as this function takes them, and why it cannot: what the reference has a default for is optional,
+    so a function may do without it, and is judged on the cases that do not need it."""
+    try:
+        own = inspect.signature(function).parameters
+    except (TypeError, ValueError):                       # a callable without a signature takes what it is given
+        return dict(arguments), ""
+    anything = any(p.kind is p.VAR_KEYWORD for p in own.values())
+    fits, optional = dict(arguments), optional_arguments(op)
+    for name, default in optional.items():
+        value = arguments.get(name, default)
+        if name not in own:
+            if not anything and not _same(value, default):
+                return fits, f"the function takes no {name}"
+            if not anything:
+                fits.pop(name, None)
+        elif value is None and not _takes_none(own[name]):
+            return fits, f"the function has no default of None for {name}"
+        elif own[name].default is inspect.Parameter.empty:
+            fits[name] = value
+    return fits, ""
+
+
+def optional_arguments(op: str) -> dict[str, Any]:
+    """The arguments that an op can do without, and what it then takes."""
+    parameters = list(inspect.signature(OPERATIONS[op].evaluate).parameters.values())[2:]         # lift and form aside
+    found = {p.name: None if p.default is p.empty else p.default for p in parameters
+             if p.default is not p.empty or "None" in str(p.annotation)}
+    return {**found, **(PARAMETERS.get(op.split(".")[1], {}) if op.startswith("act.") else {})}
+
+
+def _takes_none(parameter: inspect.Parameter) -> bool:
+    text = str(parameter.annotation)
+    return parameter.default is None or "None" in text or "Optional" in text
+
+
+def _same(value: Any, default: Any) -> bool:
+    return value is default or (not isinstance(value, np.ndarray) and bool(value == default))
+
+
+def run(case: Case, backend: Backend, mode: str, arguments: Mapping[str, Any], second: bool = False) -> list[Any]:
+    """Call the backend's function once, watched; the outputs as a list."""
+    function = backend.ops[case.op]
+    names = OPERATIONS[case.op].outputs
+    arguments, _ = fitted(function, case.op, arguments)
+    if backend.array == "numpy":
+        return _run_numpy(function, names, case.dtype, arguments)
+    device = "cuda" if mode == "native" else "cpu"
+    inputs: list[Input] = []
+    given = {}
+    for name, value in arguments.items():
+        given[name] = value
+        if isinstance(value, np.ndarray):
+            given[name] = torch.from_numpy(np.ascontiguousarray(value))
+            kind = TORCH[case.dtype] if value.dtype.kind == "f" else given[name].dtype
+            inputs.append(placed(name, given[name].to(device, kind), case.layout))
+            given[name] = inputs[-1].tensor
+    with case.pin(), _mode(mode, second) as sim, Allocations(kernels_only=backend.kernels):
+        outputs = _listed(function(**given), names)
+    for one in inputs:
+        one.check()
+    for name, value in zip(names, outputs):
+        if not isinstance(value, torch.Tensor):
+            raise HygieneFault(f"{name} is a {type(value).__name__}, not a tensor")
+        missing = int((~sim.stored(value)).sum()) if sim is not None and backend.kernels else unwritten(value)
+        if missing:
+            raise HygieneFault(f"{missing} of {value.numel()} elements of {name} were never written by a kernel")
+    return outputs
+
+
+def _run_numpy(function: Any, names: tuple[str, ...], dtype: str, arguments: Mapping[str, Any]) -> list[Any]:
+    """The same for a backend that takes numpy arrays: its inputs must stay as they were."""
+    kind = np.dtype({"fp32": "float32", "fp16": "float16"}[dtype])
+    given = {k: v.astype(kind if v.dtype.kind == "f" else v.dtype) if isinstance(v, np.ndarray) else v
+             for k, v in arguments.items()}
+    before = {k: v.tobytes() for k, v in given.items() if isinstance(v, np.ndarray)}
+    outputs = _listed(function(**given), names)
+    for name, data in before.items():
+        if given[name].tobytes() != data:
+            raise HygieneFault(f"the input {name} was overwritten")
+    for name, value in zip(names, outputs):
+        if not isinstance(value, np.ndarray | np.generic):
+            raise HygieneFault(f"{name} is a {type(value).__name__}, not a numpy array")
+    return outputs
+
+
+def _listed(result: Any, names: tuple[str, ...]) -> list[Any]:
+    if isinstance(result, dict):
+        missing = [name for name in names if name not in result]
+        if missing:
+            raise HygieneFault(f"the result has no {', '.join(missing)}")
+        return [result[name] for name in names]
+    outputs = list(result) if isinstance(result, (tuple, list)) else [result]
+    if len(outputs) != len(names):
+        raise HygieneFault(f"{len(outputs)} outputs came back, not {len(names)} ({', '.join(names)})")
+    return outputs
+
+
+@contextlib.contextmanager
+def _mode(mode: str, second: bool) -> Iterator[Any]:
+    """Simulated runs happen inside the simulator; a second one runs its programs in another order."""
+    if mode != "simulated":
+        yield None
+        return
+    from ..simulator import simulate
+
+    with simulate(check=True, order="random" if second else "forward") as sim:
+        yield sim
