@@ -26,6 +26,11 @@ def _logits(q: Tensor, k: Tensor, scale: float, part: Tensor | None) -> Tensor:
     return z if part is None else z.masked_fill(~part, -torch.inf)
 
 
+def beside(t: Tensor) -> Tensor:
+    """(B, H, S, E) with the heads of a token side by side, as the next product reads them."""
+    return t.transpose(1, 2).contiguous().transpose(1, 2)
+
+
 def forward(
     q: Tensor, k: Tensor, v: Tensor, scale: float, keep: Tensor | None = None, causal: bool = False,
     math: str | None = None,
@@ -37,7 +42,7 @@ def forward(
     lse = torch.where(lse == -torch.inf, torch.inf, lse)
     P = torch.exp(z - lse[..., None])
     values = wide(v) if keep is None else wide(v).masked_fill(~keep[:, None, :, None], 0)
-    return (P @ values).to(q.dtype), lse
+    return beside((P @ values).to(q.dtype)), lse
 
 
 def backward(
@@ -54,7 +59,7 @@ def backward(
     B = P * (upstream @ values.transpose(2, 3) - (upstream * wide(o)).sum(3, keepdim=True))
     to_v = P.transpose(2, 3) @ upstream
     to_q, to_k = scale * (B @ keys), scale * (B.transpose(2, 3) @ wide(q))
-    return to_q.to(q.dtype), to_k.to(k.dtype), to_v.to(v.dtype)
+    return beside(to_q.to(q.dtype)), beside(to_k.to(k.dtype)), beside(to_v.to(v.dtype))
 
 
 def attention(

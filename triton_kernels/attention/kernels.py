@@ -32,7 +32,6 @@ from ..runtime.launch import current_arch, launch, math_mode
 from .checks import head, scaled
 
 LOG2E = tl.constexpr(1.4426950408889634)
-NOTHING = tl.constexpr(-float("inf"))
 
 
 @triton.jit
@@ -91,7 +90,7 @@ def forward_kernel(
     s, d, e = first + tl.arange(0, BM), tl.arange(0, BD), tl.arange(0, BE)
     scale = tl.cast(scale, tl.float32)
     queries = tile(q, s, s < S, d, D, q_s, q_d) if HELD else 0
-    m = tl.full((BM,), NOTHING, tl.float32)
+    m = tl.full((BM,), -float("inf"), tl.float32)
     total = tl.zeros((BM,), tl.float32)
     out = tl.zeros((BM, BE), tl.float32)
     last = tl.minimum(T, first + BM) if CAUSAL else T
@@ -100,9 +99,9 @@ def forward_kernel(
         there = present(keep, t, T, keep_t, KEPT)
         keys = tile(k, t, there, d, D, k_t, k_d) if HELD else 0
         z = scale * met(q, k, queries, keys, s, t, S, T, D, q_s, q_d, k_t, k_d, HELD, BM, BN, BK, PRECISION)
-        z = tl.where(taking_part(s, t, S, there, CAUSAL), z, NOTHING)
+        z = tl.where(taking_part(s, t, S, there, CAUSAL), z, -float("inf"))
         largest = tl.maximum(m, tl.max(z, 1))
-        base = tl.where(largest == NOTHING, 0.0, largest)
+        base = tl.where(largest == -float("inf"), 0.0, largest)
         p = share(z, base[:, None])
         old = share(m, base)
         total = total * old + tl.sum(p, 1)
@@ -223,7 +222,7 @@ def _kept(keep: Tensor | None, stand_in: Tensor) -> tuple[Tensor, tuple[int, int
 
 def heads(B: int, H: int, S: int, E: int, like: Tensor) -> Tensor:
     """Memory of (B, H, S, E), the heads of a token side by side as the next product reads them."""
-    return torch.empty((B, S, H, E), dtype=like.dtype, device=like.device).transpose(1, 2)
+    return torch.empty_strided((B, H, S, E), (S * H * E, E, H * E, 1), dtype=like.dtype, device=like.device)
 
 
 def forward(

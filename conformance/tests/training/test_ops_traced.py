@@ -34,6 +34,10 @@ def running():
     return data(6, seed=2), data(6, seed=3).square()
 
 
+def heads():
+    return data(2, 3, 5, 6, seed=1), data(2, 3, 4, 6, seed=2), data(2, 3, 4, 8, seed=3)
+
+
 X, W, B = (4, 6), (3, 6), (3,)
 IMAGE, FILTERS, OUT = (2, 3, 7, 6), (4, 3, 3, 3), (2, 4, 7, 6)
 HOW = ([1, 1], [1, 1], [1, 1], 1, "tanh", 0.0)
@@ -50,6 +54,11 @@ CHECKED = {
     "band_keeping": (lambda: (data(*X), data(6, 3), data(6), "elu", 1.0, True), ["band_kernel"]),
     "band_delta": (lambda: (data(*X), data(3)), ["band_kernel"]),
     "band_averaged": (lambda: (data(*X), data(*X, seed=1), 3, False, True, True), ["average_kernel"]),
+    "attention_forward": (lambda: (*heads(), 0.5, torch.tensor([[True, True, False, True]] * 2), True, "ieee"),
+                          ["forward_kernel"]),
+    "attention_backward": (
+        lambda: (data(2, 3, 5, 8, seed=4), *heads(), data(2, 3, 5, 8, seed=5), data(2, 3, 5, seed=6), 0.5, None, False,
+                 "ieee"), ["backward_kernel"]),
     "loss": (lambda: ("loss.softmax", data(*X), torch.tensor([0, 5, 2, 2])), ["softmax_rows_kernel"]),
     "class_loss": (
         lambda: (data(*X), torch.tensor([0, 5, -100, 2]), data(6).abs(), -100, 0.25), ["softmax_rows_kernel"]),
