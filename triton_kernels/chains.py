@@ -19,6 +19,7 @@ from torch.nn.modules import module as torchs
 
 from . import functional as F
 from . import nn as ours
+from .activations.table import ACTIVATIONS as TABLE
 from .runtime.launch import PLAIN, traced
 from .runtime.leaves import as_class
 
@@ -65,11 +66,10 @@ def together(modules: Sequence[nn.Module]) -> int:
         return 3 if type(last) is ours.ReLU else 2
     if kind in LAYERS and then in ACTIVATIONS:
         name, _, attribute = ACTIVATIONS[then]
-        p = getattr(rest[0], attribute) if attribute else 0.0
-        if name == "leaky" and not 0 <= p <= 1:
+        g, p = TABLE[name], getattr(rest[0], attribute) if attribute else 0.0
+        if g.legal is not None and not g.legal[0](p):
             return 1
-        pools = kind is ours.Conv2d and type(last) is ours.MaxPool2d and _two_by_two(last) and not (
-            name == "elu" and not p >= 0)
+        pools = kind is ours.Conv2d and type(last) is ours.MaxPool2d and _two_by_two(last) and g.rises(p)
         return 3 if pools else 2
     return 2 if kind in NORMS and then is ours.ReLU else 1
 

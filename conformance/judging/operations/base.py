@@ -16,6 +16,7 @@ from attrs import evolve, frozen
 
 from .... import reference, spec
 from ....spec.derivations import derived
+from ....triton_kernels.activations.table import ACTIVATIONS as TABLE
 from ..numbers.bounded import Bounded, joined
 from ..numbers.lanes import Array
 
@@ -23,7 +24,7 @@ Lift = Callable[[Array], Any]
 Form = Callable[[str], Callable[..., Any]]
 Outputs = dict[str, Any]
 
-ACTIVATIONS = ("sigmoid", "tanh", "relu", "leaky", "elu", "identity")
+ACTIVATIONS = tuple(TABLE)             # those that have kernels; value and derivative are the reference's
 PARAMETERS = {"leaky": {"slope": 0.1}, "elu": {"alpha": 1.0}}      # as the deck prints them; α it leaves open
 
 
