@@ -30,7 +30,7 @@ def looks_like(op: str, arguments: Mapping[str, Any], actual: Mapping[str, Array
             continue
         if all(outputs[name].shape == actual[name].shape for name in actual):
             distances = [distance(outputs[name], actual[name], bounds[name], truths[name]) for name in actual]
-            if max(distances) <= 1:
+            if max(distances) <= 1 and any(wrong(actual[name], bounds[name], truths[name]).any() for name in actual):
                 found.append((sum(distances), fault.name))
     return [name for _, name in sorted(found, key=lambda one: one[0])[:NAMED]]
 
@@ -44,12 +44,19 @@ def distance(fault: Array, actual: Array, limit: Bound, truth: Truth) -> float:
         off = np.abs(fault - actual) / slack
         off = np.where((fault == actual) | (np.isnan(fault) & np.isnan(actual)), 0.0, off)
         off = np.where(np.isfinite(off) & (np.isfinite(slack) | (off == 0)), off, np.inf)
-        wrong = ~(np.abs(truth.value - actual) <= total + truth.radius) & ~(np.isnan(actual) & np.isnan(truth.value))
-        wrong &= (actual != truth.value) & known
         planted = ~(np.abs(fault - truth.value) <= total) & (fault != truth.value)
-    if (wrong & ~planted).any():
+    if (wrong(actual, limit, truth) & ~planted).any():
         return float("inf")
     return float(np.max(np.where(known, off, 0.0), initial=0.0))
+
+
+def wrong(actual: Array, limit: Bound, truth: Truth) -> Array:
+    """Where a result is off by more than the bound, among what is known."""
+    total = np.broadcast_to(limit.total, actual.shape)
+    with np.errstate(all="ignore"):
+        off = ~(np.abs(truth.value - actual) <= total + truth.radius) & (actual != truth.value)
+    off &= ~(np.isnan(actual) & np.isnan(truth.value))
+    return np.asarray(off if truth.known is None else off & truth.known)
 
 
 def _relative(limit: Array, value: Array) -> float:
