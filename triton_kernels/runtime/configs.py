@@ -146,6 +146,8 @@ _HEADS_GRAD = (
     Row(32, 64, 64, 8, 1, HALF), Row(32, 64, 128, 8, 1, HALF), Row(32, 32, 32, 4, 1, HALF),
     Row(32, 16, 16, 8, 1, FLOAT),
 )
+_HEADS_GRAD_120 = (*_HEADS_GRAD[:-1], Row(32, 16, 16, 4, 1, FLOAT))     # with 8 warps it spills there
+
 ATTENTION = ("attn.head", "attn.head.grad")
 
 # Layers of neighbours: BM examples and BN nodes; for their D also BK taps, the intercept's among them.
@@ -164,7 +166,7 @@ _TABLES: dict[str, dict[str, tuple[Row, ...]]] = {
         "pointwise": _POINTWISE, "strided": _STRIDED, "columns": _COLUMNS,
         "norm.rows": _NORM_ROWS, "norm.rows.long": _LONG_NORM_ROWS,
         "loss.softmax": _ROWS, "loss.softmax.long": _LONG_ROWS, "loss.mean": _MEAN,
-        "attn.head": _HEADS, "attn.head.grad": _HEADS_GRAD,
+        "attn.head": _HEADS, "attn.head.grad": _HEADS_GRAD_120 if arch == "sm_120" else _HEADS_GRAD,
         "conv1d": _WINDOWS, "conv2d": _WINDOWS,
         **({"net.layer.affine.boxes": _BOXES, "bp.delta.boxes": _DELTA_BOXES, "alg.average.boxes": _BOXES,
             "alg.average.update.boxes": _UPDATE_BOXES, "conv2d.layer.boxes": _IMAGE_BOXES,
@@ -174,7 +176,7 @@ _TABLES: dict[str, dict[str, tuple[Row, ...]]] = {
         "conv2d.layer.join": _JOINED, "pool": _STRIDED,
         "arch.band": _NEIGHBOURS, "arch.band.grad": _WEIGHTS, "arch.band.join": _COLUMNS,
     }
-    for arch, products in (("sm_90", _SM90), ("sm_100", _SM90), ("sm_80", _SM80), ("default", _SMALL))
+    for arch, products in (("sm_90", _SM90), ("sm_100", _SM90), ("sm_80", _SM80), ("sm_120", _SMALL), ("default", _SMALL))
 }
 _PROCESSORS = {"sm_90": 132, "sm_100": 148, "sm_80": 108}
 _CACHE = {"sm_90": 40, "sm_100": 80, "sm_80": 26}        # MB that a kernel may count on finding there again

@@ -187,7 +187,7 @@ def test_without_matplotlib_there_is_a_table_and_no_picture(cli, monkeypatch, tm
 
 
 def test_without_the_suite_a_simulated_run_says_what_to_install(cli, monkeypatch):
-    monkeypatch.setitem(sys.modules, "chainrule.conformance.chains", None)
+    monkeypatch.setitem(sys.modules, "chainrule.conformance.training.chains", None)
     result = cli("--simulate")
     assert result.exit_code == 2
     assert 'pip install "chainrule[conformance]"' in result.output.replace("\n", " ")

@@ -142,12 +142,11 @@ def test_gradcheck():
 
 MISUSE = {
     "running_mean has shape (4,); expected (3,), one per channel": {"running_mean": torch.zeros(4)},
-    "x is int64; expected float16": {"input": torch.arange(6).view(2, 3)},
-    "weight is float16, x is float32": {"weight": torch.ones(3, dtype=torch.float16), "bias": torch.zeros(3)},
-    "x has shape (3,); expected (N, C)": {"input": torch.ones(3)},
+    "input is int64; expected float16": {"input": torch.arange(6).view(2, 3)},
+    "weight is float16, input is float32": {"weight": torch.ones(3, dtype=torch.float16), "bias": torch.zeros(3)},
+    "input has shape (3,); expected (N, C)": {"input": torch.ones(3)},
     "one value per channel has no unbiased variance": {"input": torch.ones(1, 3), "training": True},
     "evaluation needs running_mean and running_var": {"running_mean": None, "running_var": None},
-    "weight and bias, go together": {"weight": torch.ones(3)},
     "act = 'tanh' is not fused; choose identity or relu": {"act": "tanh"},
     "input has shape (4, 3), added has (2, 3)": {"added": torch.ones(2, 3)},
 }
@@ -160,3 +159,10 @@ def test_misuse(message):
         batch_norm(**{**arguments, **MISUSE[message]})
     assert message in str(caught.value)
     assert str(caught.value).startswith("batch_norm: ")
+
+
+def test_a_weight_without_a_bias_is_torchs():
+    x, weight = data((4, 3), 1), data((3,), 2)
+    mean, var = torch.zeros(3), torch.ones(3)
+    wanted = torch.nn.functional.batch_norm(x, mean, var, weight)
+    assert torch.equal(batch_norm(x, mean, var, weight), wanted)
