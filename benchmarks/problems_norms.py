@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from chainrule.triton_kernels import OPS
-from chainrule.triton_kernels.norms.functional import kernels_for
+from chainrule.triton_kernels.runtime.library import room
 from chainrule.triton_kernels.runtime.wide import wide
 
 from .floors import elementwise
@@ -44,7 +44,7 @@ def backward(B: int, C: int, side: int, dtype: torch.dtype = torch.bfloat16) -> 
     def ours(t: Tensors) -> Call:
         images = last(t)
         d, x, gamma = images["d"], images["x"], images["gamma"]
-        kernels = kernels_for("norm.batch.grad_x", x)
+        kernels = room("norms.kernels", "norm.batch.grad_x", x)
         mean, rstd = kernels.statistics(x, EPS)
 
         def call() -> tuple[Tensor, ...]:

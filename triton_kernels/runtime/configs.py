@@ -176,7 +176,8 @@ _TABLES: dict[str, dict[str, tuple[Row, ...]]] = {
         "conv2d.layer.join": _JOINED, "pool": _STRIDED,
         "arch.band": _NEIGHBOURS, "arch.band.grad": _WEIGHTS, "arch.band.join": _COLUMNS,
     }
-    for arch, products in (("sm_90", _SM90), ("sm_100", _SM90), ("sm_80", _SM80), ("sm_120", _SMALL), ("default", _SMALL))
+    for arch, products in (
+        ("sm_90", _SM90), ("sm_100", _SM90), ("sm_80", _SM80), ("sm_120", _SMALL), ("default", _SMALL))
 }
 _PROCESSORS = {"sm_90": 132, "sm_100": 148, "sm_80": 108}
 _CACHE = {"sm_90": 40, "sm_100": 80, "sm_80": 26}        # MB that a kernel may count on finding there again

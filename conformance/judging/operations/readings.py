@@ -56,7 +56,8 @@ def lamb(lift: Lift, form: Form, theta: Array, D: Array, m: Array, v: Array, t: 
     ratio = where(optimizers.norm(params) * optimizers.norm(u) > 0,
                   lambda: optimizers.norm(params) / optimizers.norm(u), 1)
     moved = [theta_i - eta * ratio * u_i for theta_i, u_i in zip(params, u)]
-    return named(tuple(_shaped(lift, one, theta) for one in (moved, [m_i for m_i, _ in new], [v_i for _, v_i in new])), "m", "v")
+    flat = moved, [m_i for m_i, _ in new], [v_i for _, v_i in new]
+    return named(tuple(_shaped(lift, one, theta) for one in flat), "m", "v")
 
 
 def _shaped(lift: Lift, flat: list[Any], like: Array) -> Any:

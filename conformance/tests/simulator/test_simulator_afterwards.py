@@ -19,7 +19,7 @@ from chainrule import triton_kernels
 from chainrule.conformance.backends.triton import backend
 from chainrule.conformance.judging.cases import cases, pinned
 from chainrule.conformance.judging.running import run
-from chainrule.conformance.simulator import launch, simulate
+from chainrule.conformance.simulator import KernelFault, launch, simulate
 from chainrule.conformance.simulator.rewrite import rewrite
 from chainrule.triton_kernels import functional as F
 
@@ -102,7 +102,7 @@ def test_whatever_ran_nothing_stays_changed(monkeypatch):
         with simulate():
             training_steps()
             assert changed(before)
-    with pytest.raises(ValueError, match="power of 2"), simulate():
+    with pytest.raises(KernelFault, match="power of 2"), simulate():
         broken[(1,)](torch.zeros(4))
     assert {m.__name__ for m in modules} <= ran
     assert changed(before) == []
