@@ -171,8 +171,7 @@ def states_and_misuse():
     torn = network()
     for layer in torn.layers:
         sharded(layer)
-    with pytest.raises(TypeError, match=r"mlp, layer 1: w is sharded \(a DTensor\); fully_shard the module whose"):
-        torn(x)
+    assert torn(x).shape == network()(x).shape          # layers that have hooks of their own are called one by one
     with pytest.raises(ValueError, match="no rank has an example"):
         share(0)
 
