@@ -139,4 +139,4 @@ def test_conforms(op):
         verdict = judge(case, TRAINING, "cpu")
         assert verdict.state != FAIL, verdict.report()
         states[verdict.state] += 1
-    assert states[PASS] >= 8
+    assert states[PASS] >= (8 if op == "opt.adamw" else 10)
