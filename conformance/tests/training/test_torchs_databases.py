@@ -8,6 +8,7 @@ import copy
 import itertools
 import random
 import warnings
+from unittest import mock
 
 import pytest
 import torch
@@ -19,7 +20,8 @@ from chainrule.triton_kernels import nn as ours
 from chainrule.triton_kernels import optim
 
 pytest.importorskip("expecttest", reason="torch's databases need it")
-with warnings.catch_warnings():
+# Importing them would forbid every other test of this process to set a flag of torch.backends.
+with warnings.catch_warnings(), mock.patch.object(torch.backends, "disable_global_flags"):
     warnings.simplefilter("ignore")
     from torch.testing._internal.common_methods_invocations import op_db
     from torch.testing._internal.common_modules import module_db
