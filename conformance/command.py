@@ -17,11 +17,12 @@ from .backend import BUILT_IN, BackendError
 from .console import Reporter
 from .report.page import write
 from .results import Results
-from .selection import select
+from .selection import Selection, select
 
 RESULTS = Path("build/conformance/results.jsonl")
 RESTARTS = 30                # processes that may die before a run gives up
 PATIENCE = 300.0             # seconds that somebody else's function has for one case
+MANY = 500                   # cases that are worth a process more, where one is not asked for
 
 
 def conform(target: str | None, *, ops: tuple[str, ...] = (), dtypes: tuple[str, ...] = (), quick: bool = False,
@@ -31,7 +32,7 @@ def conform(target: str | None, *, ops: tuple[str, ...] = (), dtypes: tuple[str,
     """Judge a backend; the exit code. Raises BackendError for a run that cannot be started.
 
     Functions that are not ours run in a process of their own (`workers`), so that one that dies or never returns
-    fails its case, and the others go on.
+    fails its case, and the others go on. A long run without a GPU takes every core, unless `workers` is given.
     """
     if workers is not None and workers < 0:
         raise BackendError(f"-n {workers}: a number of processes is 0 (this one) or more")
@@ -40,7 +41,7 @@ def conform(target: str | None, *, ops: tuple[str, ...] = (), dtypes: tuple[str,
     chosen = select(target, ops=ops, dtypes=dtypes, quick=quick, replay=replay, mode=mode, keyword=keyword,
                     levels=levels)
     ours = not ops and (target or "triton") in BUILT_IN
-    apart = workers if workers is not None else 0 if ours and timeout is None else 1
+    apart = workers if workers is not None else _processes(chosen, needed=not ours or timeout is not None)
     patience = timeout if timeout is not None else PATIENCE if apart else None
     path = (json or RESULTS).absolute()
     console = console or Console(highlight=False)
@@ -70,6 +71,13 @@ def conform(target: str | None, *, ops: tuple[str, ...] = (), dtypes: tuple[str,
     page = write([path], path.with_suffix(".html") if json else path.with_name("index.html"))
     console.print(f"[dim]report:  {page}[/]", highlight=False, soft_wrap=True)
     return results.exit_code()
+
+
+def _processes(chosen: Selection, *, needed: bool) -> int:
+    """How many processes judge: one more for every `MANY` cases, as far as there are cores; 0 is this one alone."""
+    cores = len(os.sched_getaffinity(0))
+    several = 1 if chosen.mode == "native" else min(cores, 1 + len(chosen.cases) // MANY)
+    return several if several > 1 or needed else 0
 
 
 @contextmanager

@@ -61,7 +61,8 @@ def conform(
     keyword: Annotated[str, typer.Option("-k", help="only cases whose id matches, as in pytest -k")] = "",
     first: Annotated[bool, typer.Option("-x", help="stop at the first failure")] = False,
     workers: Annotated[int | None, typer.Option("-n", help="judge in this many processes; 0 is this one "
-                                                "[1 for functions that are not ours]")] = None,
+                                                "[all cores for a long run without a GPU; at least 1 for functions "
+                                                "that are not ours]")] = None,
     timeout: Annotated[float | None, typer.Option(help="seconds a case may take [300, where processes are]")] = None,
     simulate: Annotated[bool | None, typer.Option("--simulate/--native", help="where kernels run; without either, "
                                                   "on the GPU if there is one, else in the simulator")] = None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
+import attrs
 import jsonschema
 import pytest
 import torch
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 from chainrule.cli import app
 from chainrule.conformance import Backend, BackendError
 from chainrule.conformance.backend import load
+from chainrule.conformance.command import MANY, _processes
 from chainrule.conformance.judging.cases import cases
 from chainrule.conformance.judging.judge import judge
 from chainrule.conformance.judging.operations import OPERATIONS
@@ -197,3 +199,13 @@ def test_every_case_has_its_own_id_and_exact_data_are_exact():
     torch_backend = load("torch")
     states = {judge(c, torch_backend, "host").state for c in every if c.tier == "T0" and c.dtype == "bf16"}
     assert states == {"pass"}
+
+
+@pytest.mark.parametrize(("count", "mode", "needed", "cores", "processes"), [
+    (3 * MANY, "simulated", False, 2, 2), (3 * MANY, "simulated", False, 64, 4), (MANY - 1, "host", False, 2, 0),
+    (MANY - 1, "host", True, 2, 1), (3 * MANY, "native", False, 64, 0), (3 * MANY, "native", True, 64, 1),
+    (3 * MANY, "host", False, 1, 0)])
+def test_a_long_run_takes_the_cores_it_is_worth(monkeypatch, count, mode, needed, cores, processes):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)))
+    chosen = attrs.evolve(select("torch"), mode=mode, cases=tuple(cases(("act.relu",)))[:1] * count)
+    assert _processes(chosen, needed=needed) == processes
