@@ -6,8 +6,9 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .accesses import Launch
     from .patches import Scope
-    from .sim import Launch, Sim
+    from .sim import Sim
 
 _stack: list[Sim] = []
 _scope: list[Scope] = []

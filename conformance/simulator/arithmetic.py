@@ -37,23 +37,29 @@ def bf16_constant(self: Any, value: float) -> Any:
 def binary(self: Any, lhs: Any, rhs: Any, op: Callable[[Array, Array], Array]) -> Any:
     """Every two-operand operation of the builder that has no replacement of its own."""
     scalar = lhs.dtype.scalar
-    out = op(lhs.data, rhs.data)
+    out = op(*aligned(lhs, rhs))
     if out.dtype.kind == "b":
         return TensorHandle(out, tl.int1)
     dtype = numpy_type(scalar)
     return TensorHandle(out if out.dtype == dtype else out.astype(dtype), scalar)
 
 
+def aligned(*handles: Any) -> list[Array]:
+    """The values of several operands, those of scalars beside those of blocks."""
+    rank = max(h.data.ndim for h in handles)
+    return [h.data if h.data.ndim == rank else h.data.reshape(-1, *(1,) * (rank - 1)) for h in handles]
+
+
 def select(self: Any, cond: Any, lhs: Any, rhs: Any) -> Any:
     attr = lhs.attr if lhs.attr.get("view") is rhs.attr.get("view") else {}
-    return TensorHandle(np.where(cond.data, lhs.data, rhs.data), lhs.dtype.scalar, attr)
+    return TensorHandle(np.where(*aligned(cond, lhs, rhs)), lhs.dtype.scalar, attr)
 
 
 def watched(name: str, op: Callable[[Array, Array], Array]) -> Callable[[Any, Any, Any], Any]:
     """Integer `op`, which may not leave the range of a signed type where the simulation watches overflow."""
 
     def compute(self: Any, lhs: Any, rhs: Any) -> Any:
-        a, b = lhs.data, rhs.data
+        a, b = aligned(lhs, rhs)
         out = op(a, b)
         if out.dtype.kind == "i" and active.sim().overflow:
             bad = _OVERFLOW[name](a, b, out)
@@ -112,15 +118,14 @@ def _is_tf32(precision: Any) -> bool:
 def fused_multiply_add(self: Any, x: Any, y: Any, z: Any) -> Any:
     """One rounding, not two (of float64: two, NumPy has nothing wider)."""
     dtype = z.data.dtype
-    exact = x.data.astype(np.float64) * y.data.astype(np.float64) + z.data.astype(np.float64)
+    a, b, c = (v.astype(np.float64) for v in aligned(x, y, z))
+    exact = a * b + c
     return TensorHandle(convert(exact, dtype), z.dtype.scalar)
 
 
 def clamp(self: Any, x: Any, low: Any, high: Any, propagate_nan: Any) -> Any:
-    if str(propagate_nan).endswith("NONE"):
-        out = np.fmin(np.fmax(x.data, low.data), high.data)
-    else:
-        out = np.minimum(np.maximum(x.data, low.data), high.data)
+    a, b, c = aligned(x, low, high)
+    out = np.fmin(np.fmax(a, b), c) if str(propagate_nan).endswith("NONE") else np.minimum(np.maximum(a, b), c)
     return TensorHandle(out, x.dtype.scalar)
 
 
@@ -145,5 +150,5 @@ def error_function(self: Any, arg: Any) -> Any:
 
 def assertion(self: Any, condition: Any, message: str) -> None:
     if not condition.data.all():
-        lane = [int(i) for i in np.argwhere(~condition.data.astype(bool))[0]]
+        lane = [int(i) for i in np.argwhere(~condition.data.astype(bool))[0][1:]] or [0]
         raise KernelFault(f"device_assert failed in lane {lane}: {message}", check="device_assert")

@@ -18,7 +18,7 @@ import triton.language as tl
 from triton.runtime.interpreter import TensorHandle
 from triton.runtime.jit import JITFunction
 
-from . import active, internals
+from . import active, internals, passes
 from .fault import KernelFault
 from .values import numpy_type
 
@@ -62,13 +62,13 @@ def loop(first: Any, last: Any = None, step: Any = None, **_: Any) -> Iterator[A
     for other in bounds[1:]:
         kind = internals.semantic.integer_promote_impl(kind, other.dtype)
     dtype = numpy_type(kind)
-    start, stop, by = (int(n.handle.data.item()) for n in bounds)
-    if by <= 0 and isinstance(step, tl.tensor):
+    start, stop, by = (n.handle.data.astype(object) for n in bounds)       # Python's integers: nothing wraps
+    if isinstance(step, tl.tensor) and (by <= 0).any():
         raise KernelFault(
-            f"a loop's run-time step is {by}: compiled, it counts upwards whatever its step; "
+            f"a loop's run-time step is {by.min()}: compiled, it counts upwards whatever its step; "
             "make a step that goes down a tl.constexpr", check="language")
-    for i in range(start, stop, by):
-        yield tl.tensor(TensorHandle(np.array([i], dtype), kind), kind)
+    for i in range(passes.common(np.array([len(range(*one)) for one in np.broadcast(start, stop, by)]))):
+        yield tl.tensor(TensorHandle((start + i * by).astype(dtype), kind), kind)
 
 
 def unrolled(first: Any, last: Any = None, step: Any = 1) -> range:

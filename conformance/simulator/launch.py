@@ -12,12 +12,12 @@ import triton.language as tl
 from triton.runtime.interpreter import TensorHandle
 from triton.tools.tensor_descriptor import TensorDescriptor
 
-from . import active, internals
+from . import active, internals, passes
 from .fault import KernelFault
 from .frontend import Handle, checked
 from .memory import Memory
 from .rewrite import rewrite
-from .values import ORDINARY
+from .values import ORDINARY, Array
 
 GRID_LIMITS = (2**31 - 1, 65535, 65535)       # CUDA's, per axis
 
@@ -37,31 +37,37 @@ def run(self: Any, *args: Any, grid: Any, warmup: bool = False, **kwargs: Any) -
 
 
 def _launch(self: Any, bound: dict[str, Any], shape: tuple[int, int, int], sim: Any) -> None:
-    launch = sim.begin(self.__name__, shape[0] * shape[1] * shape[2], _tensors(bound))
     function = rewrite(self.fn)
+    programs = sim.programs(shape)
+    internals.machine.set_grid_dim(*shape)
+
+    def start() -> tuple[Any, dict[str, Any]]:
+        launch = sim.begin(self.__name__, shape, _tensors(bound))
+        return launch, {p.name: _typed(p, bound[p.name], launch.memory) for p in self.params}
+
     try:
-        values = {p.name: _typed(p, bound[p.name], launch.memory) for p in self.params}
         with np.errstate(all="ignore"):
-            _run_programs(function, values, shape, launch)
+            launch = passes.together(start, function, programs) if sim.order == "forward" else None
+            if launch is None:
+                launch, values = start()
+                _one_by_one(function, values, programs, launch)
     finally:
         sim.launch = None
     sim.finish(launch)
 
 
-def _run_programs(function: Any, values: dict[str, Any], shape: tuple[int, int, int], launch: Any) -> None:
-    internals.machine.set_grid_dim(*shape)
-    nx, ny, _ = shape
-    for x, y, z in launch.sim.programs(shape):
-        internals.machine.set_grid_idx(x, y, z)
-        launch.races.begin(x + nx * (y + ny * z) if launch.sim.check else 0)      # unchecked, all are one
+def _one_by_one(function: Any, values: dict[str, Any], programs: Array, launch: Any) -> None:
+    for i in range(len(programs)):
+        launch.enter(programs[i:i + 1])
+        program = tuple(programs[i].tolist())
         try:
             function(**values)
         except KernelFault as fault:
-            raise fault.at(launch.kernel, (x, y, z)) from None
+            raise fault.at(launch.kernel, program) from None
         except AssertionError as error:
-            raise KernelFault(str(error), check="assert").at(launch.kernel, (x, y, z)) from error
+            raise KernelFault(str(error), check="assert").at(launch.kernel, program) from error
         except Exception as error:
-            error.add_note(f"while simulating {launch.kernel}, program {(x, y, z)}")
+            error.add_note(f"while simulating {launch.kernel}, program {program}")
             raise
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from triton.runtime.interpreter import TensorHandle
 
+from .arithmetic import aligned
 from .values import Array, numpy_type
 
 Function = Callable[..., Any]
@@ -92,5 +93,5 @@ def extern_elementwise(
     self: Any, library: str, path: str, symbol: str, args: list[Any], result: Any, is_pure: bool
 ) -> Any:
     """`create_extern_elementwise` of the builder."""
-    out = np.asarray(stand_in(symbol)(*(a.data for a in args)))
+    out = np.asarray(stand_in(symbol)(*aligned(*args)))
     return TensorHandle(out.astype(numpy_type(result), copy=False), result.scalar)

@@ -1,7 +1,6 @@
 """The memory one launch may touch: the elements its tensor arguments have, and nothing between them.
 
-A *view* is one tensor argument. Views that share memory lie in one *region*, which has a cell for every
-element (of the smallest of them) and remembers per cell which program read and which program wrote it.
+A *view* is one tensor argument. Views that share memory lie in one *region* (`regions.py`).
 Pointers carry the view that they were made from, so one that runs past its tensor is caught even where it
 lands in another argument.
 """
@@ -17,63 +16,10 @@ import torch
 
 from . import tables
 from .fault import KernelFault
+from .regions import Region
 from .storages import tensor_at
 from .traffic import strided
 from .values import Array
-
-NOBODY, MANY = 0, -1            # beside the numbers of stretches, which count from 1
-_BLOCK = 12                     # of a large region it is known which blocks of 2¹² cells were touched
-
-
-class Region:
-    """A stretch of memory under one or several overlapping views, with one cell per smallest element.
-
-    Its tables have no memory where nothing was touched, so a region may be as large as a GPU's memory.
-    """
-
-    def __init__(self, lo: int, hi: int, grain: int) -> None:
-        self.lo, self.hi, self.grain = lo, hi, grain
-        self.shift = np.uint64(grain.bit_length() - 1)
-        self.cells = (hi - lo) // grain
-        self.writer = tables.zeros(self.cells, np.int32)
-        self.reader = tables.zeros(self.cells, np.int32)
-        self.atomic: Array | None = None          # like reader, made on the first atomic
-        self._lane: Array | None = None
-        self.stored = False
-        self.blocks = tables.zeros((self.cells >> _BLOCK) + 1, bool) if self.cells > tables.LARGE else None
-
-    @property
-    def lane(self) -> Array:
-        """Scratch: which lane of the current store wrote here."""
-        if self._lane is None:
-            self._lane = tables.zeros(self.cells, np.int32)
-        return self._lane
-
-    def touch(self, cells: Array) -> None:
-        if self.blocks is not None:
-            self.blocks[cells >> _BLOCK] = True
-
-    def count(self, read: bool) -> int:
-        """How many cells were read, or written, by plain accesses or atomics."""
-        return self._in(self._touched(read)).size
-
-    def written(self) -> Array:
-        """Per cell of a small region: was it written, by a store or an atomic?"""
-        return self.writer.astype(bool) if self.atomic is None else (self.writer != 0) | (self.atomic != 0)
-
-    def written_cells(self) -> Array:
-        return self._in(self._touched(False))
-
-    def _touched(self, read: bool) -> list[Array]:
-        return [t for t in (self.reader if read else self.writer, self.atomic) if t is not None]
-
-    def _in(self, owners: list[Array]) -> Array:
-        """The cells that one of these tables knows of."""
-        if self.blocks is None:
-            return np.flatnonzero(np.logical_or.reduce([t != NOBODY for t in owners]))
-        cells = (np.flatnonzero(self.blocks)[:, None] << _BLOCK) + np.arange(1 << _BLOCK)
-        cells = cells.ravel()[cells.ravel() < self.cells]
-        return cells[np.logical_or.reduce([t[cells] != NOBODY for t in owners])]
 
 
 @dataclass(eq=False)
@@ -92,23 +38,44 @@ class View:
         self.start = np.uint64(self.lo)
         self.first = np.int64((self.lo - self.region.lo) // self.region.grain)
         self.shift = np.uint64(self.size.bit_length() - 1)
+        self._elements: dict[int, Array] = {}
 
-    def cells(self, addresses: Array, size: int) -> Array | None:
-        """The cells of elements of `size` bytes at these addresses, or None if one of them is not ours."""
-        offset = addresses - self.start                  # below the start wraps round to far beyond the end
+    def offsets(self, addresses: Array, size: int) -> Array | None:
+        """Bytes from our start to elements of `size` bytes at these addresses, or None if one of them is not ours."""
+        offset: Array = addresses - self.start           # below the start wraps round to far beyond the end
         if int(offset.max()) > self.hi - self.lo - size:
             return None
+        if size > 1 and int(np.bitwise_or.reduce(addresses)) & (size - 1):
+            return None                                  # no processor has an element across two
         if self.has is not None and not self.has[offset >> self.shift].all():
             return None
-        cell: Array = (offset >> self.region.shift).view(np.int64)
+        return offset
+
+    def cells(self, offsets: Array, size: int) -> Array:
+        """The cells of the elements that lie so many bytes from our start."""
+        cell: Array = (offsets >> self.region.shift).view(np.int64)
         if self.first:
             cell = cell + self.first
         return cell if size == self.region.grain else spread(cell, size // self.region.grain)
 
+    def places(self, offsets: Array, size: int) -> Array:
+        """Where they stand in `elements`."""
+        if skew := self.lo % size:
+            offsets = offsets + np.uint64(skew)
+        place: Array = (offsets >> np.uint64(size.bit_length() - 1)).view(np.int64)
+        return place
+
+    def elements(self, size: int) -> Array:
+        """Our memory in elements of `size` bytes, of which there may be more around, not to be touched."""
+        if size not in self._elements:
+            first = self.lo - self.lo % size
+            self._elements[size] = np.asarray(_Bytes(first, -(-(self.hi - first) // size), size))
+        return self._elements[size]
+
     def outside(self, addresses: Array, size: int) -> Array:
         """Per address: is it outside this tensor?"""
         offset = addresses - self.start
-        bad = offset.astype(np.float64) > self.hi - self.lo - size
+        bad = (offset.astype(np.float64) > self.hi - self.lo - size) | (addresses & np.uint64(size - 1) != 0)
         if self.has is not None:
             bad |= ~self.has[np.where(bad, np.uint64(0), offset) >> self.shift]
         return np.asarray(bad)
@@ -123,6 +90,13 @@ class View:
         step = self.size // self.region.grain
         strides = tuple(s * step for s in self.tensor.stride())
         return strided(self.region.written()[int(self.first):], tuple(self.tensor.shape), strides)
+
+
+class _Bytes:
+    """Memory at an address, as NumPy asks for it."""
+
+    def __init__(self, address: int, count: int, size: int) -> None:
+        self.__array_interface__ = {"data": (address, False), "shape": (count,), "typestr": f"<u{size}", "version": 3}
 
 
 def spread(cells: Array, times: int) -> Array:

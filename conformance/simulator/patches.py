@@ -14,16 +14,26 @@ from triton.runtime import interpreter
 from triton.runtime.autotuner import Autotuner
 from triton.runtime.jit import JITFunction
 
-from . import arithmetic, internals, launch, libdevice, pointers, reductions, shortcuts, tuners
+from . import arithmetic, blocks, internals, launch, libdevice, passes, pointers, reductions, shortcuts, tuners
 from .values import numpy_type
 
 BUILDER = {
+    "create_get_program_id": blocks.program_id,
+    "create_make_range": blocks.indices,
+    "create_cat": blocks.cat,
+    "create_join": blocks.join,
+    "create_gather": blocks.gather,
+    "create_histogram": blocks.histogram,
+    "create_descriptor_gather": blocks.rows_loaded,
+    "create_descriptor_scatter": blocks.rows_stored,
     "create_load": pointers.load_all,
     "create_store": pointers.store_all,
     "create_masked_load": pointers.load,
     "create_masked_store": pointers.store,
     "create_addptr": pointers.move,
+    "create_advance": pointers.advance,
     "create_splat": pointers.splat,
+    "create_unsplat": pointers.unsplat,
     "create_broadcast": pointers.broadcast,
     "create_expand_dims": pointers.expand,
     "create_reshape": pointers.reshape,
@@ -80,7 +90,7 @@ class Scope(interpreter._LangPatchScope):  # type: ignore[misc]
 def patched() -> Iterator[Scope]:
     """Kernels run in Triton's interpreter with the operations above; afterwards everything is as before."""
     builder = interpreter.InterpreterBuilder
-    rmw, cas = builder.create_atomic_rmw, builder.create_atomic_cas
+    rmw, cas, say = builder.create_atomic_rmw, builder.create_atomic_cas, builder.create_print
     scope = Scope()
     set_ = scope.set_attr
     try:
@@ -93,6 +103,9 @@ def patched() -> Iterator[Scope]:
             set_(builder, name, function)
         set_(builder, "create_atomic_rmw", pointers.atomic_update(rmw))
         set_(builder, "create_atomic_cas", pointers.atomic_exchange_if(cas))
+        set_(builder, "create_print", blocks.told(say))
+        if hasattr(interpreter, "BlockPointerHandle"):                        # until Triton 3.8
+            set_(interpreter.BlockPointerHandle, "materialize_pointers", pointers.block_pointers)
         set_(interpreter.TensorDescHandle, "materialize_pointers", pointers.descriptor_pointers)
         machine = internals.machine
         for attribute in ("grid_dim", "grid_idx"):
@@ -102,12 +115,15 @@ def patched() -> Iterator[Scope]:
         for module in (tl, tl.core):
             set_(module, "reduce", reductions.reduce)
             set_(module, "associative_scan", reductions.scan)
-        set_(tl.tensor, "__index__", lambda self: int(self.handle.data.item()))
+        set_(tl.tensor, "__index__", lambda self: int(passes.common(self.handle.data.reshape(-1))))
+        set_(tl.tensor, "__bool__", passes.truth)
+        set_(tl.tensor, "T", property(pointers.transposed))
         set_(tl.block_type, "__init__", shortcuts.shared_block_type(tl.block_type.__init__))
         set_(tl.tensor, "__init__", shortcuts.shared_tensor(tl.tensor.__init__))
         set_(TritonSemantic, "binary_op_type_checking_impl",
              shortcuts.quick_operands(TritonSemantic.binary_op_type_checking_impl))
-        set_(TritonSemantic, "load", pointers.load_one(TritonSemantic.load))
+        set_(TritonSemantic, "load", passes.of_presence(TritonSemantic.load))
+        set_(TritonSemantic, "store", passes.of_presence(TritonSemantic.store))
         set_(TritonSemantic, "broadcast_impl_value",
              shortcuts.quick_broadcast(TritonSemantic.broadcast_impl_value))
         set_(JITFunction, "run", launch.run)

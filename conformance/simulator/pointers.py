@@ -12,10 +12,10 @@ import numpy as np
 import triton.language as tl
 from triton.runtime.interpreter import TensorHandle
 
-from . import active, internals
+from . import active, internals, passes
 from .fault import KernelFault
 from .memory import View
-from .values import BF16, TORCH, Array, bits_type, is_small, numpy_type, undefined
+from .values import BF16, TORCH, Array, bits_type, numpy_type, undefined
 
 
 def made_from(handle: Any) -> View | None:
@@ -35,44 +35,28 @@ def block(data: Array) -> Array:
     return out if out.flags.writeable else out.copy()
 
 
-def lanes(mask: Any, shape: tuple[int, ...]) -> Array | None:
-    """The mask of an access over all its lanes, or None where all of them take part."""
-    data = mask.data if isinstance(mask, TensorHandle) else mask
-    if data is None or data.all():
-        return None
-    return block(np.broadcast_to(data, shape))
+def lanes(ptr: Any, mask: Any, *values: Any) -> tuple[Array, Array | None]:
+    """The pointers of an access, and its mask over all of them, or None where all take part."""
+    on = mask.data if isinstance(mask, TensorHandle) else mask
+    everywhere = on is None or on.all()
+    shape = np.broadcast_shapes(ptr.data.shape, *([] if everywhere else [on.shape]), *(v.data.shape for v in values))
+    return block(np.broadcast_to(ptr.data, shape)), None if everywhere else block(np.broadcast_to(on, shape))
 
 
 def load(self: Any, ptr: Any, mask: Any, other: Any, *_: Any, **__: Any) -> Any:
     """A masked load; lanes that are off and have no `other` hold what a GPU may leave there: anything."""
     element = ptr.get_element_ty()
     dtype = numpy_type(element)
-    pointers = block(ptr.data)
-    on = lanes(mask, pointers.shape)
-    active.launch().load(made_from(ptr), pointers, on, dtype.itemsize)
+    pointers, on = lanes(ptr, mask)
     if on is None:
-        fill = np.empty(pointers.shape, dtype)
-        on = np.ones(pointers.shape, bool)
+        found = np.empty(pointers.shape, dtype)
     elif other is None:
-        fill = np.full(pointers.shape, undefined(dtype) if active.sim().poison else 0, dtype)
+        found = np.full(pointers.shape, undefined(dtype) if active.sim().poison else 0, dtype)
     else:
-        fill = block(np.broadcast_to(other.data, pointers.shape))
-    raw = bits_type(dtype) if is_small(dtype) else dtype
-    return TensorHandle(internals.memory.load(pointers, on, fill.view(raw), raw).view(dtype), element)
-
-
-def load_one(original: Any) -> Any:
-    """`TritonSemantic.load`, given the original, which in an interpreter takes one lane's `other` of 0 for none (0 is
-    false there): where the mask is off, what is loaded is `other`."""
-
-    def load_or(self: Any, ptr: Any, mask: Any, other: Any, *rest: Any) -> Any:
-        if mask is None or other is None or mask.handle.data.any() or ptr.handle.data.size > 1:
-            return original(self, ptr, mask, other, *rest)
-        if ptr.type.is_block():
-            ptr, other = self.broadcast_impl_value(ptr, other)
-        return self.cast(other, ptr.type.scalar.element_ty)
-
-    return load_or
+        shape = np.broadcast_shapes(pointers.shape, other.data.shape)
+        found = np.array(np.broadcast_to(other.data, shape), dtype, order="C")
+    found = active.launch().load(made_from(ptr), pointers, on, found.view(bits_type(dtype)))
+    return TensorHandle(found.view(dtype), element)
 
 
 def load_all(self: Any, ptr: Any, *rest: Any) -> Any:
@@ -82,16 +66,13 @@ def load_all(self: Any, ptr: Any, *rest: Any) -> Any:
 def store(self: Any, ptr: Any, value: Any, mask: Any, *_: Any, **__: Any) -> None:
     element = ptr.get_element_ty()
     dtype = numpy_type(element)
-    pointers = block(ptr.data)
     if value.data.dtype != dtype:
         raise KernelFault(
             f"dtype mismatch: {value.data.dtype} values (typed {value.dtype}) stored as {element}",
             check="dtype mismatch")
-    on = lanes(mask, pointers.shape)
-    values = block(np.broadcast_to(value.data, pointers.shape))
-    values = values.view(bits_type(dtype)) if dtype.kind not in "b" else values
+    pointers, on = lanes(ptr, mask, value)
+    values = block(np.broadcast_to(value.data, pointers.shape)).view(bits_type(dtype))
     active.launch().store(made_from(ptr), pointers, on, values)
-    internals.memory.store(pointers, values, np.ones(pointers.shape, bool) if on is None else on)
 
 
 def store_all(self: Any, ptr: Any, value: Any, *rest: Any) -> None:
@@ -102,10 +83,12 @@ def atomic_update(original: Any) -> Any:
     """The replacement of `create_atomic_rmw`, given the original."""
 
     def update(self: Any, op: Any, ptr: Any, value: Any, mask: Any, sem: Any, scope: Any) -> Any:
-        pointers = block(ptr.data)
-        _book_atomic(ptr, pointers, lanes(mask, pointers.shape), value.data.dtype.itemsize, sem)
+        passes.ordered()
+        pointers, on = lanes(ptr, mask)
+        _book_atomic(ptr, pointers, on, value.data.dtype.itemsize, sem)
         if value.data.dtype == BF16:
             return _atomic_bf16(op, pointers, value, np.broadcast_to(mask.data, pointers.shape))
+        value, mask = (like(x, block(np.broadcast_to(x.data, pointers.shape)), x.dtype) for x in (value, mask))
         return original(self, op, like(ptr, pointers, ptr.dtype), value, mask, sem, scope)
 
     return update
@@ -115,7 +98,10 @@ def atomic_exchange_if(original: Any) -> Any:
     """The replacement of `create_atomic_cas`, given the original."""
 
     def exchange_if(self: Any, ptr: Any, expected: Any, value: Any, sem: Any, scope: Any) -> Any:
+        passes.ordered()
         _book_atomic(ptr, ptr.data, None, value.data.dtype.itemsize, sem)
+        ptr, expected, value = (like(x, block(np.broadcast_to(x.data, ptr.data.shape)), x.dtype)
+                                for x in (ptr, expected, value))
         return original(self, ptr, expected, value, sem, scope)
 
     return exchange_if
@@ -135,7 +121,7 @@ def _atomic_bf16(op: Any, pointers: Array, value: Any, on: Array) -> Any:
         here = np.array([pointers[i]])
         now = internals.memory.load(here, one, np.zeros(1, np.uint16), np.dtype(np.uint16)).view(BF16)
         before[i] = now[0]
-        total = (now.astype(np.float32) + np.float32(value.data[i])).astype(BF16)
+        total = (now.astype(np.float32) + np.float32(np.broadcast_to(value.data, pointers.shape)[i])).astype(BF16)
         internals.memory.store(here, total.view(np.uint16), one)
     return TensorHandle(before, tl.bfloat16)
 
@@ -148,23 +134,34 @@ def move(self: Any, ptr: Any, offset: Any) -> Any:
 
 
 def splat(self: Any, result: Any, arg: Any) -> Any:
-    return like(arg, np.full(tuple(result.shape), arg.data.reshape(-1)[0], arg.data.dtype), arg.dtype.scalar)
+    shape = tuple(result.shape)
+    data = arg.data.reshape(-1, *(1,) * len(shape))
+    return like(arg, np.broadcast_to(data, (len(data), *shape)), arg.dtype.scalar)
+
+
+def unsplat(self: Any, arg: Any) -> Any:
+    return like(arg, arg.data.reshape(-1), arg.dtype.scalar)
 
 
 def broadcast(self: Any, arg: Any, shape: Any) -> Any:
-    return like(arg, np.broadcast_to(arg.data, shape), arg.dtype.scalar)
+    return like(arg, np.broadcast_to(arg.data, (len(arg.data), *shape)), arg.dtype.scalar)
 
 
 def expand(self: Any, arg: Any, axis: int) -> Any:
-    return like(arg, np.expand_dims(arg.data, axis), arg.dtype.scalar)
+    return like(arg, np.expand_dims(arg.data, axis + 1), arg.dtype.scalar)
 
 
 def reshape(self: Any, arg: Any, shape: Any, allow_reorder: bool) -> Any:
-    return like(arg, arg.data.reshape(shape), arg.dtype.scalar)
+    return like(arg, arg.data.reshape(len(arg.data), *shape), arg.dtype.scalar)
 
 
 def transpose(self: Any, arg: Any, order: Any) -> Any:
-    return like(arg, np.transpose(arg.data, order), arg.dtype.scalar)
+    return like(arg, np.transpose(arg.data, (0, *(axis + 1 for axis in order))), arg.dtype.scalar)
+
+
+def transposed(self: Any) -> Any:
+    """`x.T` of a kernel's source."""
+    return internals.semantic.permute(self, tuple(reversed(range(len(self.shape)))))
 
 
 def bitcast(self: Any, src: Any, dst: Any) -> Any:
@@ -174,25 +171,60 @@ def bitcast(self: Any, src: Any, dst: Any) -> Any:
 def from_address(self: Any, src: Any, dst: Any) -> Any:
     """A number becomes a pointer: where it does not come from one, its tensor is looked up."""
     pointer = bitcast(self, src, dst)
-    if pointer.attr.get("view") is None and pointer.data.size == 1:
-        view = active.launch().memory.at(int(pointer.data.reshape(-1)[0]), TORCH.get(str(dst.scalar.element_ty)))
+    if pointer.attr.get("view") is None and pointer.data.ndim == 1:
+        address = passes.common(pointer.data)          # programs that take different ones part here
+        view = active.launch().memory.at(address, TORCH.get(str(dst.scalar.element_ty)))
         if view is not None:
             pointer.attr = {"view": view}
     return pointer
 
 
+# ---- blocks by base, strides and offsets: descriptors, and block pointers
+
 def descriptor_pointers(self: Any, offsets: list[Any]) -> tuple[Any, Any]:
     """The addresses of a descriptor's block, and which of them lie inside the described tensor."""
-    element = self.base.dtype.element_ty
-    size = numpy_type(element).itemsize
-    address: Any = self.base.data
-    inside: Any = True
-    for axis, (offset, extent, stride, block) in enumerate(
-            zip(offsets, self.shape, self.strides, self.block_shape)):
-        index = (int(offset.data.item()) + np.arange(block)).reshape([-1 if a == axis else 1
-                                                                    for a in range(self.ndim)])
-        address = address + (index * (size * int(stride.data.item()))).astype(np.uint64)
-        inside = inside & (index >= 0) & (index < extent.data)
-    shape = tuple(self.block_shape)
-    pointers = TensorHandle(np.broadcast_to(address, shape), self.base.dtype.scalar, self.base.attr)
-    return pointers, TensorHandle(np.broadcast_to(inside, shape), tl.int1)
+    return _boxed(self, _places(self, offsets), range(self.ndim))
+
+
+def block_pointers(self: Any, checked: Any) -> tuple[Any, Any]:
+    """The same of a block pointer, which looks only at the axes that it is told to."""
+    return _boxed(self, _places(self, self.offsets), checked)
+
+
+def row_pointers(box: Any, rows: Any, column: Any) -> tuple[Any, Any]:
+    """The same of rows that stand in a block of indices, from one column on."""
+    _, along = _places(box, [column, column])
+    return _boxed(box, [rows.data.astype(np.int64)[:, :, None], along], (0, 1))
+
+
+def _places(box: Any, offsets: list[Any]) -> list[Array]:
+    """The indices of a block along each axis."""
+    rank = len(box.block_shape)
+    return [_each(offset.data.astype(np.int64), rank) + np.arange(block).reshape([-1 if a == axis else 1
+                                                                                 for a in range(rank)])
+            for axis, (offset, block) in enumerate(zip(offsets, box.block_shape, strict=True))]
+
+
+def _boxed(box: Any, places: list[Array], checked: Any) -> tuple[Any, Any]:
+    rank, size = len(places), numpy_type(box.base.get_element_ty()).itemsize
+    address: Any = _each(box.base.data, rank)
+    inside: Any = np.ones((1,) * (rank + 1), bool)
+    for axis, (index, extent, stride) in enumerate(zip(places, box.shape, box.strides, strict=True)):
+        address = address + (index * (size * _each(stride.data.astype(np.int64), rank))).astype(np.uint64)
+        if axis in checked:
+            inside = inside & (index >= 0) & (index < _each(extent.data, rank))
+    shape = np.broadcast_shapes(*(index.shape[1:] for index in places))
+    pointers, mask = (np.broadcast_to(a, (len(a), *shape)) for a in (address, inside))
+    return TensorHandle(pointers, box.base.dtype.scalar, box.base.attr), TensorHandle(mask, tl.int1)
+
+
+def _each(numbers: Array, rank: int) -> Array:
+    """A number for each program, or one for all, beside blocks of this rank."""
+    return numbers.reshape(-1, *(1,) * rank)
+
+
+def advance(self: Any, box: Any, offsets: list[Any]) -> Any:
+    """A block pointer, moved on."""
+    moved = [TensorHandle(a.data + b.data.astype(a.data.dtype), a.dtype)
+             for a, b in zip(box.offsets, offsets, strict=True)]
+    return type(box)(box.base, box.shape, box.strides, moved, box.block_shape, box.order)

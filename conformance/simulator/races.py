@@ -10,26 +10,32 @@ release is not covered by it. Without atomics a stretch is a program, and bears 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from . import tables
 from .fault import KernelFault
-from .memory import MANY, NOBODY, Region
+from .regions import MANY, NOBODY, Region
 from .values import Array
+
+_MANY_CELLS = 1 << 22           # of loads that may be unsettled
 
 
 class Races:
     """The order between the programs of one launch, and the rules that follow from it."""
 
     def __init__(self, programs: int) -> None:
-        self.me = 1
+        self.me: Any = 1                            # the stretch that is running, or one for each program of a pass
         self.known: set[int] = set()                # stretches that came before the present one for certain
         self.released: dict[int, set[int]] = {}     # address of an atomic -> stretches released there
         self.program: list[int] = []                # of each stretch after a program's first
         self.first = programs + 1                   # its number
+        self._unsettled = 0
 
-    def begin(self, program: int) -> None:
-        self.me, self.known = program + 1, set()
+    def begin(self, programs: Array) -> None:
+        self.me = int(programs[0]) + 1 if len(programs) == 1 else (programs + 1).astype(np.int32)
+        self.known = set()
 
     def acquire(self, address: int) -> None:
         """What others released at this address has come before."""
@@ -42,23 +48,39 @@ class Races:
         self.program.append(self._program_of(self.me))
         self.me = self.first + len(self.program) - 1
 
-    def load(self, region: Region, cells: Array) -> None:
+    def load(self, region: Region, cells: Array, me: Any) -> None:
+        """`me`: whose access each cell is; MANY: each is that of every program of the pass."""
         region.touch(cells)
         if region.stored:
-            self._only_me(region.writer[cells], "reads what program {} wrote")
+            self._only(me, region.writer[cells], "reads what program {} wrote")
         if region.atomic is not None:
-            self._only_me(region.atomic[cells], "reads what program {} updates atomically")
-        self._claim(region.reader, cells)
+            self._only(me, region.atomic[cells], "reads what program {} updates atomically")
+        region.unsettled.append((cells, me))          # most of what is read is never stored: nobody asks who read it
+        self._unsettled += cells.size
+        if self._unsettled > _MANY_CELLS:
+            self._settle(region)
 
-    def store(self, region: Region, cells: Array) -> None:
+    def _settle(self, region: Region) -> None:
+        for cells, me in region.unsettled:
+            self._claim(region.reader, cells, me)
+            self._unsettled -= cells.size
+        region.unsettled.clear()
+
+    def store(self, region: Region, cells: Array, me: Any, distinct: bool) -> None:
+        """`distinct`: no cell comes twice."""
         region.touch(cells)
         if region.stored:
-            self._only_me(region.writer[cells], "stores what program {} stored", "write race")
-        self._only_me(region.reader[cells], "overwrites what program {} reads")
+            self._only(me, region.writer[cells], "stores what program {} stored", "write race")
+        self._settle(region)
+        self._only(me, region.reader[cells], "overwrites what program {} reads")
         if region.atomic is not None:
-            self._only_me(region.atomic[cells], "overwrites what program {} updates atomically")
+            self._only(me, region.atomic[cells], "overwrites what program {} updates atomically")
         region.stored = True
-        region.writer[cells] = self.me
+        region.writer[cells] = me
+        if isinstance(me, np.ndarray) and not distinct:
+            self._only(me, region.writer[cells], "stores what program {} stored", "write race")
+        elif isinstance(me, int) and me == MANY:
+            raise KernelFault("write race: every program stores this", check="write race")
 
     def update(self, region: Region, cells: Array) -> None:
         """An atomic: no race with another atomic, always one with a plain access of another program."""
@@ -66,26 +88,32 @@ class Races:
         if region.atomic is None:
             region.atomic = tables.zeros(region.cells, np.int32)
         if region.stored:
-            self._only_me(region.writer[cells], "atomically updates what program {} stored")
-        self._only_me(region.reader[cells], "atomically updates what program {} reads")
-        self._claim(region.atomic, cells)
+            self._only(self.me, region.writer[cells], "atomically updates what program {} stored")
+        self._settle(region)
+        self._only(self.me, region.reader[cells], "atomically updates what program {} reads")
+        self._claim(region.atomic, cells, self.me)
 
-    def _claim(self, owner: Array, cells: Array) -> None:
+    def _claim(self, owner: Array, cells: Array, me: Any) -> None:
         now = owner[cells]
-        owner[cells] = np.where((now == NOBODY) | (now == self.me), self.me, MANY)
+        mine = np.where((now == NOBODY) | (now == me), me, MANY)
+        owner[cells] = mine
+        if isinstance(me, np.ndarray):                # several programs of a pass may have reached one cell
+            owner[cells[owner[cells] != mine]] = MANY
 
-    def _only_me(self, who: Array, what: str, check: str = "read/write race") -> None:
-        others = (who != NOBODY) & (who != self.me)
+    def _only(self, me: Any, who: Array, what: str, check: str = "read/write race") -> None:
+        others = (who != NOBODY) & (who != me)
         if not others.any():
             return
+        if isinstance(me, np.ndarray):
+            raise KernelFault(f"{check} between programs of a pass", check=check)       # which: found one by one
         for other in np.unique(who[others]).tolist():
             # Of many, one cannot tell which: give a program that waits for others the benefit of the doubt.
             if other in self.known or (other == MANY and self.known):
                 continue
             text = what.replace("program {}", "others") if other == MANY else what.format(self._program_of(other))
-            me, count = self._program_of(self.me), int(others.sum())
+            number, count = self._program_of(me), int(others.sum())
             raise KernelFault(
-                f"{check}: program {me} {text} ({count} elements), and nothing orders them", check=check)
+                f"{check}: program {number} {text} ({count} elements), and nothing orders them", check=check)
 
     def _program_of(self, stretch: int) -> int:
         return stretch - 1 if stretch < self.first else self.program[stretch - self.first]

@@ -25,11 +25,10 @@ _QUICK: dict[Any, Any] = {
 
 
 def tensor(data: Array, dtype: Any) -> Any:
-    """A Triton tensor of these values; no axes mean a scalar, which the interpreter keeps as one element."""
+    """A Triton tensor of these values; no axis beside that of programs means a scalar."""
     data = np.asarray(data, numpy_type(dtype))
-    if data.ndim == 0:
-        return tl.core.tensor(TensorHandle(data.reshape(1), dtype.scalar), dtype.scalar)
-    return tl.core.tensor(TensorHandle(data, dtype.scalar), tl.block_type(dtype.scalar, list(data.shape)))
+    kind = tl.block_type(dtype.scalar, list(data.shape[1:])) if data.ndim > 1 else dtype.scalar
+    return tl.core.tensor(TensorHandle(data, dtype.scalar), kind)
 
 
 def reduce(input: Any, axis: Any, combine_fn: Any, keep_dims: Any = False, **_: Any) -> Any:
@@ -37,16 +36,16 @@ def reduce(input: Any, axis: Any, combine_fn: Any, keep_dims: Any = False, **_: 
     blocks = input if isinstance(input, tuple) else (input,)
     axis, keep = _plain(axis), bool(_plain(keep_dims))
     rank = len(blocks[0].shape)
-    data = [b.handle.data if axis is not None else b.handle.data.reshape(-1) for b in blocks]
-    along = 0 if axis is None else int(axis) % rank
+    data = [b.handle.data if axis is not None else b.handle.data.reshape(len(b.handle.data), -1) for b in blocks]
+    along = 1 if axis is None else int(axis) % rank + 1
     quick = _quick(combine_fn, data[0]) if len(data) == 1 else None
     if quick is not None:
         results = [quick.reduce(data[0], axis=along)]
     else:
-        moved = [np.moveaxis(d, along, 0) for d in data]
-        results = [r[0] for r in _tree(moved, [b.dtype for b in blocks], combine_fn)]
+        moved = [np.moveaxis(d, along, 1) for d in np.broadcast_arrays(*data)]
+        results = [r[:, 0] for r in _tree(moved, [b.dtype for b in blocks], combine_fn)]
     if keep:
-        results = [r.reshape((1,) * rank) if axis is None else np.expand_dims(r, along) for r in results]
+        results = [r.reshape(-1, *(1,) * rank) if axis is None else np.expand_dims(r, along) for r in results]
     out = tuple(tensor(r, b.dtype) for r, b in zip(results, blocks))
     return out if isinstance(input, tuple) else out[0]
 
@@ -63,8 +62,8 @@ def _quick(combine_fn: Any, data: Array) -> Any:
 
 def _tree(data: list[Array], types: list[Any], combine_fn: Any) -> list[Array]:
     sides_matter = getattr(combine_fn, "__module__", "") != internals.STANDARD
-    while len(data[0]) > 1:
-        left, right = [d[0::2] for d in data], [d[1::2] for d in data]
+    while data[0].shape[1] > 1:
+        left, right = [d[:, 0::2] for d in data], [d[:, 1::2] for d in data]
         data = _combine(combine_fn, left, right, types)
         if sides_matter:
             _same_either_way(combine_fn, left, right, types, data)
@@ -117,26 +116,25 @@ def scan(input: Any, axis: Any, combine_fn: Any, reverse: Any = False, **_: Any)
     """`tl.associative_scan`, by doubling: after step k every element has combined the 2ᵏ before it."""
     blocks = input if isinstance(input, tuple) else (input,)
     types = [b.dtype for b in blocks]
-    along = int(_plain(axis)) % len(blocks[0].shape)
-    data = [np.moveaxis(b.handle.data, along, 0) for b in blocks]
+    along = int(_plain(axis)) % len(blocks[0].shape) + 1
+    data = [np.moveaxis(d, along, 1) for d in np.broadcast_arrays(*(b.handle.data for b in blocks))]
     if _plain(reverse):
-        data = [d[::-1] for d in data]
-    n = len(data[0])
+        data = [d[:, ::-1] for d in data]
     if len(data) == 1 and combine_fn == internals.SUM and data[0].dtype.kind in "iu":
-        data = [np.cumsum(data[0], axis=0, dtype=data[0].dtype)]
+        data = [np.cumsum(data[0], axis=1, dtype=data[0].dtype)]
     else:
-        data = _doubling(data, types, combine_fn, n)
+        data = _doubling(data, types, combine_fn, data[0].shape[1])
     if _plain(reverse):
-        data = [d[::-1] for d in data]
-    out = tuple(tensor(np.moveaxis(d, 0, along), t) for d, t in zip(data, types))
+        data = [d[:, ::-1] for d in data]
+    out = tuple(tensor(np.moveaxis(d, 1, along), t) for d, t in zip(data, types))
     return out if isinstance(input, tuple) else out[0]
 
 
 def _doubling(data: list[Array], types: list[Any], combine_fn: Any, n: int) -> list[Array]:
     step = 1
-    row = np.arange(n).reshape((n,) + (1,) * (data[0].ndim - 1))
+    row = np.arange(n).reshape((n,) + (1,) * (data[0].ndim - 2))
     while step < n:
-        before = [np.roll(d, step, axis=0) for d in data]
+        before = [np.roll(d, step, axis=1) for d in data]
         both = _combine(combine_fn, before, data, types)
         data = [np.where(row >= step, new, old) for new, old in zip(both, data)]
         step *= 2

@@ -98,4 +98,5 @@ def _stays(dtype: str, number: Any) -> bool:
 
 def _constant(number: Any, like: Any) -> Any:
     dtype = like.dtype
-    return tl.tensor(TensorHandle(np.full(like.handle.data.shape, number, ORDINARY[dtype]), dtype), like.type)
+    shape = (1, *like.handle.data.shape[1:])
+    return tl.tensor(TensorHandle(np.broadcast_to(ORDINARY[dtype].type(number), shape), dtype), like.type)

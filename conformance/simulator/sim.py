@@ -10,9 +10,8 @@ import numpy as np
 import torch
 
 from ..judging.numbers.tensor_cores import TENSOR_CORES
-from .fault import KernelFault
-from .memory import Memory, Region, View
-from .races import Races, same_value
+from .accesses import Launch
+from .memory import Memory
 from .traffic import Stored, Traffic
 from .values import Array
 
@@ -78,19 +77,16 @@ class Sim:
         """Per element of a tensor: does it hold what a kernel stored there since this simulation began?"""
         return self._stored.of(tensor)
 
-    def programs(self, grid: tuple[int, int, int]) -> list[tuple[int, int, int]]:
-        """Every program of a grid, in the order they shall run in."""
-        nx, ny, nz = grid
-        all_of_them = [(x, y, z) for z in range(nz) for y in range(ny) for x in range(nx)]
+    def programs(self, grid: tuple[int, int, int]) -> Array:
+        """Every program of a grid, x, y and z, in the order they shall run in."""
+        all_of_them = np.indices(grid[::-1], np.int32).reshape(3, -1)[::-1].T
         if self.order == "reverse":
-            all_of_them.reverse()
-        elif self.order == "random":
-            all_of_them = [all_of_them[i] for i in self.random.permutation(len(all_of_them))]
-        return all_of_them
+            return all_of_them[::-1]
+        return all_of_them if self.order == "forward" else self.random.permutation(all_of_them)
 
-    def begin(self, kernel: str, programs: int, tensors: Iterable[tuple[str, torch.Tensor]]) -> Launch:
+    def begin(self, kernel: str, grid: tuple[int, int, int], tensors: Iterable[tuple[str, torch.Tensor]]) -> Launch:
         by_address = [(f"reached[{i}]", t) for i, t in enumerate(self.reached)]
-        self.launch = Launch(self, kernel, Memory([*tensors, *by_address]), Races(programs))
+        self.launch = Launch(self, kernel, Memory([*tensors, *by_address]), grid)
         return self.launch
 
     def finish(self, launch: Launch) -> None:
@@ -110,73 +106,3 @@ class Sim:
                     self._stored.mark(view.tensor, view.written())
                 else:
                     self._stored.mark_cells(view.tensor, view.region.lo, view.region.grain, view.region.written_cells())
-
-
-class Launch:
-    """One launch while it runs: every access to memory is checked and booked here."""
-
-    def __init__(self, sim: Sim, kernel: str, memory: Memory, races: Races) -> None:
-        self.sim, self.kernel, self.memory, self.races = sim, kernel, memory, races
-        self.requested = 0
-
-    def load(self, view: View | None, pointers: Array, mask: Array | None, size: int) -> None:
-        for region, cells, _ in self._cells(view, pointers, mask, size, "load"):
-            self.races.load(region, cells)
-
-    def store(self, view: View | None, pointers: Array, mask: Array | None, values: Array) -> None:
-        size = values.dtype.itemsize
-        for region, cells, lanes in self._cells(view, pointers, mask, size, "store"):
-            if self.sim.check and cells.size == lanes.size > 1:
-                same_value(region, cells, values.ravel()[lanes])
-            self.races.store(region, cells)
-
-    def atomic(self, view: View | None, pointers: Array, mask: Array | None, size: int, sem: str) -> None:
-        orders = pointers.size == 1 and mask is None and self.sim.check       # a vector of atomics orders nothing
-        address = int(pointers.reshape(-1)[0])
-        if orders and sem in ("acquire", "acq_rel"):
-            self.races.acquire(address)
-        for region, cells, _ in self._cells(view, pointers, mask, size, "atomic"):
-            self.races.update(region, cells)
-        if orders and sem in ("release", "acq_rel"):
-            self.races.release(address)
-
-    def _cells(
-        self, view: View | None, pointers: Array, mask: Array | None, size: int, what: str
-    ) -> list[tuple[Region, Array, Array]]:
-        """The cells of one access, by region, with the lanes (numbered in C order) that reach them."""
-        lanes = np.arange(pointers.size) if mask is None else np.flatnonzero(mask)
-        if lanes.size == 0:
-            return []
-        addresses = pointers.ravel() if mask is None else pointers.ravel()[lanes]
-        self.requested += lanes.size * size
-        if view is not None:
-            cells = view.cells(addresses, size)
-            if cells is None:
-                raise self._outside(view, addresses, lanes, pointers.shape, size, what)
-            return [(view.region, cells, lanes)]
-        found = []
-        for owner, positions in self.memory.owners(addresses, size):
-            cells = owner.cells(addresses[positions], size)
-            assert cells is not None
-            found.append((owner.region, cells, lanes[positions]))
-        return found
-
-    def _outside(
-        self, view: View, addresses: Array, lanes: Array, shape: tuple[int, ...], size: int, what: str
-    ) -> KernelFault:
-        bad = np.flatnonzero(view.outside(addresses, size))
-        address = int(addresses[bad[0]])
-        element, rest = divmod(address - view.lo, view.size)
-        if element < 0:
-            place = f"{-element} before its first"
-        elif address + size > view.hi:
-            place = f"{element - (view.hi - view.lo) // view.size + 1} past its last"
-        else:
-            place = "between its elements"
-        offset = f"{element}" + (f" and {rest} bytes" if rest else "")
-        lane = [int(i) for i in np.unravel_index(int(lanes[bad[0]]), shape)]
-        return KernelFault(
-            f"out-of-bounds {what} through {view}: {bad.size} of {lanes.size} lanes, first lane {lane} at "
-            f"element offset {offset}, {place}",
-            check="out of bounds", argument=view.name,
-        )

@@ -86,7 +86,7 @@ def changed(before):
     found = set()
     for name, names in owners():
         was = before.get(name, names)
-        for key in (was.keys() | names.keys()) - {"__annotations__"}:        # an empty one comes from looking for it
+        for key in (was.keys() | names.keys()) - {"__annotations__", "__slotnames__"}:       # Python's own notes
             if names.get(key, owners) is not was.get(key, owners):
                 found.add(f"{name}[{key!r}]")
     return sorted(found)
