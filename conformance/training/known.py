@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch import where as pick
 
@@ -102,9 +103,13 @@ def convolution(watch: Any, found: Any, x: Tensor, w: Tensor, b: Any, sizes: Any
 
 
 def convolution_pooled(watch: Any, found: Any, x: Tensor, w: Tensor, b: Any, sizes: Any, act: str, p: float,
-                       keep_z: bool, math: Any = None, places: bool = True) -> None:
-    """y is g of the largest z; with places it is also g of the z that stands there."""
+                       keep_z: bool, math: Any = None, places: bool = True, sides: bool = False) -> None:
+    """y is g of the largest z; with places it is also g of the z that stands there, on the side of 0 that is said."""
     y, index, z = found
+    if sides:
+        index, said = _sides(index)
+        if not torch.equal(said.sign().nan_to_num(2), y.relu().sign().nan_to_num(2)):
+            raise ChainFault("conv2d.layer, pooled: a place says that z lies on the other side of 0")
     own_parameter(act, p)
     (name,) = OPERATIONS["conv2d.layer"].outputs
     given = {"x": as_array(x), "w": as_array(w), "b": b if b is None else as_array(b), **geometry(sizes)}
@@ -158,7 +163,16 @@ def pooled(watch: Any, found: Any, x: Tensor, sizes: Any) -> None:
     watch.op("pool.max", found, x=x, **_windows(sizes))
 
 
-def from_pool(watch: Any, found: Any, d: Tensor, index: Tensor, sizes: Any, saved: Any, act: str, *_: Any) -> None:
+def _sides(index: Tensor) -> tuple[Tensor, Tensor]:
+    """The places, and a number on the side of 0 that each is said to have."""
+    return index & 3, torch.tensor([1.0, 0.0, torch.nan])[(index >> 2).long()]
+
+
+def from_pool(watch: Any, found: Any, d: Tensor, index: Tensor, sizes: Any, saved: Any, act: str, form: str,
+              *_: Any) -> None:
+    if form == "side":
+        index, saved = _sides(index)
+        saved = saved.to(d.dtype)
     act = act if saved is not None else "identity"
     H, W = sizes.x_shape[2:]
     watch.op("pool.max.grad_x", (found,), d=d, index=index, H=H, W=W, saved=saved, act=act, **_windows(sizes))

@@ -15,12 +15,16 @@ def form(act: str, dtype: torch.dtype, p: float) -> str:
     return "a" if ACTIVATIONS[act].keeps_a(dtype, p) else "z"
 
 
-def shown(act: str, dtype: torch.dtype, p: float, pooled: bool = False) -> str:
+def shown(act: str, dtype: torch.dtype, p: float) -> str:
     """`form`, where a is handed out, and may be written over afterwards wherever torch allows that: behind a leaky
-    ReLU, which torch reads off z, and behind a pooling."""
-    if act == "leaky" or (pooled and act != "identity"):
-        return "z"
-    return form(act, dtype, p)
+    ReLU, which torch reads off z."""
+    return "z" if act == "leaky" else form(act, dtype, p)
+
+
+def pooled(act: str) -> str:
+    """Behind a pooling, where torch allows a to be written over whatever act is: `z`; `side`, which finds room beside
+    the place of the maximum, where g′ asks for no more than the side of 0 that z lies on; or `nothing`."""
+    return "nothing" if act == "identity" else "side" if ACTIVATIONS[act].two_sided else "z"
 
 
 def points(dtype: torch.dtype) -> Tensor:

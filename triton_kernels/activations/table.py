@@ -76,6 +76,7 @@ class Activation:
     rises: Callable[[float], bool] = _always
     errors: dict[torch.dtype, float] = field(default_factory=dict)
     tells: Callable[[float], bool] = _always        # for which p does a tell on which side of 0 z lay?
+    two_sided: bool = False                         # is g′ one number above 0, and one at and below it?
 
     def keeps_a(self, dtype: torch.dtype, p: float) -> bool:
         dtype = torch.float32 if dtype == torch.float64 else dtype
@@ -98,12 +99,14 @@ ACTIVATIONS: dict[str, Activation] = {
         lambda z, p: torch.tanh(z), _tanh_prime, lambda a, p: 1 - a * a, errors=_errors(2.4e-03, 1.0, 1.0)),
     "relu": Activation(
         lambda z, p: torch.relu(z), lambda z, p: _step(z, 0.0), lambda a, p: _step(a, 0.0),
-        lambda d, a, p: torch.ops.aten.threshold_backward.default(d, a, 0), errors=_errors(0.0, 0.0, 0.0)),
+        lambda d, a, p: torch.ops.aten.threshold_backward.default(d, a, 0), errors=_errors(0.0, 0.0, 0.0),
+        two_sided=True),
     "leaky": Activation(
         lambda z, p: F.leaky_relu(z, p), _step, _step,
         lambda d, a, p: torch.ops.aten.leaky_relu_backward.default(d, a, p, False), parameter="slope", default=0.1,
         legal=(lambda p: 0 <= p <= 1, "max(slope z, z) is a leaky ReLU for 0 <= slope <= 1 only"),
-        rises=lambda p: p >= 0, errors=_errors(0.0, 0.0, 0.0), tells=lambda p: p >= 0),
+        rises=lambda p: p >= 0, errors=_errors(0.0, 0.0, 0.0), tells=lambda p: p >= 0,
+        two_sided=True),
     "elu": Activation(
         lambda z, p: torch.where(z >= 0, z, p * torch.expm1(z.clamp(max=0))), _elu_prime, parameter="alpha",
         default=1.0, rises=lambda p: p >= 0),

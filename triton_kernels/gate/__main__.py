@@ -80,7 +80,7 @@ def _entry(
     wrong = complaints(subject, dtype, row, own, SHARED[arch])
     if attempt.unpooled is not None:
         many = subject.as_many(row)
-        wrong += over(own, found[attempt.unpooled.hash], many.BM * many.BN, subject.places)
+        wrong += over(own, found[attempt.unpooled.hash], many.BM * many.BN, subject.places, subject.sides)
     wrong += [f"{other}: {one}" for other, facts in others for one in unsound(facts, SHARED[arch])]
     return entry | {"kernel": name, **attrs.asdict(own), "wrong": wrong}
 

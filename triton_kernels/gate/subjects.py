@@ -12,11 +12,13 @@ import attrs
 import torch
 from torch import Tensor
 
+from ..activations import saved
 from ..attention import kernels as attention
 from ..bands import weights as band_weights
 from ..blocks.reduce import column_sums
 from ..images import checks as image_checks
 from ..images import filters as conv_filters
+from ..images import pool
 from ..images import pooled as conv_pool
 from ..images.join import join
 from ..layers import kernels as linear
@@ -46,7 +48,8 @@ class Subject:
     `launch`: which of the launches has the row of `table`; that one must be wide and multiply, others only be sound.
     `direct`: what it multiplies goes from where a box lands to the tensor cores, by no other way through shared memory.
     `boxes`: what it does by boxes, if its table is one of them. `unpooled`: the same layer without its pooling, the
-    table and the row that do as many positions at a time; `places`: the pooled one stores those of its maxima too.
+    table and the row that do as many positions at a time; `places`: the pooled one stores those of its maxima too, and
+    `sides`: on which side of 0 each lies.
     """
 
     name: str
@@ -60,6 +63,7 @@ class Subject:
     boxes: tuple[str, ...] = ("load", "store")
     unpooled: Subject | None = None
     places: bool = False
+    sides: bool = False
     as_many: Callable[[Row], Row] = lambda row: row
 
 
@@ -151,13 +155,19 @@ def _pooled(channels: int, filters: int, act: str = "relu", places: bool = True)
     def call(d: torch.dtype, row: Row) -> Any:
         x, w, b = image(64, channels, 56, d), image(filters, channels, 3, d), empty(filters, dtype=d)
         sizes = image_checks.forward(x, w, b, 1, 1, 1, 1)
-        return conv_pool.pooled_keeping(x, w, b, sizes, act, 0.0, False, places=places)
+        form = saved.pooled(act) if places else "nothing"
+        return conv_pool.pooled_keeping(x, w, b, sizes, act, 0.0, form == "z", None, places, form == "side")
     return call
 
 
 def _pool_gradient(d: torch.dtype, row: Row) -> Any:
     delta = image(64, 64, 28, d)
     return OPS["pool.max.grad_x"](delta, image(64, 64, 28, torch.uint8), 56, 56, saved=delta, act="tanh")
+
+
+def _pooled_relu_gradient(d: torch.dtype, row: Row) -> Any:
+    sizes = image_checks.pool("pool.max.grad_x", (64, 64, 56, 56), 2, 2, 0)
+    return pool.pooled_backward(image(64, 64, 28, d), image(64, 64, 28, torch.uint8), sizes, None, "relu", "side", 0.0)
 
 
 def _join(d: torch.dtype, row: Row) -> Any:
@@ -284,7 +294,7 @@ SUBJECTS = (
     Subject("convolution, few channels", "conv2d.layer", _convolution(3, 16), False, True),
     Subject("convolution, tanh", "conv2d.layer", _convolution(64, 64, "tanh"), matrix=True),
     Subject("convolution, pooled", "conv2d.layer.pool", _pooled(64, 64), False, True, unpooled=_UNPOOLED,
-            places=True, as_many=lambda row: attrs.evolve(row, BM=4 * row.BM)),
+            places=True, sides=True, as_many=lambda row: attrs.evolve(row, BM=4 * row.BM)),
     Subject("convolution, pooled, few channels", "conv2d.layer.pool", _pooled(1, 6), False, True),
     Subject("convolution, boxes, tanh", "conv2d.layer.boxes", _convolution(256, 256, "tanh"), matrix=True,
             dtypes=(BF16,), direct=True),
@@ -294,6 +304,7 @@ SUBJECTS = (
             dtypes=(BF16,), direct=True),
     *(Subject(f"convolution, {'placed' if places else 'pooled'}, boxes, {act}", "conv2d.layer.pool.boxes",
               _pooled(256, 256, act, places), matrix=True, dtypes=(BF16,), direct=True, places=places,
+              sides=places and act == "relu",
               unpooled=attrs.evolve(_UNPOOLED, table="conv2d.layer.boxes", call=_convolution(256, 256, act)))
       for act in ("relu", "tanh") for places in (False, True)),
     Subject("D of filters, boxes", "conv2d.layer.grad_w.boxes", _filter_gradient(256, 256), matrix=True,
@@ -306,6 +317,7 @@ SUBJECTS = (
     Subject("D, its parts joined", "conv2d.layer.join", _join, False),
     Subject("max pool", "pool", lambda d, row: OPS["pool.max"](image(64, 64, 56, d)), False),
     Subject("∂x of a max pool", "pool", _pool_gradient, False),
+    Subject("∂x of a max pool, sides", "pool", _pooled_relu_gradient, False),
     Subject("local layer", "arch.band", _neighbours("arch.local.layer", False), False),
     Subject("shared layer", "arch.band", _neighbours("arch.shared.layer", True), False),
     Subject("∂x of a local layer", "arch.band", _neighbours("arch.local.layer.grad_x", False), False),
@@ -349,15 +361,16 @@ def detours(found: Facts) -> list[str]:
 
 
 #: A place is found by three comparisons (is it larger, is it NaN), takes as many selections, and is stored: all that a
-#: window may cost more than without pooling. The second store, of all places, is begun and waited for.
-PLACE, STORE = 3 * 2 + 3 + 1, 16
+#: window may cost more than without pooling. The second store, of all places, is begun and waited for. On which side
+#: of 0 the maximum lies are two comparisons and two selections.
+PLACE, STORE, SIDE = 3 * 2 + 3 + 1, 16, 2 + 2
 
 
-def over(pooled: Facts, plain: Facts, positions: int, places: bool) -> list[str]:
+def over(pooled: Facts, plain: Facts, positions: int, places: bool, sides: bool = False) -> list[str]:
     """A pooled layer may have no more instructions than the same layer without pooling, besides those that find and
     store the places of its maxima, where it does."""
     windows = positions // 4 // pooled.threads
-    more = windows * PLACE + STORE if places else 0
+    more = windows * (PLACE + SIDE * sides) + STORE if places else 0
     if pooled.instructions <= plain.instructions + more:
         return []
     extra = f", and the places of {windows} windows a thread may take {more}" if places else ""

@@ -65,24 +65,25 @@ class Convolution(Function):
 
 
 class ConvolutionPooled(Function):
-    """The layer and its 2 × 2 pooling: in backward g′ is read at the maxima, and the unpooled a is never kept."""
+    """The layer and its 2 × 2 pooling: in backward g′ is read at the maxima, and the unpooled a is never kept. The y
+    that is handed out is not either, and so may be written over."""
 
     @staticmethod
     def forward(
         x: Tensor, w: Tensor, b: Tensor | None, sizes: Layer, act: str, p: float, math: str | None, keep: bool
     ) -> tuple[Tensor, Tensor, Tensor]:
-        keep_z = keep and saved.shown(act, x.dtype, p, pooled=True) == "z"
+        form = saved.pooled(act) if keep else "nothing"
         pooled = room("images.pooled", "conv2d.layer", x)
-        y, index, z = pooled.pooled_keeping(x, w, b, sizes, act, p, keep_z, math, keep)
-        return y, index, z if keep_z else y.new_empty(0)
+        y, index, z = pooled.pooled_keeping(x, w, b, sizes, act, p, form == "z", math, keep, form == "side")
+        return y, index, z if form == "z" else y.new_empty(0)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
         x, w, b, ctx.sizes, ctx.act, ctx.p, ctx.math, _ = inputs
-        y, index, z = output
-        ctx.biased, ctx.form = b is not None, saved.shown(ctx.act, x.dtype, ctx.p, pooled=True)
+        _, index, z = output
+        ctx.biased, ctx.form = b is not None, saved.pooled(ctx.act)
         aside(ctx, index, z)
-        ctx.save_for_backward(x, w, index, y if ctx.form == "a" else z if ctx.form == "z" else None)
+        ctx.save_for_backward(x, w, index, z if ctx.form == "z" else None)
 
     @staticmethod
     @once

@@ -52,13 +52,17 @@ def convolution(
     return y, x.new_empty(0, dtype=torch.uint8), z
 
 
+def _form(x: Tensor, act: str, p: float, pool: bool) -> str:
+    return saved.pooled(act) if pool else saved.shown(act, x.dtype, p)
+
+
 def convolution_backward(
     grad: Tensor, x: Tensor, w: Tensor, index: Tensor, kept: Tensor | None, biased: bool, wants: list[bool],
     stride: list[int], padding: list[int], dilation: list[int], groups: int, act: str, p: float, pool: bool,
     math: str | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """(∂x, ∂w, ∂b) of those that are wanted."""
-    sizes, form = _layer(x, w, stride, padding, dilation, groups), saved.shown(act, x.dtype, p, pool)
+    sizes, form = _layer(x, w, stride, padding, dilation, groups), _form(x, act, p, pool)
     d = grad
     if pool:
         whole = checks.pool("pool.max.grad_x", sizes.y_shape, 2, 2, 0)
@@ -73,7 +77,7 @@ def convolution_backward(
 def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     x, w, b, *ctx.how = inputs
     y, index, z = output
-    form = saved.shown(ctx.how[4], x.dtype, ctx.how[5], ctx.how[6])
+    form = _form(x, *ctx.how[4:7])
     ctx.biased = b is not None
     ctx.mark_non_differentiable(index, z)
     ctx.save_for_backward(x, w, index, y if form == "a" else z if form == "z" else None)

@@ -23,7 +23,7 @@ from ..runtime.launch import current_arch, launch
 from ..runtime.layout import is_channels_last, like
 from . import checks as image_checks
 from .checks import Pool, Sides
-from .tiles import beats
+from .tiles import beats, side
 
 
 @triton.jit
@@ -59,10 +59,11 @@ def pool_kernel(
 @triton.jit
 def pool_gradient_kernel(
     d, index, saved, out, size, channels, source, target, d_s, index_s, saved_s, out_s, stride, padding, p,
-    G: tl.constexpr, SAVED: tl.constexpr, M: tl.constexpr, N: tl.constexpr, ROWS: tl.constexpr,
+    G: tl.constexpr, SAVED: tl.constexpr, SIDES: tl.constexpr, M: tl.constexpr, N: tl.constexpr, ROWS: tl.constexpr,
     COLUMNS: tl.constexpr, LAST: tl.constexpr, BLOCK: tl.constexpr,
 ):
-    """At most ROWS × COLUMNS windows reach a pixel: the last that begins at or before it, and those before that."""
+    """At most ROWS × COLUMNS windows reach a pixel: the last that begins at or before it, and those before that. g′ is
+    read off SAVED numbers, or off the SIDES of 0 that stand in index beside a place of four."""
     e = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     image, channel, row, column = place(e, channels, source[0], source[1], LAST)
     u, v = row + padding[0], column + padding[1]
@@ -72,12 +73,15 @@ def pool_gradient_kernel(
         m, n = u - i * stride[0], v - j * stride[1]
         inside = (e < size) & (i >= 0) & (i < target[0]) & (j >= 0) & (j < target[1]) & (m < M) & (n < N)
         at = image * index_s[0] + channel * index_s[1] + i * index_s[2] + j * index_s[3]
-        mine = inside & (tl.load(index + at, mask=inside, other=0).to(tl.int64) == m * N + n)
+        where = tl.load(index + at, mask=inside, other=0).to(tl.int32)
+        mine = inside & ((where & 3 if SIDES else where) == m * N + n)
         at = image * d_s[0] + channel * d_s[1] + i * d_s[2] + j * d_s[3]
         share = tl.load(d + at, mask=mine, other=0.0).to(tl.float32)
         if SAVED:
             at = image * saved_s[0] + channel * saved_s[1] + i * saved_s[2] + j * saved_s[3]
             share *= G(tl.load(saved + at, mask=mine, other=0.0).to(tl.float32), tl.cast(p, tl.float32))
+        if SIDES:
+            share *= G(side(where), tl.cast(p, tl.float32))
         total += tl.where(mine, share, 0.0)
     to_out = image * out_s[0] + channel * out_s[1] + row * out_s[2] + column * out_s[3]
     tl.store(out + to_out, total.to(out.dtype.element_ty), mask=e < size)
@@ -100,7 +104,8 @@ def pooled(x: Tensor, sizes: Pool) -> tuple[Tensor, Tensor]:
 def pooled_backward(
     d: Tensor, index: Tensor, sizes: Pool, saved: Tensor | None, act: str, form: str, p: float
 ) -> Tensor:
-    G = None if saved is None else activations.derivative(act, form)
+    sides = form == "side"
+    G = None if saved is None and not sides else activations.derivative(act, form)
     checks.kernel_dtype("pool.max.grad_x", d)
     out = like(sizes.x_shape, index, d.dtype)
     kept = d if saved is None else saved
@@ -110,8 +115,8 @@ def pooled_backward(
         launch(
             pool_gradient_kernel, (triton.cdiv(out.numel(), row.BM),), d, index, kept, out, out.numel(), out.shape[1],
             tuple(out.shape[2:]), sizes.output, d.stride(), index.stride(), kept.stride(), out.stride(), sizes.stride,
-            sizes.padding, p, row=row, G=G, SAVED=saved is not None, M=sizes.window[0], N=sizes.window[1],
-            ROWS=reach[0], COLUMNS=reach[1], LAST=is_channels_last(out), BLOCK=row.BM,
+            sizes.padding, p, row=row, G=G, SAVED=saved is not None, SIDES=sides, M=sizes.window[0],
+            N=sizes.window[1], ROWS=reach[0], COLUMNS=reach[1], LAST=is_channels_last(out), BLOCK=row.BM,
         )
     return out
 

@@ -6,7 +6,7 @@ The four positions of a window are four sums over the same filters, so a block o
 and the unpooled image is never written. No g of the deck falls, so the largest sum has the largest a: one activation a
 window, not four, and y is to the bit what the two ops in turn give. Where several a are equal, made so by rounding or
 by a ReLU, the place is that of the largest sum, at which a is a maximum too. Kept for backward, where g′ needs it: z at
-that place.
+that place, or only on which side of 0 it lies, in bits that the place leaves free.
 """
 # mypy: disable-error-code="no-untyped-def, untyped-decorator"
 
@@ -24,7 +24,7 @@ from ..runtime.launch import current_arch, launch, math_mode
 from ..runtime.layout import like
 from . import pooled_boxes as boxes
 from .checks import Layer
-from .tiles import best_of_four, terms
+from .tiles import best_of_four, terms, with_side
 
 
 @triton.jit
@@ -43,8 +43,8 @@ def window_sum(
 def conv_pool_kernel(
     x, w, bias, out, index, kept, batch, depth, filters, source, pooled, taps, x_s, w_s, out_s, b_0,
     stride, padding, dilation, p,
-    G: tl.constexpr, HAS_BIAS: tl.constexpr, KEPT: tl.constexpr, PLACES: tl.constexpr, TAPWISE: tl.constexpr,
-    BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr, PRECISION: tl.constexpr,
+    G: tl.constexpr, HAS_BIAS: tl.constexpr, KEPT: tl.constexpr, PLACES: tl.constexpr, SIDES: tl.constexpr,
+    TAPWISE: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr, PRECISION: tl.constexpr,
 ):
     """BM pooled positions, BN filters of one group; w_s: the strides of (group, filter, channel, row, column)."""
     tiles = tl.cdiv(filters, BN)
@@ -77,6 +77,8 @@ def conv_pool_kernel(
     place = place[:, None] + o.to(tl.int64)[None, :] * out_s[1]
     mask = here[:, None] & exists[None, :]
     tl.store(out + place, G(z, tl.cast(p, tl.float32)).to(out.dtype.element_ty), mask=mask)
+    if SIDES:
+        at = with_side(at, z.to(out.dtype.element_ty))
     if PLACES:
         tl.store(index + place, at.to(tl.uint8), mask=mask)
     if KEPT:
@@ -90,10 +92,10 @@ def _moving_boxes(sizes: Layer, *tensors: Tensor) -> Any:
 
 def pooled_keeping(
     x: Tensor, w: Tensor, b: Tensor | None, sizes: Layer, act: str, p: float, keep_z: bool, math: str | None = None,
-    places: bool = True,
+    places: bool = True, sides: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """(y, index, z at the maxima). z is stored only if it is to be kept, otherwise it is y itself; index only if places
-    are asked for, as a backward pass does, otherwise it is empty."""
+    are asked for, as a backward pass does, otherwise it is empty. `sides`: it says on which side of 0 z lies, too."""
     checks.kernel_dtype("conv2d.layer", x)
     rows, columns = sizes.output[0] // 2, sizes.output[1] // 2
     out = like((sizes.batch, sizes.filters, rows, columns), x)
@@ -102,7 +104,7 @@ def pooled_keeping(
     filters, positions = sizes.filters // sizes.groups, sizes.batch * rows * columns
     moving = _moving_boxes(sizes, x, w, out, index)
     if moving:
-        moving.layer(x, w, b, sizes, activations.VALUE[act], p, keep_z, places, out, index, z)
+        moving.layer(x, w, b, sizes, activations.VALUE[act], p, keep_z, places, sides, out, index, z)
     elif out.numel():
         row = choose("conv2d.layer.pool", (positions, filters), x.dtype, current_arch(x.device))
         tapwise = -(-sizes.channels // row.BK) * row.BK <= 1.34 * sizes.channels
@@ -111,7 +113,7 @@ def pooled_keeping(
             x, w, x if b is None else b, out, index, z, sizes.batch, sizes.channels, filters, sizes.input,
             (rows, columns), sizes.taps, x.stride(), (filters * w.stride(0), *w.stride()), out.stride(),
             1 if b is None else b.stride(0), sizes.stride, sizes.padding, sizes.dilation, p, row=row,
-            G=activations.VALUE[act], HAS_BIAS=b is not None, KEPT=keep_z, PLACES=places, TAPWISE=tapwise,
-            BM=row.BM, BN=row.BN, BK=row.BK, PRECISION=math_mode(math),
+            G=activations.VALUE[act], HAS_BIAS=b is not None, KEPT=keep_z, PLACES=places, SIDES=sides,
+            TAPWISE=tapwise, BM=row.BM, BN=row.BN, BK=row.BK, PRECISION=math_mode(math),
         )
     return out, index, z

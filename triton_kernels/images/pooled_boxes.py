@@ -31,7 +31,7 @@ from .layer_boxes import (
     views,
 )
 from .plan import pixels_first, view
-from .tiles import best_of_four
+from .tiles import best_of_four, with_side
 
 
 @triton.jit
@@ -56,7 +56,7 @@ def pixels(x, BM: tl.constexpr, BI: tl.constexpr, TH: tl.constexpr, TW: tl.const
 def conv_pool_boxes_kernel(
     x0, x1, x2, x3, w, bias, out, index, kept, size, depth, outputs, b_0, walks, p,
     VIEWS: tl.constexpr, G: tl.constexpr, HAS_BIAS: tl.constexpr, KEPT: tl.constexpr, PLACES: tl.constexpr,
-    BM: tl.constexpr, BK: tl.constexpr, BI: tl.constexpr, TH: tl.constexpr, TW: tl.constexpr,
+    SIDES: tl.constexpr, BM: tl.constexpr, BK: tl.constexpr, BI: tl.constexpr, TH: tl.constexpr, TW: tl.constexpr,
 ):
     """size: rows and columns of the positions that are in a window."""
     BN: tl.constexpr = BI * TH * TW
@@ -71,6 +71,8 @@ def conv_pool_boxes_kernel(
         z += tl.load(bias + ro.to(tl.int64) * b_0, mask=ro < outputs, other=0.0).to(tl.float32)[:, None]
     i, j = i // 2, j // 2
     out.store([n, i, j, o], pixels(G(z, tl.cast(p, tl.float32)).to(out.dtype), BM, BI, TH, TW))
+    if SIDES:
+        at = with_side(at, z.to(out.dtype))
     if PLACES:
         index.store([n, i, j, o], pixels(at.to(tl.uint8), BM, BI, TH, TW))
     if KEPT:
@@ -86,7 +88,7 @@ def serves(sizes: Layer, x: Tensor, w: Tensor, out: Tensor, index: Tensor) -> bo
 
 def layer(
     x: Tensor, w: Tensor, b: Tensor | None, sizes: Layer, G: Any, p: float, keep_z: bool, places: bool,
-    out: Tensor, index: Tensor, z: Tensor,
+    sides: bool, out: Tensor, index: Tensor, z: Tensor,
 ) -> None:
     """out, and what is asked for of index and z at the maxima."""
     pooled = out.shape[2], out.shape[3]
@@ -102,6 +104,6 @@ def layer(
         *(sources + sources[:1] * VIEWS)[:VIEWS], described(taps_first(w), [1, row.BM, row.BK]), x if b is None else b,
         *(box(pixels_first(t), tile.pooled, row.BM) for t in (out, index if places else out, z)), size, sizes.channels,
         sizes.filters, 1 if b is None else b.stride(0), tuple(taps_of(m, n, sizes.taps[1], 1) for _, _, m, n in taken),
-        p, row=row, VIEWS=len(taken), G=G, HAS_BIAS=b is not None, KEPT=keep_z, PLACES=places, BM=row.BM, BK=row.BK,
-        BI=tile.BI, TH=tile.TH, TW=tile.TW,
+        p, row=row, VIEWS=len(taken), G=G, HAS_BIAS=b is not None, KEPT=keep_z, PLACES=places, SIDES=sides, BM=row.BM,
+        BK=row.BK, BI=tile.BI, TH=tile.TH, TW=tile.TW,
     )

@@ -33,6 +33,18 @@ def beats(v, best):
 
 
 @triton.jit
+def with_side(at, z):
+    """A place of four, and on which side of 0 z lies there, in the same 8 bits: + 4 for z ≤ 0, + 8 for NaN."""
+    return at + tl.where(z > 0, 0, tl.where(z <= 0, 4, 8))
+
+
+@triton.jit
+def side(at):
+    """A number on the side that `with_side` says: all that g′ of a ReLU asks for."""
+    return tl.where(at < 4, 1.0, tl.where(at < 8, 0.0, float("nan")))
+
+
+@triton.jit
 def larger(a, b):
     return tl.maximum(a, b, propagate_nan=tl.PropagateNan.ALL)
 

@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+from torch.autograd.graph import saved_tensors_hooks
 
 from chainrule.conformance.simulator import simulate
 from chainrule.triton_kernels import OPS
@@ -96,9 +97,44 @@ def test_every_window_of_five_numbers_and_nan_has_torch_s_place():
     assert torch.equal(composite_images.in_image(index, image_checks.pool("pool.max", x.shape, 2, 2, 0)), at)
 
 
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("act", ["relu", "leaky"])
+def test_the_side_of_0_beside_the_place_does_for_z(act, dtype):
+    """Of the z that would have been stored: rounded, −0, NaN; in kernel and composite alike, and bit by bit."""
+    x, w, b = operands(dtype, last=True)
+    x[0, 0, 2, 3] = torch.nan
+    sizes = image_checks.forward(x, w, b, **HOW)
+    pool = image_checks.pool("pool.max.grad_x", sizes.y_shape, 2, 2, 0)
+    wanted = composite_images.pooled_keeping(x, w, b, sizes, act, 0.1, True)
+    d = torch.randn(wanted[0].shape).to(dtype)
+    through = composite_images.pooled_backward(d, wanted[1], pool, wanted[2], act, "z", 0.1)
+    z = wanted[2]
+    assert min((z > 0).sum(), (z <= 0).sum(), z.isnan().sum()) > 0
+    for where in PLACES:
+        with PLACES[where]():
+            y, index, none = image_autograd.room("images.pooled", "fused", x).pooled_keeping(
+                x, w, b, sizes, act, 0.1, False, None, True, True)
+            dx = image_autograd.room("images.pool", "fused", x).pooled_backward(d, index, pool, None, act, "side", 0.1)
+        assert none is y
+        assert torch.equal(index & 3, wanted[1])
+        assert torch.equal(index >> 2, torch.where(z > 0, 0, torch.where(z <= 0, 1, 2)))
+        assert torch.equal(dx.isnan(), through.isnan())
+        assert torch.equal(dx.nan_to_num(), through.nan_to_num())
+
+
+@pytest.mark.parametrize("act", ["relu", "sigmoid", "identity"])
+def test_behind_a_pooling_a_byte_a_maximum_is_kept_and_z_where_it_must_be(act):
+    x, w, b = operands(last=True)
+    kept = []
+    with simulate(), saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
+        y = F.conv2d_act(*(t.requires_grad_() for t in (x, w, b)), act, **HOW, pool=True)
+    assert sum(t.nbytes for t in kept) == x.nbytes + w.nbytes + y.numel() * (5 if act == "sigmoid" else 1)
+    assert y.data_ptr() not in {t.data_ptr() for t in kept}
+
+
 @pytest.mark.parametrize("where", PLACES)
 def test_without_a_gradient_no_place_is_stored(where):
-    """Nor z, nor is it read: the same values, NaN and all; a byte and a number a maximum less."""
+    """Nor is it read: the same values, NaN and all; a byte a maximum less."""
     x, w, b = operands(last=True)
     x[0, 0, 2, 3] = torch.nan
     leaves = [t.requires_grad_() for t in (x, w, b)]
@@ -107,7 +143,7 @@ def test_without_a_gradient_no_place_is_stored(where):
         kept = sim and sim.bytes_written
         with torch.no_grad():
             y = F.conv2d_act(*leaves, "relu", **HOW, pool=True)
-    assert sim is None or sim.bytes_written - kept == kept - y.numel() * (1 + y.element_size())
+    assert sim is None or sim.bytes_written - kept == kept - y.numel()
     assert bool(y.isnan().any())
     assert torch.equal(y.isnan(), wanted.isnan())
     assert torch.equal(y.nan_to_num(), wanted.nan_to_num())

@@ -21,7 +21,7 @@ def residual():
 
 
 def pooled():
-    """z is kept for ELU, a for ReLU."""
+    """z is kept for ELU, the side of 0 that it lies on for ReLU."""
     return torch.nn.Sequential(
         nn.ConvActPool(2, 4, 3, act="elu"), nn.ConvActPool(4, 3, 2), nn.Flatten(), nn.Linear(12, 4))
 
@@ -113,6 +113,14 @@ BROKEN = {
     "arch.local.layer": ("local", band, "keeping", off(units, 0)),
     "act.leaky.prime": ("local", act, "backward", off(units)),
 }
+
+
+def test_a_place_that_names_the_wrong_side_is_caught(monkeypatch):
+    wrong = off(lambda t: (t ^ 4) - t, 1)
+    monkeypatch.setattr(conv_pool, "pooled_keeping", wrong(conv_pool.pooled_keeping))
+    layer = nn.ConvActPool(2, 3, 3)
+    with pytest.raises(ChainFault, match="the other side of 0"), simulate(check=False), watched():
+        layer(data(2, 2, 6, 6, seed=0))
 
 
 @pytest.mark.parametrize("id", BROKEN)
