@@ -12,7 +12,8 @@ torch's functions have a second derivative.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,8 +29,9 @@ from .images.functional import max_pool2d as max_pool2d
 from .layers import nodes as layers
 from .losses import nodes as losses
 from .losses.functional import cross_entropy as cross_entropy
+from .losses.linear import linear_loss
 from .norms.functional import batch_norm as batch_norm
-from .runtime import checks, instead, library, refusals, resolved, torch_names
+from .runtime import checks, instead, library, nodes, refusals, resolved, torch_names
 from .runtime import precision as casting
 from .runtime.launch import asked
 from .updates import composite
@@ -149,6 +151,59 @@ def mlp(
     x, *parameters = casting.products(x, *(t for layer in zip(weights, biases) for t in layer))
     checks.layers(x, parameters[::2], parameters[1::2], "mlp")
     return layers.chain(x, tuple(parameters), act, p, asked(precision))
+
+
+def _logits_whole(
+    input: Tensor, linear_weight: Tensor, target: Tensor, *, linear_bias: Tensor | None = None,
+    weight: Tensor | None = None, reduction: str = "mean", ignore_index: int | None = None,
+    label_smoothing: float = 0.0, options: Any = None, product: Callable[..., Tensor] = torch.nn.functional.linear,
+    loss: Callable[..., Tensor] = torch.nn.functional.cross_entropy,
+) -> Tensor:
+    """linear_cross_entropy in two steps, each by a function that is given: a matrix for each place of the target."""
+    K, *places, width = linear_weight.shape
+    bias = None if linear_bias is None else linear_bias.reshape(-1)
+    z = product(input, linear_weight.reshape(-1, width), bias).view(*input.shape[:-1], K, *places)
+    return loss(z, target, weight, ignore_index=-100 if ignore_index is None else ignore_index, reduction=reduction,
+                label_smoothing=label_smoothing)
+
+
+@instead.or_torch(getattr(torch.nn.functional, "linear_cross_entropy", _logits_whole))      # torch has it from 2.13 on
+def linear_cross_entropy(
+    input: Tensor, linear_weight: Tensor, target: Tensor, *, linear_bias: Tensor | None = None,
+    weight: Tensor | None = None, reduction: str = "mean", ignore_index: int | None = None,
+    label_smoothing: float = 0.0, options: Any = None,
+) -> Tensor:
+    """loss.softmax.weighted of x wᵀ + b, the logits never whole in memory: input (N, I), linear_weight (K, I), target
+    (N,) int64, linear_bias (K,), weight (K,) or None; all else as `cross_entropy` takes it.
+
+    As in torch, input may be one example (I,) with target (), and linear_weight (K, d₁, …, I) with target (N, d₁, …),
+    whose logits are whole, as they are in a graph. Else some rows are taken at a time, without options too: as many as
+    leave their logits a fifth of the room of the gradients, or options.batch_chunk_size; ∂w is added up in float32 in
+    the order of the rows. A second backward pass computes again; where torch computes, there is a second derivative.
+    """
+    name = "linear_cross_entropy"
+    checks.reduction(name, reduction)
+    checks.tensors(name, input=input, linear_weight=linear_weight, target=target)
+    if linear_weight.dim() < 2 or input.dim() not in (1, 2):
+        raise refusals.WrongValue(
+            f"{name}: input has shape {tuple(input.shape)}, linear_weight {tuple(linear_weight.shape)}; expected "
+            "(N, I) or (I,), and (K, I) or (K, …, I)")
+    if linear_weight.dim() > 2 or nodes.in_graph():
+        return _logits_whole(
+            input, linear_weight, target, linear_bias=linear_bias, weight=weight, reduction=reduction,
+            ignore_index=ignore_index, label_smoothing=label_smoothing, product=linear, loss=cross_entropy)
+    shape, out = target.shape, torch.promote_types(casting.losses(input)[0].dtype, input.dtype)
+    if input.dim() == 1:
+        input, target = input[None], target[None]
+    checks.layer(input, linear_weight, linear_bias, name)
+    checks.linear_classes(name, input, linear_weight, target, weight, label_smoothing)
+    if weight is not None and weight.requires_grad and torch.is_grad_enabled():
+        raise refusals.WrongValue(f"{name}: weight requires a gradient, and no kernel has it")
+    input, linear_weight, linear_bias = casting.products(input, linear_weight, linear_bias)
+    how = (-100 if ignore_index is None else int(ignore_index), float(label_smoothing),
+           getattr(options, "batch_chunk_size", None))
+    loss = linear_loss(input, linear_weight, linear_bias, target, weight, how, reduction).to(out)
+    return loss if reduction != "none" else loss.view(shape)
 
 
 @instead.or_torch(torch.nn.functional.binary_cross_entropy_with_logits)

@@ -152,6 +152,20 @@ class CrossEntropyLoss(Twin, nn.CrossEntropyLoss):
             label_smoothing=self.label_smoothing)
 
 
+if hasattr(nn, "LinearCrossEntropyLoss"):           # torch has it from 2.13 on
+    class LinearCrossEntropyLoss(Twin, nn.LinearCrossEntropyLoss):
+        """loss.softmax.weighted behind a linear layer, the logits never whole in memory; `options` as `functional`."""
+
+        @leaf
+        def forward(self, input: Tensor, target: Tensor) -> Tensor:
+            places = (self.num_classes, *self.out_features)
+            w, b = self.linear.weight, self.linear.bias
+            return F.linear_cross_entropy(
+                input, w.view(*places, w.shape[1]), target, linear_bias=None if b is None else b.view(places),
+                weight=self.weight, reduction=self.reduction, ignore_index=self.ignore_index,
+                label_smoothing=self.label_smoothing, options=self.options)
+
+
 class MSELoss(Twin, nn.MSELoss):
     """loss.square, its mean (or sum, or none)."""
 

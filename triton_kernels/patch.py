@@ -23,7 +23,8 @@ from . import nn as ours
 TWINS: dict[type[nn.Module], type[nn.Module]] = {
     twin: getattr(ours, twin.__name__) for twin in (
         nn.Linear, nn.Conv1d, nn.Conv2d, nn.MaxPool2d, nn.BatchNorm1d, nn.BatchNorm2d, nn.Sigmoid, nn.Tanh, nn.ReLU,
-        nn.LeakyReLU, nn.ELU, nn.CrossEntropyLoss, nn.MSELoss, nn.BCEWithLogitsLoss)}
+        nn.LeakyReLU, nn.ELU, nn.CrossEntropyLoss, nn.MSELoss, nn.BCEWithLogitsLoss,
+        *([nn.LinearCrossEntropyLoss] if hasattr(nn, "LinearCrossEntropyLoss") else []))}
 OURS = frozenset(TWINS.values())
 #: Where a module keeps what it was: in its own `__dict__`, so that copies and slices of a model can be undone, too.
 MARK = "patched_from"

@@ -362,8 +362,8 @@ def detours(found: Facts) -> list[str]:
 
 #: A place is found by three comparisons (is it larger, is it NaN), takes as many selections, and is stored: all that a
 #: window may cost more than without pooling. The second store, of all places, is begun and waited for. On which side
-#: of 0 the maximum lies are two comparisons and two selections.
-PLACE, STORE, SIDE = 3 * 2 + 3 + 1, 16, 2 + 2
+#: of 0 the maximum lies is a comparison, a selection and a sum.
+PLACE, STORE, SIDE = 3 * 2 + 3 + 1, 16, 3
 
 
 def over(pooled: Facts, plain: Facts, positions: int, places: bool, sides: bool = False) -> list[str]:

@@ -151,7 +151,7 @@ def pooled_keeping(
     places: bool = True, sides: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """(y, index, z at the maxima) of a layer and its 2 × 2 pooling; no g falls, so z is pooled. `sides`: index says on
-    which side of 0 z lies, too: + 4 for z ≤ 0, + 8 for NaN."""
+    which side of 0 z lies, too: + 4 for z ≤ 0."""
     z = affine(x, w, b, sizes)
     if places:
         best, index = pooled(z, image_checks.pool("pool.max", tuple(z.shape), 2, 2, 0))
@@ -159,8 +159,7 @@ def pooled_keeping(
     else:
         best, index = F.max_pool2d(z, 2), z.new_empty(0, dtype=torch.uint8)
     if sides:
-        kept = rounded(best, x.dtype)
-        index = stored(index + torch.where(kept > 0, 0, torch.where(kept <= 0, 4, 8)), x, torch.uint8)
+        index += (rounded(best, x.dtype) <= 0) * 4
     y = stored(g(best, act, p), x, x.dtype)
     return y, index, stored(best, x, x.dtype) if keep_z else y
 
@@ -169,7 +168,7 @@ def pooled_backward(
     d: Tensor, index: Tensor, sizes: Pool, saved: Tensor | None, act: str, form: str, p: float
 ) -> Tensor:
     if form == "side":
-        saved = torch.where(index < 4, 1.0, torch.where(index < 8, 0.0, torch.nan)).to(d.dtype)
+        saved = (index < 4).to(d.dtype)
         index, form = index & 3, "z"
     share = wide(d) if saved is None else times(wide(d), wide(saved), act, form, p)
     if not share.numel():

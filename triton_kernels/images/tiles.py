@@ -34,14 +34,14 @@ def beats(v, best):
 
 @triton.jit
 def with_side(at, z):
-    """A place of four, and on which side of 0 z lies there, in the same 8 bits: + 4 for z ≤ 0, + 8 for NaN."""
-    return at + tl.where(z > 0, 0, tl.where(z <= 0, 4, 8))
+    """A place of four, and in the same 8 bits whether z is 0 or less there: + 4. (NaN is not, nor is it to torch.)"""
+    return at + tl.where(z <= 0, 4, 0)
 
 
 @triton.jit
 def side(at):
-    """A number on the side that `with_side` says: all that g′ of a ReLU asks for."""
-    return tl.where(at < 4, 1.0, tl.where(at < 8, 0.0, float("nan")))
+    """A number on the side of 0 that `with_side` says: all that g′ of a ReLU asks for."""
+    return tl.where(at < 4, 1.0, 0.0)
 
 
 @triton.jit

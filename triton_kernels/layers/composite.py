@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -21,6 +22,23 @@ def affine_keeping(
     z = F.linear(wide(x), wide(w), None if b is None else wide(b))
     a = rounded(g(z, act, p), x.dtype)
     return a, rounded(z, x.dtype) if keep_z else a
+
+
+def affine_into(x: Tensor, w: Tensor, b: Tensor | None, out: Tensor, math: str | None = None) -> None:
+    """out ← x wᵀ + b."""
+    if out.dtype == x.dtype == wide(x).dtype:
+        torch.mm(x, w.t(), out=out)
+        if b is not None:
+            out += b
+    else:
+        out.copy_(affine_keeping(x, w, b, "identity", 0.0, False)[0])
+
+
+def accumulate(delta: Tensor, a: Tensor, D: Tensor, Db: Tensor | None, math: str | None = None) -> None:
+    """D ← D + δᵀ a and Db ← Db + Σ δ."""
+    D.addmm_(wide(delta).t(), wide(a))
+    if Db is not None:
+        Db += wide(delta).sum(0)
 
 
 def affine(

@@ -84,9 +84,10 @@ def average_kernel(
         tl.store(Db + rm, divided(summed, n).to(Db.dtype.element_ty), mask=rm < M)
 
 
-def _tiles(op: str, out: Tensor, name: str) -> tuple[Row, tuple[int], dict[str, Any]]:
+def _tiles(op: str, out: Tensor, name: str, operand: Tensor | None = None) -> tuple[Row, tuple[int], dict[str, Any]]:
     checks.kernel_dtype(name, out)
-    row = choose(op, tuple(out.shape), out.dtype, current_arch(out.device))
+    dtype = out.dtype if operand is None else operand.dtype
+    row = choose(op, tuple(out.shape), dtype, current_arch(out.device))
     grid = (triton.cdiv(out.shape[0], row.BM) * triton.cdiv(out.shape[1], row.BN),)
     return row, grid, {"BM": row.BM, "BN": row.BN, "BK": row.BK}
 
@@ -103,7 +104,18 @@ def affine_keeping(
 ) -> tuple[Tensor, Tensor]:
     """(a, z), where z is stored only if it is to be kept; otherwise it is a itself."""
     out = x.new_empty((x.shape[0], w.shape[0]))
-    z = torch.empty_like(out) if keep_z else out
+    return _affine(x, w, b, act, p, out, torch.empty_like(out) if keep_z else out, math)
+
+
+def affine_into(x: Tensor, w: Tensor, b: Tensor | None, out: Tensor, math: str | None = None) -> None:
+    """out ← x wᵀ + b, rows of a contiguous matrix."""
+    _affine(x, w, b, "identity", 0.0, out, out, math)
+
+
+def _affine(
+    x: Tensor, w: Tensor, b: Tensor | None, act: str, p: float, out: Tensor, z: Tensor, math: str | None
+) -> tuple[Tensor, Tensor]:
+    keep_z = z is not out
     moving = _moving_boxes("net.layer.affine", out, x, w)
     if moving:
         moving.affine(x, w, b, activations.VALUE[act], p, keep_z, out, z)
@@ -182,12 +194,25 @@ def averaged(
 ) -> tuple[Tensor, Tensor | None]:
     """(D, Db), or (D, None) where the intercepts' sum is known from elsewhere."""
     D = torch.empty(w.shape, dtype=w.dtype, device=w.device)
+    return _averaged(delta, a, w, lam, n, intercepts, D, math)
+
+
+def accumulate(delta: Tensor, a: Tensor, D: Tensor, Db: Tensor | None, math: str | None = None) -> None:
+    """D ← D + δᵀ a and Db ← Db + Σ δ, both float32 and contiguous: λ = 1 and n = 1, read and written at one place."""
+    _, sums = _averaged(delta, a, D, 1.0, 1.0, Db is not None, D, math)
+    if Db is not None and sums is not None:
+        Db += sums
+
+
+def _averaged(
+    delta: Tensor, a: Tensor, w: Tensor, lam: float, n: float, intercepts: bool, D: Tensor, math: str | None
+) -> tuple[Tensor, Tensor | None]:
     Db = torch.empty(w.shape[0], dtype=w.dtype, device=w.device)
     moving = _moving_boxes("alg.average", D, delta, a, w) if w.stride(-1) == 1 else None
     if moving:
         moving.average(delta, a, w, lam, n, intercepts, D, Db)
         return D, Db if intercepts else None
-    row, grid, tile = _tiles("alg.average", D, "alg.average")
+    row, grid, tile = _tiles("alg.average", D, "alg.average", delta)
     if not a.shape[1]:              # no inputs: the intercepts alone, through one empty column of tiles
         grid = (triton.cdiv(D.shape[0], row.BM),)
     if Db.numel():
@@ -199,7 +224,7 @@ def averaged(
     return D, Db if intercepts else None
 
 
-__all__ = ["OPS", "affine_keeping", "averaged", "delta_partial", "delta_through"]
+__all__ = ["OPS", "accumulate", "affine_into", "affine_keeping", "averaged", "delta_partial", "delta_through"]
 
 OPS = {
     "net.layer.affine": affine,

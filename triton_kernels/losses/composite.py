@@ -26,17 +26,25 @@ def weighted(
         mass = mass * torch.where(at == y, wide(w)[at], 0)
     if w is not None or smoothing:
         keep = (1 - smoothing) * mass
-        loss, delta = keep * loss, keep * delta
+        loss, delta = keep * loss, delta.mul_(keep)
     if smoothing:
         weights = zw.new_ones(K) if w is None else wide(w)
         part, W = smoothing / K, weights.sum()
         gaps = zw.amax(1, keepdim=True) - zw
         e = torch.exp(-gaps)
         whole = e.sum(1, keepdim=True)
-        loss = loss + part * ((weights * gaps).sum(1, keepdim=True) + W * torch.log(whole))
-        delta = delta + part * (e / whole * W - weights)
+        loss = loss + part * (gaps.mul_(weights).sum(1, keepdim=True) + W * torch.log(whole))
+        delta += e.div_(whole).mul_(W).sub_(weights).mul_(part)
     loss, delta = loss.masked_fill_(left_out, 0.0), delta.masked_fill_(left_out, 0.0)
     return rounded(loss.squeeze(1), z.dtype), rounded(delta, z.dtype), rounded(mass.squeeze(1), z.dtype)
+
+
+def overwrite(
+    z: Tensor, y: Tensor, w: Tensor | None, ignored: int, smoothing: float, loss: Tensor, mass: Tensor
+) -> None:
+    """δ over the logits z; loss and mass are written where they are."""
+    for out, found in zip((loss, z, mass), weighted(z, y, w, ignored, smoothing)):
+        out.copy_(found)
 
 
 def softmax_weighted(
@@ -62,10 +70,15 @@ def mean(loss: Tensor, mass: Tensor) -> Tensor:
 
 def shared(delta: Tensor, grad: Tensor, mass: Tensor) -> Tensor:
     """δ · grad / mass; where nothing counted, δ is 0 and stays it."""
+    return share(delta, grad, mass, torch.empty_like(delta))
+
+
+def share(delta: Tensor, grad: Tensor, mass: Tensor, out: Tensor) -> Tensor:
+    """The same into `out`, which may be δ itself."""
     part = wide(grad) / mass.masked_fill(mass == 0, 1.0)
-    return rounded(wide(delta) * part, delta.dtype)
-
-
+    if out.dtype == wide(delta).dtype:
+        return torch.mul(delta, part, out=out)
+    return out.copy_(wide(delta) * part)
 
 
 def xent_logits(z: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:

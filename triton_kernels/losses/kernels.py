@@ -193,10 +193,26 @@ def _softmax(
     z: Tensor, y: Tensor, w: Tensor | None, mass: Tensor | None, ignored: int, smoothing: float
 ) -> tuple[Tensor, Tensor]:
     """Both ids, by one kernel: `mass` is written where the second is asked for."""
+    loss, delta = z.new_empty(z.shape[0]), z.new_empty(z.shape)
+    _launch(z, y, w, loss, delta, mass, ignored, smoothing)
+    return loss, delta
+
+
+def overwrite(
+    z: Tensor, y: Tensor, w: Tensor | None, ignored: int, smoothing: float, loss: Tensor, mass: Tensor
+) -> None:
+    """δ over the contiguous logits z, unchecked: a program reads what it writes over before it does, and alone does
+    so. loss and mass are written where they are."""
+    _launch(z, y, w, loss, z, mass, ignored, smoothing)
+
+
+def _launch(
+    z: Tensor, y: Tensor, w: Tensor | None, loss: Tensor, delta: Tensor, mass: Tensor | None, ignored: int,
+    smoothing: float,
+) -> None:
     B, K = z.shape
-    loss, delta = z.new_empty(B), z.new_empty((B, K))
     if not B:
-        return loss, delta
+        return
     arch = current_arch(z.device)
     row = choose("loss.softmax", (B, K), z.dtype, arch)
     how = {"IGNORES": mass is not None, "WEIGHTED": w is not None, "SMOOTHED": smoothing != 0}
@@ -210,7 +226,6 @@ def _softmax(
         programs = together(K * z.element_size(), row.warps, arch)
         launch(softmax_long_kernel, (min(B, programs),), *tensors, B, K, *numbers, row=row, CLASSES=row.BN,
                PROGRAMS=programs, **how)
-    return loss, delta
 
 
 def together(size: int, warps: int, arch: str) -> int:
@@ -287,7 +302,11 @@ def share_kernel(delta, grad, mass, out, size, BLOCK: tl.constexpr):
 
 def shared(delta: Tensor, grad: Tensor, mass: Tensor) -> Tensor:
     """δ · grad / mass of a contiguous δ, the other two numbers in memory: the gradient of a mean of `mass` examples."""
-    out = torch.empty_like(delta)
+    return share(delta, grad, mass, torch.empty_like(delta))
+
+
+def share(delta: Tensor, grad: Tensor, mass: Tensor, out: Tensor) -> Tensor:
+    """The same into `out`, which may be δ itself."""
     if out.numel():
         row = choose("pointwise", tuple(out.shape), out.dtype, current_arch(out.device))
         launch(share_kernel, (triton.cdiv(out.numel(), row.BM),), delta, grad, mass, out, out.numel(), row=row,

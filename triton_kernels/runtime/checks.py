@@ -208,6 +208,11 @@ def weighted_classes(name: str, z: Tensor, y: Tensor, w: Tensor | None, smoothin
     sizes(name, f"{Z} (B, K), {W} (K,)", **{f"columns of {Z} and entries of {W}": (z.shape[1], w.shape[0])})
 
 
+def linear_classes(name: str, x: Tensor, w: Tensor, y: Tensor, weight: Tensor | None, smoothing: float) -> None:
+    """The classes of logits that nobody has: as many as rows of w."""
+    weighted_classes(name, w.new_empty(1).expand(x.shape[0], w.shape[0]), y, weight, smoothing)
+
+
 def reduction(name: str, how: str, size_average: object = None, reduce: object = None) -> None:
     if size_average is not None or reduce is not None:
         raise WrongValue(f"{name}: size_average and reduce are gone from torch; give reduction='{{mean, sum or none}}'")

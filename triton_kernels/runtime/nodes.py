@@ -118,6 +118,11 @@ def as_ops(t: Any) -> bool:
     return True
 
 
+def in_graph() -> bool:
+    """Is a graph recorded, or a transform of torch.func active?"""
+    return is_compiling() or transforms_active()
+
+
 def recorded(*tensors: Tensor | None) -> bool:
     """Will autograd want a gradient of one of them?"""
     if torch.is_grad_enabled():

@@ -96,6 +96,9 @@ CARRIERS = {
        for name in TWINS},
     "BatchNorm2d, bare": (lambda: ours.BatchNorm2d(3, affine=False), lambda: nn.BatchNorm2d(3, affine=False)),
     "CrossEntropyLoss": (lambda: ours.CrossEntropyLoss(torch.rand(3)), lambda: nn.CrossEntropyLoss(torch.rand(3))),
+    **({"LinearCrossEntropyLoss": tuple(
+        lambda module=module: module.LinearCrossEntropyLoss(4, 3, bias=True, weight=torch.rand(3))
+        for module in (ours, nn))} if hasattr(nn, "LinearCrossEntropyLoss") else {}),
     "MSELoss": (ours.MSELoss, nn.MSELoss),
     "BCEWithLogitsLoss": (ours.BCEWithLogitsLoss, nn.BCEWithLogitsLoss),
     "LinearAct": (lambda: ours.LinearAct(5, 4, "tanh"), lambda: nn.Linear(5, 4)),
