@@ -67,12 +67,12 @@ class LinearLoss(Function):
     """The mean, the sum, or each row's loss."""
 
     @staticmethod
-    def forward(ctx: Any, *given: Any) -> Tensor:
+    def forward(ctx: Any, *given: Any) -> Any:
         x, w, b, y, weight, ctx.how, ctx.reduction = given
         ctx.save_for_backward(x, w, b, y, weight)
         at_once = ctx.reduction != "none"
         wants = tuple(n and at_once for n in ctx.needs_input_grad[:3])
-        loss, mass, ctx.found = through(x, w, b, y, weight, ctx.how, wants)     # type: ignore[arg-type]
+        loss, mass, ctx.found = through(x, w, b, y, weight, ctx.how, wants)
         ctx.whole = loss.new_ones(())
         if ctx.reduction == "mean":
             value, ctx.whole = room("losses.kernels", CLASSES, x).averaged(loss, mass)
@@ -84,7 +84,7 @@ class LinearLoss(Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         if torch.is_grad_enabled() and by_torch(ctx.saved_tensors[0]):
             return _again(ctx, grad)
-        return _backward(ctx, grad)                                             # type: ignore[no-any-return]
+        return _backward(ctx, grad)
 
 
 @once
