@@ -170,6 +170,12 @@ def _pooled_relu_gradient(d: torch.dtype, row: Row) -> Any:
     return pool.pooled_backward(image(64, 64, 28, d), image(64, 64, 28, torch.uint8), sizes, None, "relu", "side", 0.0)
 
 
+def _added_up(d: torch.dtype, row: Row) -> Any:
+    """δᵀ a onto a float32 D."""
+    D, Db = empty(N, N, dtype=FP32), empty(N, dtype=FP32)
+    return linear.accumulate(empty(N, N, dtype=d), empty(N, N, dtype=d), D, Db)
+
+
 def _join(d: torch.dtype, row: Row) -> Any:
     sizes = image_checks.layer("join", (64, 64, 56, 56), (64, 64, 3, 3), 1, 1, 1, 1)
     return join(
@@ -259,6 +265,7 @@ SUBJECTS = (
     Subject("delta, elu", "bp.delta", _delta("elu"), matrix=True),
     Subject("delta, relu, tf32", "bp.delta", _delta("relu", "tf32"), False, True, dtypes=(FP32,)),
     Subject("average", "alg.average", _average(), matrix=True),
+    Subject("average, added up", "alg.average", _added_up, matrix=True),
     Subject("average, tf32", "alg.average", _average("tf32"), False, True, dtypes=(FP32,)),
     Subject("layer, boxes, tanh", "net.layer.affine.boxes", _layer("tanh"), matrix=True, dtypes=(BF16,)),
     Subject("layer, boxes, z kept", "net.layer.affine.boxes", _kept, matrix=True, dtypes=(BF16,)),
