@@ -193,7 +193,7 @@ def read(path: Path | Any) -> tuple[dict[str, Equation], dict[str, Erratum]]:
     for key in tables:
         if key not in ("equation", "erratum"):
             raise SpecError(f'{name}, table "{key}" is not known. Tables: equation erratum')
-    equations = _gather(Equation, tables.get("equation", []), name, "equation")
+    equations = _careful(_gather(Equation, tables.get("equation", []), name, "equation"))
     errata = _gather(Erratum, tables.get("erratum", []), name, "erratum")
     return equations, errata
 
@@ -207,6 +207,13 @@ def _gather(cls: type[Record], tables: Iterable[Any], file: str, kind: str) -> d
             raise SpecError(f"{where} is defined twice")
         found[record.id] = record
     return found
+
+
+def _careful(equations: dict[str, Equation]) -> dict[str, Equation]:
+    """A derivative that writes no careful form has the one that its record writes for it."""
+    return {id: attrs.evolve(one, stable=of.stable_prime)
+            if one.stable is None and (of := equations.get(one.of)) and (of.wrt, of.symbols) == (one.wrt, one.symbols)
+            else one for id, one in equations.items()}
 
 
 OTHERS = ("deck.toml", "notes.toml")

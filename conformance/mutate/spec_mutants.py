@@ -30,6 +30,7 @@ NO_DIFFERENCE = (
     ("act.tanh", "stable", "x >= 0", ("x > 0", "x >= 1", "x >= -1"), NEAR_ZERO),
     ("act.softplus", "stable", "maximum(x, 0)", ("maximum(0, x)",), "the larger of two is the same value"),
     ("act.softplus", "stable_prime", "x >= 0", ("x > 0", "x >= 1", "x >= -1"), NEAR_ZERO),
+    ("act.softplus.prime", "stable", "x >= 0", ("x > 0", "x >= 1", "x >= -1"), NEAR_ZERO),
     ("act.silu", "stable", "x >= 0", ("x > 0", "x >= 1", "x >= -1"), NEAR_ZERO),
     ("act.gelu.tanh", "stable", "x >= 0", ("x > 0", "x >= 1", "x >= -1"), NEAR_ZERO),
     ("loss.xent.logits", "stable_prime", "z >= 0", ("z > 0", "z >= 1", "z >= -1"), NEAR_ZERO),

@@ -90,7 +90,7 @@ def averaged(
         D = _backward(d, x, wide(d).new_empty(1).expand(sizes.w_shape), sizes, (False, True))[1]
     else:
         D = wide(d).new_zeros(sizes.w_shape if columns else (0, 0, 0, 0))
-    Db = wide(d).sum((0, 2, 3)) if intercepts else wide(d).new_zeros(sizes.filters)
+    Db = wide(d).sum((0, 2, 3)) if intercepts else wide(d).new_zeros(0)
     if n != 1:
         D, Db = D / n, Db / n
     D = D if w is None or lam == 0 else D + lam * wide(w)

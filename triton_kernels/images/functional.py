@@ -13,11 +13,9 @@ from ..runtime import checks
 from ..runtime import precision as casting
 from ..runtime.instead import activated, dropping, or_torch
 from ..runtime.launch import asked
-from ..runtime.nodes import as_ops
 from ..runtime.refusals import WrongType, WrongValue
 from . import checks as image_checks
 from . import nodes as image_autograd
-from . import ops as image_library
 from .checks import Sides
 
 
@@ -66,9 +64,6 @@ def _layer(
 ) -> Tensor:
     checks.rank(name, 4, input=input, weight=weight)
     padding = image_checks.in_numbers(name, padding, weight, dilation)
-    if as_ops(input):
-        how = (stride, padding, dilation, groups, act, p, pool, asked(precision))
-        return image_library.traced_convolution(input, weight, bias, *how)
     sizes = image_checks.forward(input, weight, bias, stride, padding, dilation, groups, name)
     if pool:
         image_checks.halved(name, sizes)
@@ -119,7 +114,5 @@ def max_pool2d(
     checks.rank("max_pool2d", 4, input=input)
     if image_checks.pair("max_pool2d", "dilation", dilation, 1) != (1, 1):
         raise WrongValue(f"max_pool2d: dilation = {dilation} has no kernel")
-    if not ceil_mode and as_ops(input):
-        return image_library.traced_max_pool(input, kernel_size, stride or None, padding, return_indices)
     sizes = image_checks.pooling("max_pool2d", input, kernel_size, stride or None, padding, ceil_mode)
     return image_autograd.max_pool(input, sizes, return_indices)

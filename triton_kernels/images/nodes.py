@@ -12,16 +12,11 @@ from torch.nn.functional import max_pool2d_with_indices
 from ..activations import saved
 from ..activations.nodes import activated, through
 from ..runtime.launch import by_torch
-from ..runtime.library import declare, room
+from ..runtime.library import room
 from ..runtime.nodes import applied, aside, once, recorded
 from . import composite
+from . import ops as _declared  # noqa: F401  the rooms that the nodes ask for
 from .checks import Layer, Pool, pool
-
-#: Which kernels compute which of the equations.
-for _kernels, _ids in (("layer", ("conv2d.layer", "conv2d.layer.grad_x")), ("pooled", ()),
-                       ("filters", ("conv2d.layer.grad_w", "conv2d.layer.grad_b")),
-                       ("pool", ("pool.max", "pool.max.grad_x"))):
-    declare(f"images.{_kernels}", composite, ids={id: composite.OPS[id] for id in _ids})
 
 
 def gradients(
@@ -40,6 +35,8 @@ def gradients(
 
 
 class Convolution(Function):
+    generate_vmap_rule = True
+
     @staticmethod
     def forward(
         x: Tensor, w: Tensor, b: Tensor | None, sizes: Layer, act: str, p: float, math: str | None, keep: bool
@@ -67,6 +64,8 @@ class Convolution(Function):
 class ConvolutionPooled(Function):
     """The layer and its 2 × 2 pooling: in backward g′ is read at the maxima, and the unpooled a is never kept. The y
     that is handed out is not either, and so may be written over."""
+
+    generate_vmap_rule = True
 
     @staticmethod
     def forward(
@@ -96,6 +95,8 @@ class ConvolutionPooled(Function):
 
 
 class MaxPool(Function):
+    generate_vmap_rule = True
+
     @staticmethod
     def forward(x: Tensor, sizes: Pool) -> tuple[Tensor, Tensor]:
         y, index = room("images.pool", "pool.max", x).pooled(x, sizes)
@@ -142,4 +143,4 @@ def max_pool(x: Tensor, sizes: Pool, indices: bool) -> Tensor | tuple[Tensor, Te
         y, index = max_pool2d_with_indices(x, *window)
         return composite.stored(y, x, x.dtype), composite.stored(index, x, index.dtype)
     y, index = applied(MaxPool, x, sizes)
-    return (y, composite.in_image(index, sizes)) if indices else y
+    return (y, room("images.composite", "pool.max", index).in_image(index, sizes)) if indices else y

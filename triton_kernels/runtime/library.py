@@ -1,10 +1,10 @@
 """An op of training code, declared once by its chapter (`ops.py` there), as torch.library has it.
 
 An op is one function of a room. Its signature is the composite's; its shapes are what the composite gives on meta
-tensors. Dynamo sees one op; below it the op opens up: for CUDA tensors the graph then holds
-our Triton kernels, for CPU tensors the composite's ATen ops, and Inductor schedules, fuses and launches either. (What
-torch computes anyway, `launch.by_torch`, is no op at all.) An exported program keeps the op whole, wherever it was
-exported, so that it runs a kernel where there is one; who loads one calls `ops.registered()` first.
+tensors. Dynamo sees one op; below it the op opens up: for CUDA tensors the graph then holds our Triton kernels, for CPU
+tensors the composite's ATen ops, and Inductor schedules, fuses and launches either. (What torch computes anyway,
+`launch.by_torch`, is no op at all.) An exported program keeps the op whole, wherever it was exported, so that it runs a
+kernel where there is one; who loads one calls `ops.registered()` first.
 
 Matrix products of 16-bit CUDA tensors stay opaque (`…_boxes`) where a GPU has kernels that move boxes: their tensor
 descriptors hold addresses, which a graph has not, and torch (2.11 to 2.13) records none below Dynamo. Such a call costs
@@ -21,6 +21,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, get_args, get_origin, get_type_hints
@@ -28,14 +29,12 @@ from typing import Any, get_args, get_origin, get_type_hints
 import torch
 from torch import Tensor
 from torch._C import _are_functorch_transforms_active as transforms_active
-from torch.autograd import Function
 from torch.compiler import is_compiling
 from torch.library import custom_op, triton_op
 
 from . import rooms
 from .configs import is_pinned, rows
 from .launch import current_arch, traced
-from .nodes import once
 from .rooms import ROOMS, Room
 
 NAMESPACE = "chainrule"
@@ -45,19 +44,14 @@ NAMESPACE = "chainrule"
 class Op:
     """One op: its name in torch.library, the function of its room, the equation id that messages name.
 
-    `identity` may depend on the arguments, and so may `boxes`, the table of kernels that move boxes. `run` stands for
-    an op that is more than one function of its room; `backward` and `setup` are its rule for autograd, where autograd
-    meets the op itself.
+    `identity` may depend on the arguments, and so may `boxes`, the table of kernels that move boxes.
     """
 
     name: str
-    function: str = ""
-    identity: str | Callable[..., str] = ""
+    function: str
+    identity: str | Callable[..., str]
     mutates: tuple[str, ...] = ()
     boxes: str | Callable[..., str | None] = ""
-    run: Callable[..., Any] | None = None
-    backward: Callable[..., Any] | None = None
-    setup: Callable[..., None] | None = None
 
 
 #: By the name in torch.library: the module of kernels, and what was declared.
@@ -67,12 +61,8 @@ OPS: dict[str, tuple[str, Op]] = {}
 def declare(module: str, composite: Any, *ops: Op, ids: dict[str, Callable[..., Any]] | None = None) -> None:
     """A room, the equations that it computes, and those of its functions that are ops."""
     ROOMS[module] = Room(module, composite, ids or {}, SimpleNamespace(**{
-        op.function: partial(call, op.name) for op in ops if op.function}))
+        op.function: partial(call, op.name) for op in ops}))
     OPS.update({op.name: (module, op) for op in ops})
-
-
-def call(name: str, *args: Any) -> Any:
-    return getattr(torch.ops.chainrule, name)(*args)
 
 
 def room(module: str, name: str, t: Tensor) -> Any:
@@ -84,6 +74,19 @@ def room(module: str, name: str, t: Tensor) -> Any:
     return rooms.eager_room(module, name, t)
 
 
+def call(name: str, *args: Any) -> Any:
+    """The op. A schema knows no named tuple of sizes: its whole numbers travel one after the other."""
+    flat = ([n for size in a for n in (size if isinstance(size, tuple) else (size,))] if isinstance(a, tuple) else a
+            for a in args)
+    return getattr(torch.ops.chainrule, name)(*flat)
+
+
+def _named(kind: Any, numbers: list[int]) -> Any:
+    """The tuple of sizes again."""
+    many, rest = [len(get_args(hint)) for hint in get_type_hints(kind).values()], iter(numbers)
+    return kind(*(tuple(islice(rest, n)) if n else next(rest) for n in many))
+
+
 def in_boxes(table: str, t: Tensor) -> bool:
     """Would kernels that move boxes take this product, once there are addresses?"""
     return (
@@ -91,38 +94,45 @@ def in_boxes(table: str, t: Tensor) -> bool:
         and bool(rows(f"{table}.boxes", current_arch(t.device), t.dtype)))
 
 
-def _runner(module: str, op: Op) -> Callable[..., Any]:
-    """What the op does below Dynamo: the kernels' graph, the composite's, or itself, closed."""
-    signature = _signature(op.run or getattr(ROOMS[module].composite, op.function))
-    defaults = [p.default for p in signature.parameters.values()]
+def _functions(module: str, op: Op) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """What the op does below Dynamo (the kernels' graph, the composite's, or itself, closed), and its shapes."""
+    composite = getattr(ROOMS[module].composite, op.function)
+    types = get_type_hints(composite)
+    parameters = [p.replace(annotation=types[p.name]) for p in inspect.signature(composite).parameters.values()
+                  if p.kind is not p.KEYWORD_ONLY]
+    sizes = {p.name: p.replace(annotation=list[int]) for p in parameters if hasattr(p.annotation, "_fields")}
+
+    def arguments(given: tuple[Any, ...]) -> tuple[tuple[Any, ...], Tensor]:
+        every = (*given, *(p.default for p in parameters[len(given):]))     # a graph leaves out what is as by default
+        args = tuple(_named(p.annotation, a) if p.name in sizes else a for p, a in zip(parameters, every))
+        return args, next(a for a in args if isinstance(a, Tensor))
 
     def run(*given: Any) -> Any:
-        args = (*given, *defaults[len(given):])             # a graph leaves out what is as by default
-        lead = next(a for a in args if isinstance(a, Tensor))
+        args, lead = arguments(given)
         table = op.boxes(*args) if callable(op.boxes) else op.boxes
         if table and in_boxes(table, lead):
             return call(f"{op.name}_boxes", *args)
-        if op.run is not None:
-            return _own(op.run(*args), args, lead)
         name = op.identity(*args) if callable(op.identity) else op.identity
         return _own(getattr(rooms.eager_room(module, name, lead), op.function)(*args), args, lead)
 
-    run.__signature__ = signature  # type: ignore[attr-defined]
-    return run
+    def shapes(*given: Any) -> Any:
+        """On meta tensors the composite may do what a stand-in for a GPU that is not here cannot."""
+        args, lead = arguments(given)
+        meta, back = (partial(_at, device=device) for device in ("meta", lead.device))
+        args = tuple(map(meta, args))
+        found = _own(composite(*args), args, meta(lead))
+        return tuple(map(back, found)) if isinstance(found, tuple) else back(found)
+
+    result = types["return"] if types["return"] is not type(None) else None
+    if get_origin(result) is tuple:                                         # none of a schema's outputs may be missing
+        result = tuple[tuple(Tensor if Tensor in get_args(one) else one for one in get_args(result))]  # type: ignore[misc]
+    run.__signature__ = inspect.Signature(              # type: ignore[attr-defined]
+        [sizes.get(p.name, p) for p in parameters], return_annotation=result)
+    return run, shapes
 
 
-def _shapes(module: str, op: Op, *args: Any) -> Any:
-    """The composite's, on meta tensors: it may do there what a stand-in for a GPU that is not here cannot."""
-    lead = next(a for a in args if isinstance(a, Tensor))
-    given = tuple(_at(a, "meta") if isinstance(a, Tensor) else a for a in args)
-    found = _own((op.run or getattr(ROOMS[module].composite, op.function))(*given), given, _at(lead, "meta"))
-    if isinstance(found, tuple):
-        return tuple(_at(t, lead.device) for t in found)
-    return None if found is None else _at(found, lead.device)
-
-
-def _at(t: Tensor, device: torch.device | str) -> Tensor:
-    return torch.empty_strided(t.shape, t.stride(), dtype=t.dtype, device=device)
+def _at(t: Any, device: torch.device | str) -> Any:
+    return torch.empty_strided(t.shape, t.stride(), dtype=t.dtype, device=device) if isinstance(t, Tensor) else t
 
 
 def _own(found: Any, given: tuple[Any, ...], lead: Tensor) -> Any:
@@ -132,17 +142,6 @@ def _own(found: Any, given: tuple[Any, ...], lead: Tensor) -> Any:
     seen = [any(t is other for other in found[:i]) for i, t in enumerate(found)]
     return tuple(lead.new_empty(0) if t is None or before else t.clone() if any(t is a for a in given) else t
                  for t, before in zip(found, seen))
-
-
-def _signature(function: Callable[..., Any]) -> inspect.Signature:
-    """The function's, for a schema: annotations as types, none of keywords, and no output that may be missing."""
-    hints = get_type_hints(function)
-    parameters = [p.replace(annotation=hints[p.name]) for p in inspect.signature(function).parameters.values()
-                  if p.kind is not p.KEYWORD_ONLY]
-    result = None if hints["return"] is type(None) else hints["return"]
-    if get_origin(result) is tuple:
-        result = tuple[tuple(Tensor if Tensor in get_args(one) else one for one in get_args(result))]    # type: ignore[misc]
-    return inspect.Signature(parameters, return_annotation=result)
 
 
 def one_by_one(op: Any, info: Any, in_dims: tuple[Any, ...], *args: Any) -> tuple[Any, Any]:
@@ -173,27 +172,15 @@ def registered() -> SimpleNamespace:
 @cache
 def _registered(name: str) -> dict[str, Any]:
     module, op = OPS[name]
-    run, shapes = _runner(module, op), partial(_shapes, module, op)
+    run, shapes = _functions(module, op)
     found: dict[str, Any] = {name: triton_op(f"{NAMESPACE}::{name}", run, mutates_args=op.mutates)}
     found[name].register_fake(shapes)
     if not op.mutates:
         found[name].register_vmap(partial(one_by_one, found[name]))
-    if op.backward is not None:
-        found[name].register_autograd(op.backward, setup_context=op.setup)
     if op.boxes:
         found[f"{name}_boxes"] = custom_op(f"{NAMESPACE}::{name}_boxes", run, mutates_args=())
         found[f"{name}_boxes"].register_fake(shapes)
     return found
-
-
-@cache
-def node(name: str) -> type[Function]:
-    """The op inside a transform of torch.func, which sees no rule that an op has been given."""
-    _, op = OPS[name]
-    assert op.backward is not None and op.setup is not None  # noqa: PT018
-    return type(name, (Function,), {
-        "generate_vmap_rule": True, "forward": staticmethod(partial(call, name)),
-        "setup_context": staticmethod(op.setup), "backward": staticmethod(once(op.backward))})
 
 
 @cache

@@ -19,7 +19,7 @@ from torch._C._functorch import is_legacy_batchedtensor, unwrap_if_dead
 from torch.autograd import Function, forward_ad
 from torch.compiler import is_compiling
 
-from .launch import by_torch, for_onnx
+from .launch import for_onnx
 from .refusals import WrongValue
 
 
@@ -103,19 +103,6 @@ def _backward_only(what: str) -> None:
 def _has_our_ops() -> None:
     if for_onnx():
         raise WrongValue("ONNX has no op of ours")
-
-
-def as_ops(t: Any) -> bool:
-    """Is a call on this tensor recorded as ops: traced, or transformed, where a kernel is to run?"""
-    if is_compiling():
-        if by_torch(t):
-            return False
-        _has_our_ops()
-        return True
-    if not transforms_active() or by_torch(t):
-        return False
-    _backward_only("image")
-    return True
 
 
 def in_graph() -> bool:

@@ -50,9 +50,10 @@ def layer(lift: Lift, form: Form, x: Array, w: Array, b: Array | None, stride: S
         z = whole_images.layer(lift, x, w, (size[0], size[1]), *how) + lift(bias[:, None, None])
         return {"y": g(form, act)(z)}
     grouped = w.reshape(groups, F // groups, C, M, N)
-    K = [[[[lift(one[None, :, c, m, n]) for n in range(N)] for m in range(M)] for c in range(C)] for one in grouped]
+    filters = [[[[lift(one[None, :, c, m, n]) for n in range(N)] for m in range(M)] for c in range(C)]
+               for one in grouped]
     B = [lift(np.tile(one, (len(x), 1))) for one in bias.reshape(groups, F // groups)]
-    z = stacked(convolution.conv2d_layer(images(lift, x), K, B, stride, padding, dilation, groups))
+    z = stacked(convolution.conv2d_layer(images(lift, x), filters, B, stride, padding, dilation, groups))
     return {"y": g(form, act)(z)}
 
 
@@ -64,8 +65,8 @@ def grad_x(lift: Lift, form: Form, d: Array, w: Array, H: int, W: int, stride: S
     prime = 1 if z is None else g(form, act, ".prime")(lift(z))
     if groups == 1 and H * W * F * M * N > whole_images.LARGE:
         return {"dx": whole_images.grad_x(lift, d, w, H, W, *pairs(stride, padding, dilation)) * prime}
-    K = [[[[lift(w[None, f, :, m, n]) for n in range(N)] for m in range(M)]] for f in range(F)]
-    found = form("conv2d.layer.grad_x")(images(lift, d), K, H, W, stride, padding, dilation, groups)
+    filters = [[[[lift(w[None, f, :, m, n]) for n in range(N)] for m in range(M)]] for f in range(F)]
+    found = form("conv2d.layer.grad_x")(images(lift, d), filters, H, W, stride, padding, dilation, groups)
     dx = stacked(filled(found, lift(np.zeros((len(d), w.shape[1])))))
     return {"dx": dx * prime}
 

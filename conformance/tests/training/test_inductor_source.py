@@ -91,8 +91,8 @@ def compiled(source: str, target: GPUTarget, folder: Any) -> Any:
 ops = SimpleNamespace(
     layer=lambda x, w, b: torch.ops.chainrule.affine_keeping(x, w, b, "elu", 1.0, True, "ieee"),
     backward=lambda d, z: torch.ops.chainrule.act_backward(d.t(), z.t(), "tanh", "z", 0.0),
-    pooled=lambda x, w: torch.ops.chainrule.convolution(
-        x, w, None, [1, 1], [1, 1], [1, 1], 1, "relu", 0.0, True, "tf32"),
+    pooled=lambda x, w: torch.ops.chainrule.convolution_pooled(
+        x, w, None, [2, 3, 16, 8, 8, 3, 3, 8, 8, 1, 1, 1, 1, 1, 1, 1], "relu", 0.0, False, "tf32", True),
     norm=lambda x: torch.ops.chainrule.norm_statistics(x, 1e-5),
 )
 MODULES = {

@@ -16,6 +16,7 @@ from chainrule.conformance.simulator import simulate
 from chainrule.conformance.training.graphs import PLUMBING, AsWritten, contents, recorded
 from chainrule.triton_kernels import ops
 from chainrule.triton_kernels.activations import kernels as act
+from chainrule.triton_kernels.images import checks as image_checks
 from chainrule.triton_kernels.runtime import library
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*_prims_common:DeprecationWarning")
@@ -38,10 +39,16 @@ def heads():
     return data(2, 3, 5, 6, seed=1), data(2, 3, 4, 6, seed=2), data(2, 3, 4, 8, seed=3)
 
 
+def sizes(named):
+    """As they stand in a graph."""
+    return [n for size in named for n in (size if isinstance(size, tuple) else (size,))]
+
+
 X, W, B = (4, 6), (3, 6), (3,)
 IMAGE, FILTERS, OUT = (2, 3, 7, 6), (4, 3, 3, 3), (2, 4, 7, 6)
-HOW = ([1, 1], [1, 1], [1, 1], 1, "tanh", 0.0)
-NONE = torch.empty(0, dtype=torch.uint8)
+HOW = (1, 1, 1, 1)
+SIZES = sizes(image_checks.layer("conv2d", IMAGE, FILTERS, *HOW))
+WINDOWS = sizes(image_checks.pool("max_pool2d", IMAGE, 2, 2, 0))
 #: name: (its arguments, the kernels that stand in a graph for it)
 CHECKED = {
     "act_value": (lambda: (data(*X), "tanh", 0.0), ["unary_kernel"]),
@@ -77,26 +84,34 @@ CHECKED = {
     "norm_backward": (
         lambda: (data(*X), data(*X, seed=1), data(*X, seed=4), *running(), data(6), data(2, 6), True, True),
         ["grad_x_kernel"]),
-    "convolution": (lambda: (data(*IMAGE), data(*FILTERS), data(4), *HOW, False, "ieee"), ["correlate_kernel"]),
+    "convolution": (
+        lambda: (data(*IMAGE), data(*FILTERS), data(4), SIZES, "tanh", 0.0, True, "ieee"), ["correlate_kernel"]),
     "convolution_backward": (
-        lambda: (data(*OUT), data(*IMAGE), data(*FILTERS), NONE, data(*OUT, seed=1), True, [True] * 3, *HOW, False,
-                 "ieee"),
-        ["binary_kernel", "correlate_kernel", "average_kernel"]),
-    "max_pool": (lambda: (data(*IMAGE), [2, 2], [2, 2], [0, 0]), ["pool_kernel"]),
+        lambda: (data(*OUT), data(*FILTERS), SIZES, data(*IMAGE), "tanh", 0.0, "ieee"), ["correlate_kernel"]),
+    "convolution_averaged": (
+        lambda: (data(*OUT), data(*IMAGE), data(*FILTERS), SIZES, 0.5, 4.0, True, True, "ieee"), ["average_kernel"]),
+    "convolution_pooled": (
+        lambda: (data(*IMAGE), data(*FILTERS), data(4), SIZES, "tanh", 0.0, True, "ieee", True),
+        ["conv_pool_kernel"]),
+    "max_pool": (lambda: (data(*IMAGE), WINDOWS), ["pool_kernel"]),
     "max_pool_backward": (
-        lambda: (data(2, 3, 3, 3), places(2, 3, 3, 3), list(IMAGE), [2, 2], [2, 2], [0, 0]), ["pool_gradient_kernel"]),
-    "max_pool_places": (lambda: (places(2, 3, 3, 3), list(IMAGE), [2, 2], [2, 2], [0, 0]), []),
+        lambda: (data(2, 3, 3, 3), places(2, 3, 3, 3), WINDOWS, None, "identity", "nothing", 0.0),
+        ["pool_gradient_kernel"]),
+    "max_pool_places": (lambda: (places(2, 3, 3, 3), WINDOWS), []),
 }
 MORE = {
     "band_keeping, shared": (lambda: (data(*X), data(3), None, "identity", 0.0, False), ["band_kernel"]),
     "band_averaged, shared, many": (
         lambda: (data(40, 6), data(40, 6, seed=1), 3, True, True, False), ["average_kernel", "join_kernel"]),
-    "convolution, pooled": (
-        lambda: (data(*IMAGE), data(*FILTERS), None, *HOW, True, "tf32"), ["conv_pool_kernel"]),
-    "convolution_backward, pooled": (
-        lambda: (data(2, 4, 3, 3), data(*IMAGE), data(*FILTERS), places(2, 4, 3, 3), data(2, 4, 3, 3, seed=1), False,
-                 [False, True, True], *HOW, True, "ieee"),
-        ["pool_gradient_kernel", "average_kernel"]),
+    "convolution, nothing kept": (
+        lambda: (data(*IMAGE), data(*FILTERS), None, SIZES, "identity", 0.0, False, None), ["correlate_kernel"]),
+    "convolution_pooled, no places": (
+        lambda: (data(*IMAGE), data(*FILTERS), None, SIZES, "relu", 0.0, False, "tf32", False), ["conv_pool_kernel"]),
+    "convolution_averaged, intercepts alone": (
+        lambda: (data(*OUT), data(*IMAGE), None, SIZES, 0.0, 1.0, False, True, None), ["average_kernel"]),
+    "max_pool_backward, through g": (
+        lambda: (data(2, 3, 3, 3), places(2, 3, 3, 3), WINDOWS, data(2, 3, 3, 3, seed=1), "tanh", "z", 0.0),
+        ["pool_gradient_kernel"]),
     "loss, square": (lambda: ("loss.square", data(*X), data(*X, seed=1)), ["pair_kernel"]),
     "loss, many classes": (lambda: ("loss.softmax", data(1, 33000), torch.tensor([7])), ["softmax_long_kernel"]),
     "affine_keeping, nothing kept": (
@@ -116,8 +131,6 @@ def test_every_op_is_checked():
 @pytest.mark.parametrize("name", CHECKED)
 def test_opcheck(name):
     args = CHECKED[name][0]()
-    if name in ("convolution", "max_pool"):                 # these have a backward pass of their own
-        args = tree_map_only(Tensor, lambda t: t.requires_grad_(), args)
     outcome = torch.library.opcheck(op_of(name), args)
     assert set(outcome.values()) == {"SUCCESS"}
 
@@ -126,14 +139,23 @@ def nhwc(*shape, seed=0):
     return data(*shape, seed=seed).contiguous(memory_format=torch.channels_last)
 
 
+WHOLE = sizes(image_checks.layer("conv2d", (2, 16, 7, 6), (8, 16, 3, 3), *HOW))
 #: Operands that kernels which move boxes take, in 16 bits.
 BOXED = {
-    **{name: CHECKED[name][0] for name, (_, op) in library.OPS.items() if op.boxes and op.function},
-    "convolution": lambda: (nhwc(2, 16, 7, 6), nhwc(8, 16, 3, 3), data(8), *HOW, False, "ieee"),
+    **{name: CHECKED[name][0] for name, (_, op) in library.OPS.items() if isinstance(op.boxes, str) and op.boxes},
+    "convolution": lambda: (
+        nhwc(2, 16, 7, 6), nhwc(8, 16, 3, 3), data(8), WHOLE, "tanh", 0.0, True, "ieee"),
     "convolution_backward": lambda: (
-        nhwc(2, 8, 7, 6), nhwc(2, 16, 7, 6), nhwc(8, 16, 3, 3), NONE, nhwc(2, 8, 7, 6, seed=1), True, [True] * 3, *HOW,
-        False, "ieee"),
+        nhwc(2, 8, 7, 6), nhwc(8, 16, 3, 3), WHOLE, nhwc(2, 16, 7, 6, seed=1), "tanh", 0.0, "ieee"),
+    "convolution_averaged": lambda: (
+        nhwc(2, 8, 7, 6), nhwc(2, 16, 7, 6), nhwc(8, 16, 3, 3), WHOLE, 0.5, 4.0, True, True, "ieee"),
+    "convolution_pooled": lambda: (
+        nhwc(2, 16, 7, 6), nhwc(8, 16, 3, 3), data(8), WHOLE, "tanh", 0.0, True, "ieee", True),
 }
+
+
+def test_every_op_with_boxes_is_checked():
+    assert set(BOXED) == {name for name, (_, op) in library.OPS.items() if op.boxes}
 
 
 @pytest.mark.parametrize("name", BOXED)
