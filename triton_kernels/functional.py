@@ -94,7 +94,7 @@ def _linear_and_act(
     precision: str | None = None, **parameter: float,
 ) -> Tensor:
     """linear_act by torch's functions."""
-    return instead.activated(torch.nn.functional.linear(input, weight, bias), act, **parameter)
+    return activation_checks.anyhow(torch.nn.functional.linear(input, weight, bias), act, **parameter)
 
 
 @instead.or_torch(_linear_and_act)
@@ -130,7 +130,7 @@ def _layers_and_acts(
     """mlp by torch's functions."""
     *hidden, last = zip(weights, biases, strict=True)
     for w, b in hidden:
-        x = instead.activated(torch.nn.functional.linear(x, w, b), act, **parameter)
+        x = activation_checks.anyhow(torch.nn.functional.linear(x, w, b), act, **parameter)
     return torch.nn.functional.linear(x, *last)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from torch import Tensor
+
 from ..runtime.refusals import WrongType, WrongValue
 from .table import ACTIVATIONS
 
@@ -19,3 +21,11 @@ def activation(name: str, act: str, **parameter: float) -> float:
     if g.legal is not None and not g.legal[0](p):
         raise WrongValue(f"{name}: {g.parameter} = {p}; {g.legal[1]}")
     return p
+
+
+def anyhow(z: Tensor, act: str, **parameter: float) -> Tensor:
+    """g(z) by torch's functions, for a parameter that no kernel takes, too."""
+    g = ACTIVATIONS[act]
+    if parameter.keys() - {g.parameter}:
+        raise TypeError(f"{act} takes no {', '.join(parameter)}")
+    return g.value(z, parameter.get(g.parameter, g.default))

@@ -7,11 +7,11 @@ from typing import Any, Literal, overload
 import torch
 from torch import Tensor
 
-from ..activations.checks import activation
+from ..activations.checks import activation, anyhow
 from ..activations.table import ACTIVATIONS
 from ..runtime import checks
 from ..runtime import precision as casting
-from ..runtime.instead import activated, dropping, or_torch
+from ..runtime.instead import dropping, or_torch
 from ..runtime.launch import asked
 from ..runtime.refusals import WrongType, WrongValue
 from . import checks as image_checks
@@ -35,7 +35,7 @@ def _in_parts(
     dilation: Any = 1, groups: int = 1, *, pool: bool = False, precision: str | None = None, **parameter: float,
 ) -> Tensor:
     """conv2d_act by torch's functions."""
-    a = activated(torch.nn.functional.conv2d(input, weight, bias, stride, padding, dilation, groups), act, **parameter)
+    a = anyhow(torch.nn.functional.conv2d(input, weight, bias, stride, padding, dilation, groups), act, **parameter)
     return torch.nn.functional.max_pool2d(a, 2) if pool else a
 
 

@@ -12,8 +12,6 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
-import torch
-from torch import Tensor
 from torch.compiler import is_compiling
 from torch.overrides import handle_torch_function, has_torch_function
 
@@ -73,12 +71,3 @@ def dropping(theirs: Callable[..., Any], *options: str) -> Callable[..., Any]:
         return theirs(*args, **{key: value for key, value in kwargs.items() if key not in options})
 
     return run
-
-
-def activated(z: Tensor, act: str, **parameter: float) -> Tensor:
-    """g(z) by torch's functions; the parameters' defaults are the deck's."""
-    functions: dict[str, Callable[..., Tensor]] = {
-        "identity": lambda z: z, "sigmoid": torch.sigmoid, "tanh": torch.tanh, "relu": torch.relu,
-        "leaky": lambda z, slope=0.1: torch.nn.functional.leaky_relu(z, slope),
-        "elu": lambda z, alpha=1.0: torch.nn.functional.elu(z, alpha)}
-    return functions[act](z, **parameter)
