@@ -26,7 +26,9 @@ from .images.functional import conv1d as conv1d
 from .images.functional import conv2d as conv2d
 from .images.functional import conv2d_act as conv2d_act
 from .images.functional import max_pool2d as max_pool2d
+from .layers import checks as layer_checks
 from .layers import nodes as layers
+from .losses import checks as loss_checks
 from .losses import nodes as losses
 from .losses.functional import cross_entropy as cross_entropy
 from .losses.linear import linear_loss
@@ -115,7 +117,7 @@ def _layer(
     name: str, input: Tensor, weight: Tensor, bias: Tensor | None, act: str, p: float, precision: str | None
 ) -> Tensor:
     input, weight, bias = casting.products(input, weight, bias)
-    checks.layer(input, weight, bias, name)
+    layer_checks.layer(input, weight, bias, name)
     math = asked(precision)
     if input.dim() == 2:
         return layers.layer(input, weight, bias, act, p, math)
@@ -149,7 +151,7 @@ def mlp(
         raise refusals.WrongValue(
             f"mlp: {len(weights)} weights and {len(biases)} biases; expected as many, at least one")
     x, *parameters = casting.products(x, *(t for layer in zip(weights, biases) for t in layer))
-    checks.layers(x, parameters[::2], parameters[1::2], "mlp")
+    layer_checks.layers(x, parameters[::2], parameters[1::2], "mlp")
     return layers.chain(x, tuple(parameters), act, p, asked(precision))
 
 
@@ -182,7 +184,7 @@ def linear_cross_entropy(
     the order of the rows. A second backward pass computes again; where torch computes, there is a second derivative.
     """
     name = "linear_cross_entropy"
-    checks.reduction(name, reduction)
+    loss_checks.reduction(name, reduction)
     checks.tensors(name, input=input, linear_weight=linear_weight, target=target)
     if linear_weight.dim() < 2 or input.dim() not in (1, 2):
         raise refusals.WrongValue(
@@ -195,8 +197,8 @@ def linear_cross_entropy(
     shape, out = target.shape, torch.promote_types(casting.losses(input)[0].dtype, input.dtype)
     if input.dim() == 1:
         input, target = input[None], target[None]
-    checks.layer(input, linear_weight, linear_bias, name)
-    checks.linear_classes(name, input, linear_weight, target, weight, label_smoothing)
+    layer_checks.layer(input, linear_weight, linear_bias, name)
+    loss_checks.linear_classes(name, input, linear_weight, target, weight, label_smoothing)
     if weight is not None and weight.requires_grad and torch.is_grad_enabled():
         raise refusals.WrongValue(f"{name}: weight requires a gradient, and no kernel has it")
     input, linear_weight, linear_bias = casting.products(input, linear_weight, linear_bias)
@@ -215,7 +217,7 @@ def binary_cross_entropy_with_logits(
 
     With weight or pos_weight torch's own runs: no kernel reads a third tensor here.
     """
-    checks.reduction("binary_cross_entropy_with_logits", reduction, size_average, reduce)
+    loss_checks.reduction("binary_cross_entropy_with_logits", reduction, size_average, reduce)
     _unweighted("binary_cross_entropy_with_logits", weight=weight, pos_weight=pos_weight)
     input, target = casting.losses(input, target)
     checks.same("binary_cross_entropy_with_logits", input=input, target=target)
@@ -228,7 +230,7 @@ def mse_loss(
     weight: Tensor | None = None,
 ) -> Tensor:
     """The mean (or sum, or none) of loss.square, (y − ŷ)², without a factor ½; input and target alike."""
-    checks.reduction("mse_loss", reduction, size_average, reduce)
+    loss_checks.reduction("mse_loss", reduction, size_average, reduce)
     _unweighted("mse_loss", weight=weight)
     input, target = casting.losses(input, target)
     checks.same("mse_loss", input=input, target=target)

@@ -13,6 +13,7 @@ from ..activations.checks import activation
 from ..activations.composite import g, times
 from ..runtime import checks
 from ..runtime.wide import as_given, rounded, wide
+from . import checks as layer_checks
 
 
 @as_given
@@ -46,7 +47,7 @@ def affine(
     **parameter: float,
 ) -> Tensor:
     """net.layer.affine   a = g(x wᵀ + b): x (B, I), w (O, I), b (O,) or None, act the name of an activation."""
-    checks.affine(x, w, b)
+    layer_checks.affine(x, w, b)
     p = activation("net.layer.affine", act, **parameter)
     return affine_keeping(x, w, b, act, p, False)[0]
 
@@ -70,13 +71,13 @@ def delta_chain(
     delta: Tensor, w: Tensor, z: Tensor, act: str, *, precision: str | None = None, **parameter: float
 ) -> tuple[Tensor, Tensor]:
     """bp.delta.chain   (δ_prev = (δ w) ⊙ g′(z), its batch sum): delta (B, O), w (O, I), z (B, I)."""
-    checks.delta("bp.delta.chain", delta, w, z, "z")
+    layer_checks.delta("bp.delta.chain", delta, w, z, "z")
     return delta_through(delta, w, z, act, "z", activation("bp.delta.chain", act, **parameter))
 
 
 def delta_rec(delta: Tensor, w: Tensor, a: Tensor, *, precision: str | None = None) -> tuple[Tensor, Tensor]:
     """bp.delta.rec   (δ_prev = (δ w) ⊙ a (1 − a), its batch sum): delta (B, O), w (O, I), a (B, I)."""
-    checks.delta("bp.delta.rec", delta, w, a, "a")
+    layer_checks.delta("bp.delta.rec", delta, w, a, "a")
     return delta_through(delta, w, a, "sigmoid", "a", 0.0)
 
 

@@ -26,6 +26,7 @@ from ..runtime import checks
 from ..runtime.configs import Row, choose
 from ..runtime.launch import current_arch, launch, math_mode, traced
 from . import boxes
+from . import checks as layer_checks
 
 
 @triton.jit
@@ -134,7 +135,7 @@ def affine(
     x: Tensor, w: Tensor, b: Tensor | None = None, act: str = "identity", *, precision: str | None = None,
     **parameter: float,
 ) -> Tensor:
-    checks.affine(x, w, b)
+    layer_checks.affine(x, w, b)
     p = activation("net.layer.affine", act, **parameter)
     return affine_keeping(x, w, b, act, p, False, precision)[0]
 
@@ -170,13 +171,13 @@ def delta_through(
 def delta_chain(
     delta: Tensor, w: Tensor, z: Tensor, act: str, *, precision: str | None = None, **parameter: float
 ) -> tuple[Tensor, Tensor]:
-    checks.delta("bp.delta.chain", delta, w, z, "z")
+    layer_checks.delta("bp.delta.chain", delta, w, z, "z")
     p = activation("bp.delta.chain", act, **parameter)
     return delta_through(delta, w, z, act, "z", p, "bp.delta.chain", precision)
 
 
 def delta_rec(delta: Tensor, w: Tensor, a: Tensor, *, precision: str | None = None) -> tuple[Tensor, Tensor]:
-    checks.delta("bp.delta.rec", delta, w, a, "a")
+    layer_checks.delta("bp.delta.rec", delta, w, a, "a")
     return delta_through(delta, w, a, "sigmoid", "a", 0.0, "bp.delta.rec", precision)
 
 

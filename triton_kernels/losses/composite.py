@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..runtime import checks
 from ..runtime.wide import rounded, wide
+from . import checks as loss_checks
 
 
 def weighted(
@@ -51,7 +52,7 @@ def softmax_weighted(
     z: Tensor, y: Tensor, w: Tensor | None = None, ignored: int = -100, smoothing: float = 0.0
 ) -> tuple[Tensor, Tensor, Tensor]:
     """loss.softmax.weighted   (loss, δ, w_y): z (B, K), y (B,) int64, w (K,) or None; `ignored` counts for nothing."""
-    checks.weighted_classes("loss.softmax.weighted", z, y, w, smoothing)
+    loss_checks.weighted_classes("loss.softmax.weighted", z, y, w, smoothing)
     return weighted(z, y, w, ignored, smoothing)
 
 
@@ -113,7 +114,7 @@ def softmax_unchecked(z: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
 def softmax(z: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """loss.softmax   (−log softmax(z)_y, softmax(z) − onehot(y)): z (B, K), y (B,) int64; any K ≥ 1."""
-    checks.classes(z, y)
+    loss_checks.classes(z, y)
     loss, delta = softmax_unchecked(z, y)
     return rounded(loss.squeeze(1), z.dtype), rounded(delta, z.dtype)
 

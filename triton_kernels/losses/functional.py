@@ -11,6 +11,7 @@ from ..runtime.instead import or_torch
 from ..runtime.launch import by_torch
 from ..runtime.nodes import applied, recorded
 from ..runtime.refusals import WrongValue
+from . import checks as loss_checks
 from .nodes import ClassLoss
 
 
@@ -27,14 +28,14 @@ def cross_entropy(
     weights of the targets that count, NaN where none does; `sum` adds up; `none` gives one loss a target. Where torch
     computes, the gradient at the target, softmax(z)_y − 1, has its dtype's absolute accuracy; kernels keep its digits.
     """
-    checks.reduction("cross_entropy", reduction, size_average, reduce)
+    loss_checks.reduction("cross_entropy", reduction, size_average, reduce)
     checks.floating("cross_entropy", input=input)
     checks.tensors("cross_entropy", target=target)
     shape = target.shape
     if input.dim() != 2 and input.dim() == target.dim() + 1:
         input, target = _examples(input, target)
     input, target, weight = casting.losses(input, target, weight)
-    checks.weighted_classes("cross_entropy", input, target, weight, label_smoothing)
+    loss_checks.weighted_classes("cross_entropy", input, target, weight, label_smoothing)
     if weight is not None and weight.requires_grad and torch.is_grad_enabled():
         raise WrongValue("cross_entropy: weight requires a gradient, and no kernel has it")
     if by_torch(input):

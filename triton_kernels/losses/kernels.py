@@ -28,6 +28,7 @@ from ..blocks.reduce import averaged as averaged
 from ..runtime import checks
 from ..runtime.configs import cache, choose, processors
 from ..runtime.launch import current_arch, launch, number
+from . import checks as loss_checks
 
 WEIGHTED_ROW = 4096                                 # classes that registers hold beside their weights
 LOWEST = tl.constexpr(-3.4028234663852886e38)       # unlike −∞, subtracted from itself it is 0
@@ -235,7 +236,7 @@ def together(size: int, warps: int, arch: str) -> int:
 
 
 def softmax(z: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    checks.classes(z, y)
+    loss_checks.classes(z, y)
     checks.kernel_dtype("loss.softmax", z)
     return _softmax(z, y, None, None, 0, 0.0)
 
@@ -251,7 +252,7 @@ def weighted(
 def softmax_weighted(
     z: Tensor, y: Tensor, w: Tensor | None = None, ignored: int = -100, smoothing: float = 0.0
 ) -> tuple[Tensor, Tensor, Tensor]:
-    checks.weighted_classes("loss.softmax.weighted", z, y, w, smoothing)
+    loss_checks.weighted_classes("loss.softmax.weighted", z, y, w, smoothing)
     checks.kernel_dtype("loss.softmax.weighted", z)
     return weighted(z, y, w, ignored, smoothing)
 

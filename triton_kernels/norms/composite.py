@@ -11,6 +11,7 @@ from torch.types import Number
 
 from ..runtime import checks
 from ..runtime.wide import wide
+from . import checks as norm_checks
 
 
 def _rows(x: Tensor) -> list[int]:
@@ -93,20 +94,20 @@ def backward(
 
 def batch(x: Tensor, gamma: Tensor, beta: Tensor, eps: float) -> Tensor:
     """norm.batch   γ (x − μ) / √(σ² + ε) + β: x (N, C, …), gamma and beta (C,); σ² divided by n."""
-    checks.batch_norm("norm.batch", x, gamma=gamma, beta=beta)
+    norm_checks.batch_norm("norm.batch", x, gamma=gamma, beta=beta)
     return applied(x, *statistics(x, eps), gamma, beta)
 
 
 def inference(x: Tensor, mu: Tensor, var: Tensor, gamma: Tensor, beta: Tensor, eps: float) -> Tensor:
     """norm.batch.inference   γ (x − μ) / √(σ² + ε) + β with μ and σ² given."""
-    checks.batch_norm("norm.batch.inference", x, mu=mu, var=var, gamma=gamma, beta=beta)
+    norm_checks.batch_norm("norm.batch.inference", x, mu=mu, var=var, gamma=gamma, beta=beta)
     return applied(x, mu, reciprocal_root(var, eps), gamma, beta)
 
 
 def running(x: Tensor, mu: Tensor, var: Tensor, rho: float) -> tuple[Tensor, Tensor]:
     """norm.batch.running   new (μ̄, σ̄²): (1 − ρ) old + ρ of this batch, its σ² divided by n − 1."""
-    checks.batch_norm("norm.batch.running", x, mu=mu, var=var)
-    checks.several("norm.batch.running", x)
+    norm_checks.batch_norm("norm.batch.running", x, mu=mu, var=var)
+    norm_checks.several("norm.batch.running", x)
     out = torch.empty_like(mu), torch.empty_like(var)
     _statistics(x, 0.0, (mu, var), rho, out)
     return out
@@ -115,7 +116,7 @@ def running(x: Tensor, mu: Tensor, var: Tensor, rho: float) -> tuple[Tensor, Ten
 def grad_x(d: Tensor, x: Tensor, gamma: Tensor, eps: float) -> Tensor:
     """norm.batch.grad_x   γ (d − m₁ − x̂ m₂) / √(σ² + ε): d and x alike."""
     checks.same("norm.batch.grad_x", d=d, x=x)
-    checks.batch_norm("norm.batch.grad_x", x, gamma=gamma)
+    norm_checks.batch_norm("norm.batch.grad_x", x, gamma=gamma)
     mean, rstd = statistics(x, eps)
     both, _, _ = sums(d, d, x, mean, rstd, x.dtype, False)
     return backward(d, d, x, mean, rstd, gamma, both, False, False)[0]
@@ -124,13 +125,13 @@ def grad_x(d: Tensor, x: Tensor, gamma: Tensor, eps: float) -> Tensor:
 def grad_gamma(d: Tensor, x: Tensor, eps: float) -> Tensor:
     """norm.batch.grad_gamma   Σ d x̂ over the rows of a channel."""
     checks.same("norm.batch.grad_gamma", d=d, x=x)
-    checks.batch_norm("norm.batch.grad_gamma", x)
+    norm_checks.batch_norm("norm.batch.grad_gamma", x)
     return sums(d, d, x, *statistics(x, eps), x.dtype, False)[1]
 
 
 def grad_beta(d: Tensor) -> Tensor:
     """norm.batch.grad_beta   Σ d over the rows of a channel."""
-    checks.batch_norm("norm.batch.grad_beta", d)
+    norm_checks.batch_norm("norm.batch.grad_beta", d)
     return wide(d).sum(_rows(d)).to(d.dtype)
 
 

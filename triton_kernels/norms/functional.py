@@ -21,6 +21,7 @@ from ..runtime.library import room
 from ..runtime.nodes import applied, aside, once
 from ..runtime.refusals import WrongValue
 from ..runtime.resolved import is_settled, written
+from . import checks as norm_checks
 from . import composite
 from . import ops as _declared  # noqa: F401  the room that the node asks for
 
@@ -104,7 +105,7 @@ def batch_norm(
     computes (`launch.by_torch`), x γ/√… and μ γ/√… are subtracted last, which loses digits where |μ| is large beside σ.
     """
     name = "batch_norm"
-    checks.batch_norm(name, input, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
+    norm_checks.batch_norm(name, input, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     if act not in ACTIVATIONS:
         raise ValueError(f"{name}: act = {act!r} is not fused; choose {' or '.join(ACTIVATIONS)}")
     if (running_mean is None) != (running_var is None) or (weight is None) != (bias is None):
@@ -114,7 +115,7 @@ def batch_norm(
     if not (eps > 0 if training else eps >= 0):
         raise WrongValue(f"{name}: eps = {eps}; expected a number above 0")
     if training:
-        checks.several(name, input)
+        norm_checks.several(name, input)
         _of_their_own(name, running_mean=running_mean, running_var=running_var)
     if added is not None and added.dtype != input.dtype:
         y: Tensor = batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps) + added

@@ -29,6 +29,7 @@ from ..blocks import pointwise
 from ..runtime import checks
 from ..runtime.configs import Row, choose
 from ..runtime.launch import current_arch, launch, number
+from . import checks as norm_checks
 
 PROGRAMS = 512               # shares of the rows: enough to keep every processor busy, few enough to merge at once
 MERGED = tl.constexpr(8)     # channels a merging program takes
@@ -385,21 +386,21 @@ def dense(t: Tensor) -> Tensor:
 
 
 def batch(x: Tensor, gamma: Tensor, beta: Tensor, eps: float) -> Tensor:
-    checks.batch_norm("norm.batch", x, gamma=gamma, beta=beta)
+    norm_checks.batch_norm("norm.batch", x, gamma=gamma, beta=beta)
     checks.kernel_dtype("norm.batch", x)
     x = walked(x)
     return applied(x, *statistics(x, eps), gamma, beta)
 
 
 def inference(x: Tensor, mu: Tensor, var: Tensor, gamma: Tensor, beta: Tensor, eps: float) -> Tensor:
-    checks.batch_norm("norm.batch.inference", x, mu=mu, var=var, gamma=gamma, beta=beta)
+    norm_checks.batch_norm("norm.batch.inference", x, mu=mu, var=var, gamma=gamma, beta=beta)
     checks.kernel_dtype("norm.batch.inference", x)
     return applied(walked(x), dense(mu), reciprocal_root(var, eps), gamma, beta)
 
 
 def running(x: Tensor, mu: Tensor, var: Tensor, rho: float) -> tuple[Tensor, Tensor]:
-    checks.batch_norm("norm.batch.running", x, mu=mu, var=var)
-    checks.several("norm.batch.running", x)
+    norm_checks.batch_norm("norm.batch.running", x, mu=mu, var=var)
+    norm_checks.several("norm.batch.running", x)
     checks.kernel_dtype("norm.batch.running", x)
     out = torch.empty_like(mu), torch.empty_like(var)
     _statistics(x, 0.0, (dense(mu), dense(var)), rho, out)
@@ -408,7 +409,7 @@ def running(x: Tensor, mu: Tensor, var: Tensor, rho: float) -> tuple[Tensor, Ten
 
 def grad_x_op(d: Tensor, x: Tensor, gamma: Tensor, eps: float) -> Tensor:
     checks.same("norm.batch.grad_x", d=d, x=x)
-    checks.batch_norm("norm.batch.grad_x", x, gamma=gamma)
+    norm_checks.batch_norm("norm.batch.grad_x", x, gamma=gamma)
     checks.kernel_dtype("norm.batch.grad_x", x)
     d, x = walked(d), walked(x)
     mean, rstd = statistics(x, eps)
@@ -418,14 +419,14 @@ def grad_x_op(d: Tensor, x: Tensor, gamma: Tensor, eps: float) -> Tensor:
 
 def grad_gamma(d: Tensor, x: Tensor, eps: float) -> Tensor:
     checks.same("norm.batch.grad_gamma", d=d, x=x)
-    checks.batch_norm("norm.batch.grad_gamma", x)
+    norm_checks.batch_norm("norm.batch.grad_gamma", x)
     checks.kernel_dtype("norm.batch.grad_gamma", x)
     d, x = walked(d), walked(x)
     return sums(d, d, x, *statistics(x, eps), x.dtype, False)[1]
 
 
 def grad_beta(d: Tensor) -> Tensor:
-    checks.batch_norm("norm.batch.grad_beta", d)
+    norm_checks.batch_norm("norm.batch.grad_beta", d)
     checks.kernel_dtype("norm.batch.grad_beta", d)
     d = walked(d)
     stand_in = torch.empty(d.shape[1], dtype=torch.float32, device=d.device)

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..runtime import checks
 from ..runtime.wide import as_given, wide
+from . import checks as signal_checks
 
 
 @as_given
@@ -20,37 +20,37 @@ def _correlate1d(signal: Tensor, theta: Tensor, padding: int = 0) -> Tensor:
 
 def conv1d_valid(theta: Tensor, x: Tensor) -> Tensor:
     """conv1d.valid   (θ ∗ x)_i = Σ_j θ_j x_{i+j}, n − m + 1 outputs."""
-    checks.conv1d_valid(theta, x)
+    signal_checks.conv1d_valid(theta, x)
     return _correlate1d(x, theta)
 
 
 def conv1d_valid_grad_x(d: Tensor, theta: Tensor) -> Tensor:
     """conv1d.valid.grad_x   Σ_j θ_j d_{t−j}, len(d) + m − 1 outputs."""
-    n = checks.conv1d_valid_grad_x(d, theta)
+    n = signal_checks.conv1d_valid_grad_x(d, theta)
     return _correlate1d(d, theta.flip(0), len(theta) - 1) if len(d) else d.new_zeros(n)
 
 
 def conv1d_valid_grad_theta(d: Tensor, x: Tensor) -> Tensor:
     """conv1d.valid.grad_theta   Σ_i d_i x_{i+j}, n − len(d) + 1 outputs."""
-    m = checks.conv1d_valid_grad_theta(d, x)
+    m = signal_checks.conv1d_valid_grad_theta(d, x)
     return _correlate1d(x, d) if len(d) else d.new_zeros(m)
 
 
 def conv1d_centred(theta: Tensor, a: Tensor) -> Tensor:
     """conv1d.centred   Σ_{j=−h}^{h} θ_{j+h} a_{i+j}, a = 0 outside, h = (m − 1)/2."""
-    h = checks.conv1d_centred("conv1d.centred", theta, a, "a")
+    h = signal_checks.conv1d_centred("conv1d.centred", theta, a, "a")
     return _correlate1d(a, theta, h) if len(a) else torch.empty_like(a)
 
 
 def conv1d_centred_grad_a(d: Tensor, theta: Tensor) -> Tensor:
     """conv1d.centred.grad_a   Σ_j θ_j d_{t−j+h}, d = 0 outside."""
-    h = checks.conv1d_centred("conv1d.centred.grad_a", theta, d, "d")
+    h = signal_checks.conv1d_centred("conv1d.centred.grad_a", theta, d, "d")
     return _correlate1d(d, theta.flip(0), h) if len(d) else torch.empty_like(d)
 
 
 def conv1d_centred_grad_theta(d: Tensor, a: Tensor, m: int) -> Tensor:
     """conv1d.centred.grad_theta   Σ_i d_i a_{i+j−h}, m outputs, a = 0 outside."""
-    h = checks.conv1d_centred_grad_theta(d, a, m)
+    h = signal_checks.conv1d_centred_grad_theta(d, a, m)
     return _correlate1d(a, d, h) if len(d) else d.new_zeros(m)
 
 
@@ -61,19 +61,19 @@ def _correlate2d(image: Tensor, K: Tensor, padding: tuple[int, int] = (0, 0)) ->
 
 def conv2d_valid(I: Tensor, K: Tensor) -> Tensor:
     """conv2d.valid   (I ∗ K)(i, j) = Σ_m Σ_n I(i + m, j + n) K(m, n)."""
-    checks.conv2d_valid(I, K)
+    signal_checks.conv2d_valid(I, K)
     return _correlate2d(I, K)
 
 
 def conv2d_valid_grad_I(d: Tensor, K: Tensor) -> Tensor:
     """conv2d.valid.grad_I   Σ_m Σ_n d(u − m, v − n) K(m, n), d = 0 outside."""
-    checks.conv2d_valid_grad_I(d, K)
+    signal_checks.conv2d_valid_grad_I(d, K)
     return _correlate2d(d, K.flip(0, 1), (K.shape[0] - 1, K.shape[1] - 1))
 
 
 def conv2d_valid_grad_K(d: Tensor, I: Tensor) -> Tensor:
     """conv2d.valid.grad_K   Σ_i Σ_j d(i, j) I(i + m, j + n)."""
-    checks.conv2d_valid_grad_K(d, I)
+    signal_checks.conv2d_valid_grad_K(d, I)
     return _correlate2d(I, d)
 
 

@@ -22,6 +22,7 @@ from ..blocks.reduce import column_sums
 from ..runtime import checks
 from ..runtime.configs import choose
 from ..runtime.launch import current_arch, launch
+from . import checks as signal_checks
 
 PART = 8192         # taps per partial sum
 
@@ -60,32 +61,32 @@ def correlate(name: str, filter: Tensor, signal: Tensor, outputs: int, sign: int
 
 
 def valid(theta: Tensor, x: Tensor) -> Tensor:
-    outputs = checks.conv1d_valid(theta, x)
+    outputs = signal_checks.conv1d_valid(theta, x)
     return correlate("conv1d.valid", theta, x, outputs, 1, 0)
 
 
 def valid_grad_x(d: Tensor, theta: Tensor) -> Tensor:
-    outputs = checks.conv1d_valid_grad_x(d, theta)
+    outputs = signal_checks.conv1d_valid_grad_x(d, theta)
     return correlate("conv1d.valid.grad_x", theta, d, outputs, -1, 0)
 
 
 def valid_grad_theta(d: Tensor, x: Tensor) -> Tensor:
-    outputs = checks.conv1d_valid_grad_theta(d, x)
+    outputs = signal_checks.conv1d_valid_grad_theta(d, x)
     return correlate("conv1d.valid.grad_theta", d, x, outputs, 1, 0)
 
 
 def centred(theta: Tensor, a: Tensor) -> Tensor:
-    h = checks.conv1d_centred("conv1d.centred", theta, a, "a")
+    h = signal_checks.conv1d_centred("conv1d.centred", theta, a, "a")
     return correlate("conv1d.centred", theta, a, a.shape[0], 1, -h) if len(a) else torch.empty_like(a)
 
 
 def centred_grad_a(d: Tensor, theta: Tensor) -> Tensor:
-    h = checks.conv1d_centred("conv1d.centred.grad_a", theta, d, "d")
+    h = signal_checks.conv1d_centred("conv1d.centred.grad_a", theta, d, "d")
     return correlate("conv1d.centred.grad_a", theta, d, d.shape[0], -1, h) if len(d) else torch.empty_like(d)
 
 
 def centred_grad_theta(d: Tensor, a: Tensor, m: int) -> Tensor:
-    h = checks.conv1d_centred_grad_theta(d, a, m)
+    h = signal_checks.conv1d_centred_grad_theta(d, a, m)
     return correlate("conv1d.centred.grad_theta", d, a, m, 1, -h)
 
 

@@ -19,6 +19,7 @@ from ..blocks.reduce import column_sums
 from ..runtime import checks
 from ..runtime.configs import choose
 from ..runtime.launch import current_arch, launch
+from . import checks as signal_checks
 
 PART = 8192         # taps per partial sum
 
@@ -60,15 +61,15 @@ def correlate(name: str, filter: Tensor, image: Tensor, shape: tuple[int, int], 
 
 
 def valid(I: Tensor, K: Tensor) -> Tensor:
-    return correlate("conv2d.valid", K, I, checks.conv2d_valid(I, K), 1)
+    return correlate("conv2d.valid", K, I, signal_checks.conv2d_valid(I, K), 1)
 
 
 def valid_grad_I(d: Tensor, K: Tensor) -> Tensor:
-    return correlate("conv2d.valid.grad_I", K, d, checks.conv2d_valid_grad_I(d, K), -1)
+    return correlate("conv2d.valid.grad_I", K, d, signal_checks.conv2d_valid_grad_I(d, K), -1)
 
 
 def valid_grad_K(d: Tensor, I: Tensor) -> Tensor:
-    return correlate("conv2d.valid.grad_K", d, I, checks.conv2d_valid_grad_K(d, I), 1)
+    return correlate("conv2d.valid.grad_K", d, I, signal_checks.conv2d_valid_grad_K(d, I), 1)
 
 
 OPS = {"conv2d.valid": valid, "conv2d.valid.grad_I": valid_grad_I, "conv2d.valid.grad_K": valid_grad_K}

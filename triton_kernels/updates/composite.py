@@ -11,6 +11,7 @@ from torch.types import Number
 
 from ..runtime import checks
 from ..runtime.wide import wide
+from . import checks as update_checks
 
 #: rule: (θ, D, states, t, numbers by name) → new θ and states, all wide.
 Stepped = tuple[Tensor, ...]
@@ -77,7 +78,7 @@ def step_(
 
 
 def _stepped(rule: str, theta: Tensor, D: Tensor, states: dict[str, Tensor], t: int, **numbers: float) -> Stepped:
-    checks.optimizer(f"opt.{rule}", theta, D, states, t)
+    update_checks.optimizer(f"opt.{rule}", theta, D, states, t)
     found = RULES[rule](wide(theta), wide(D), *map(wide, states.values()), {**numbers, "t": t})
     return tuple(one.to(theta.dtype) for one in found)
 
@@ -128,7 +129,7 @@ def sgd(theta: Tensor, D: Tensor, eta: Number) -> Tensor:
 
 def sgd_(theta: Tensor, D: Tensor, eta: Number) -> None:
     checks.same("opt.sgd", theta=theta, D=D)
-    checks.writable("opt.sgd", theta=theta)
+    update_checks.writable("opt.sgd", theta=theta)
     if wide(D) is D:
         theta.sub_(D, alpha=eta)
     else:

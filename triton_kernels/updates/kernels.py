@@ -28,6 +28,7 @@ from ..blocks import pointwise
 from ..runtime import checks
 from ..runtime.configs import choose
 from ..runtime.launch import current_arch, launch
+from . import checks as update_checks
 from . import chunks
 from . import sgd as update
 from .chunks import WIDTH, Chunks
@@ -288,7 +289,7 @@ def stepped(
 ) -> tuple[Tensor, ...]:
     """One step as a pure function of one tensor: new tensors for θ and its states."""
     name = f"opt.{rule}"
-    checks.optimizer(name, theta, D, states, t)
+    update_checks.optimizer(name, theta, D, states, t)
     checks.kernel_dtype(name, theta)
     operands = [chunks.alike(one, theta) for one in (theta, D, *states.values())]
     lead = operands[0]

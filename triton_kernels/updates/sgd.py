@@ -11,6 +11,7 @@ from torch import Tensor
 from ..blocks import pointwise
 from ..runtime import checks
 from ..runtime.launch import number
+from . import checks as update_checks
 
 #: Which arguments an op writes; every other op writes none.
 MUTATES = {"opt.sgd_": ("theta",)}
@@ -30,7 +31,7 @@ def sgd(theta: Tensor, D: Tensor, eta: float) -> Tensor:
 def sgd_(theta: Tensor, D: Tensor, eta: float) -> None:
     checks.same("opt.sgd", theta=theta, D=D)
     checks.kernel_dtype("opt.sgd", theta)
-    checks.writable("opt.sgd", theta=theta)
+    update_checks.writable("opt.sgd", theta=theta)
     pointwise.binary(step, theta, D, number(eta), out=theta)
 
 
