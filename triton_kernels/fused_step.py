@@ -8,14 +8,18 @@ Nothing may want to see a gradient: `refusal` says in one sentence what does.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.module import _has_any_global_hook
+from torch.optim import optimizer as torchs_optimizer
 
 from . import functional
 from .activations import saved
 from .activations.nodes import through
+from .runtime.leaves import torchs, untouched
 from .runtime.library import room
 from .runtime.wide import wide
 from .updates import composite as composite_training
@@ -32,19 +36,22 @@ LOSSES: dict[Any, str] = {
     nn.functional.cross_entropy: "loss.softmax", nn.functional.mse_loss: "loss.square",
     nn.functional.binary_cross_entropy_with_logits: "loss.xent.logits",
 }
+STATES = {"sgd": (), "momentum": ("momentum_buffer",), "adamw": ("exp_avg", "exp_avg_sq")}
 _UNSUPPORTED = ("nesterov", "dampening", "maximize", "amsgrad", "differentiable")
 
 
 def layers_of(model: nn.Module) -> list[tuple[nn.Linear, str, float]] | None:
-    """(layer, activation, its parameter) of a Sequential of Linear layers and activations, else None."""
-    if type(model) is not nn.Sequential:
+    """(layer, activation, its parameter) of a Sequential of Linear layers and activations, torch's or ours, else
+    None."""
+    if torchs(model) is not nn.Sequential:
         return None
     found: list[tuple[nn.Linear, str, float]] = []
-    for part in model:
-        if type(part) is nn.Linear:
-            found.append((part, "identity", 0.0))
-        elif type(part) in ACTIVATIONS and found and found[-1][1] == "identity":
-            name, attribute = ACTIVATIONS[type(part)]
+    for part in model._modules.values():        # one that stands twice, twice
+        kind = torchs(part)
+        if kind is nn.Linear:
+            found.append((part, "identity", 0.0))           # type: ignore[arg-type]
+        elif kind in ACTIVATIONS and found and found[-1][1] == "identity":
+            name, attribute = ACTIVATIONS[kind]
             found[-1] = (found[-1][0], name, float(getattr(part, attribute)) if attribute else 0.0)
         else:
             return None
@@ -69,14 +76,20 @@ def refusal(
         return f"the model is a {type(model).__name__}; it must be a Sequential of Linear layers and activations"
     if loss not in LOSSES:
         return "the loss is none of cross_entropy, mse_loss and binary_cross_entropy_with_logits"
+    if not all(map(untouched, model.modules())) or _has_any_global_hook():       # type: ignore[no-untyped-call]
+        return "a hook, or a forward of its own, wants to see a module called"
     return _parameters(layers) or _optimizer(layers, optimizer)
 
 
+def owned(layers: list[tuple[nn.Linear, str, float]]) -> list[Tensor]:
+    return [p for layer, *_ in layers for p in (layer.weight, layer.bias) if p is not None]
+
+
 def _parameters(layers: list[tuple[nn.Linear, str, float]]) -> str | None:
-    owned = [p for layer, *_ in layers for p in (layer.weight, layer.bias) if p is not None]
-    if len({id(p) for p in owned}) < len(owned):
+    parameters = owned(layers)
+    if len(set(parameters)) < len(parameters):
         return "two layers share a parameter, whose gradient is a sum over both"
-    for p in owned:
+    for p in parameters:
         if not p.requires_grad:
             return "a parameter is frozen"
         if p._backward_hooks or getattr(p, "_post_accumulate_grad_hooks", None):
@@ -89,12 +102,14 @@ def _parameters(layers: list[tuple[nn.Linear, str, float]]) -> str | None:
 def _optimizer(layers: list[tuple[nn.Linear, str, float]], optimizer: torch.optim.Optimizer) -> str | None:
     if type(optimizer) not in (torch.optim.SGD, torch.optim.AdamW):
         return f"the optimizer is {type(optimizer).__module__}.{type(optimizer).__name__}, not torch's SGD or AdamW"
-    group_of = {id(p): group for group in optimizer.param_groups for p in group["params"]}
+    if hooked(optimizer):
+        return "a hook wants to see the optimizer's step"
+    group_of = groups_of(optimizer)
     for layer, *_ in layers:
         for p in (layer.weight, layer.bias):
             if p is None:
                 continue
-            group = group_of.get(id(p))
+            group = group_of.get(p)
             if group is None:
                 return "the optimizer does not have every parameter"
             unsupported = [name for name in _UNSUPPORTED if group.get(name)]
@@ -102,7 +117,40 @@ def _optimizer(layers: list[tuple[nn.Linear, str, float]], optimizer: torch.opti
                 return f"the optimizer uses {unsupported[0]}"
             if p is layer.bias and group["weight_decay"] and type(optimizer) is torch.optim.SGD:
                 return "weight_decay is on intercepts, which alg.average leaves out; give them a group of their own"
+            state = optimizer.state.get(p, {})
+            if not all(_fits(state.get(name), p) for names in STATES.values() for name in names):
+                return "a state of the optimizer has another shape, dtype or order than its parameter"
     return None
+
+
+def groups_of(optimizer: torch.optim.Optimizer) -> dict[Tensor, dict[str, Any]]:
+    return {p: group for group in optimizer.param_groups for p in group["params"]}
+
+
+def hooked(optimizer: torch.optim.Optimizer) -> bool:
+    """Does something see this optimizer step? (A scheduler of the learning rate only counts.)"""
+    own = vars(optimizer).get("step")
+    return bool(
+        optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks
+        or torchs_optimizer._global_optimizer_pre_hooks or torchs_optimizer._global_optimizer_post_hooks
+        or (own is not None and not hasattr(own, "_wrapped_by_lr_sched")))
+
+
+def _fits(t: Any, p: Tensor) -> bool:
+    """Is this a state that lies in memory as its parameter does, or none yet?"""
+    return t is None or (
+        isinstance(t, Tensor) and (t.shape, t.dtype, t.device) == (p.shape, p.dtype, p.device) and t.is_contiguous())
+
+
+@dataclass
+class Held:
+    """What the kernels read beside a parameter: its group's numbers, and a copy of it in `narrow`, of one version."""
+
+    group: dict[str, Any]
+    table: Tensor
+    shown: tuple[float, ...] = ()
+    shadow: Tensor | None = None
+    version: int = -1
 
 
 class FusedStep:
@@ -112,17 +160,11 @@ class FusedStep:
         self, model: nn.Module, loss: Callable[..., Tensor], optimizer: torch.optim.Optimizer,
         narrow: torch.dtype | None = None,
     ) -> None:
-        layers = layers_of(model)
-        assert layers is not None
-        self.layers, self.identity, self.optimizer = layers, LOSSES[loss], optimizer
-        self.groups = {id(p): group for group in optimizer.param_groups for p in group["params"]}
-        adamw = type(optimizer) is torch.optim.AdamW
-        momentum = any(group.get("momentum") for group in optimizer.param_groups)
-        self.rule = "adamw" if adamw else "momentum" if momentum else "sgd"
-        self.narrow = narrow
-        self.shadows: dict[int, tuple[Tensor, int]] = {}        # a parameter in `narrow`, and the version it is of
-        self.tables: dict[int, Tensor] = {}
-        self.shown: dict[int, tuple[float, ...]] = {}
+        self.model, self.loss, self.optimizer, self.narrow = model, loss, optimizer, narrow
+        self.identity = LOSSES[loss]
+        self.layers: list[tuple[nn.Linear, str, float]] = []
+        self.held: dict[Tensor, Held] = {}
+        self.rule = ""
 
     def numbers(self, group: dict[str, Any]) -> dict[str, float]:
         if self.rule == "adamw":
@@ -132,37 +174,50 @@ class FusedStep:
         return {"eta": float(group["lr"]), "beta1": group.get("momentum", 0.0), "share": 1.0}
 
     def refresh(self) -> None:
-        """Put what the optimizer's groups say now where the kernels read it: also before a graph is replayed.
+        """Look at the model and the optimizer as they are now, and put what the groups say where the kernels read it:
+        also before a graph is replayed.
 
         A parameter that something else has written gets a new shadow; the kernels write both.
         """
-        for p in [p for layer, *_ in self.layers for p in (layer.weight, layer.bias) if p is not None]:
-            if self.narrow is not None and self.shadows.get(id(p), (p, -1))[1] != p._version:
-                shadow = self.shadows[id(p)][0] if id(p) in self.shadows else torch.empty_like(p, dtype=self.narrow)
-                self.shadows[id(p)] = shadow.copy_(p.detach()), p._version
+        reason = refusal(self.model, self.loss, self.optimizer)
+        if reason is not None:
+            raise ValueError(f"make_step(fused=True): by now {reason}; make the step again, without fused")
+        self.layers = layers_of(self.model) or []
+        groups = groups_of(self.optimizer)
+        momentum = any(group.get("momentum") for group in self.optimizer.param_groups)
+        adamw = type(self.optimizer) is torch.optim.AdamW
+        self.rule = "adamw" if adamw else "momentum" if momentum else "sgd"
+        self.held = {p: self.held.get(p) or Held(groups[p], torch.empty(7, dtype=torch.float64, device=p.device))
+                     for p in owned(self.layers)}
+        for p, held in self.held.items():
+            held.group = groups[p]
+            if self.narrow is not None and (held.version != p._version or held.shadow is None
+                                            or held.shadow.shape != p.shape):
+                fits = held.shadow is not None and held.shadow.shape == p.shape
+                held.shadow = held.shadow if fits else torch.empty_like(p, dtype=self.narrow)
+                held.shadow, held.version = held.shadow.copy_(p.detach()), p._version     # type: ignore[union-attr]
             said = tuple({**dict.fromkeys(("eta", "lam", "beta1", "share", "beta2", "eps", "slowing"), 0.0),
-                          **self.numbers(self.groups[id(p)])}.values())
-            if self.shown.get(id(p)) != said:
-                row = torch.tensor(said, dtype=torch.float64)
-                table = self.tables.setdefault(id(p), torch.empty_like(row, device=p.device))
-                table.copy_(row)
-                self.shown[id(p)] = said
+                          **self.numbers(held.group)}.values())
+            if held.shown != said:
+                held.table.copy_(torch.tensor(said, dtype=torch.float64))
+                held.shown = said
 
     def states(self, p: Tensor) -> list[Tensor]:
         """The optimizer's own, by torch's names, so that its checkpoints stay whole."""
         state = self.optimizer.state[p]
-        names = {"sgd": (), "momentum": ("momentum_buffer",), "adamw": ("exp_avg", "exp_avg_sq")}[self.rule]
-        for name in names:
+        for name in STATES[self.rule]:
             if state.get(name) is None:
                 state[name] = torch.zeros_like(p)
-        if "step" not in state and self.rule == "adamw":
-            state["step"] = torch.zeros((), dtype=torch.float32, device=p.device)
-        return [state[name] for name in names]
+        if self.rule == "adamw":
+            t = state.get("step", 0.0)
+            if not (isinstance(t, Tensor) and t.device == p.device and t.dtype == torch.float32 and not t.dim()):
+                state["step"] = torch.tensor(float(t), dtype=torch.float32, device=p.device)
+        return [state[name] for name in STATES[self.rule]]
 
     def moved(self, l: int, delta: Tensor, a: Tensor, n: float, sums: Tensor | None) -> None:
         layer = self.layers[l][0]
         kernels = room("updates.fused", f"alg.average.{self.rule}", layer.weight)
-        lam = 0.0 if self.rule == "adamw" else float(self.groups[id(layer.weight)]["weight_decay"])
+        lam = 0.0 if self.rule == "adamw" else float(self.held[layer.weight].group["weight_decay"])
         if kernels is not composite_updates:
             weight, bias = (None if p is None else self.parameter(kernels, p) for p in (layer.weight, layer.bias))
             kernels.layer(self.rule, delta, a, weight, bias, lam, n, sums)
@@ -180,16 +235,16 @@ class FusedStep:
 
     def parameter(self, kernels: Any, p: Tensor) -> Any:
         tensors, t = (p.detach(), *self.states(p)), self.counted(p)
-        shadow = None if self.narrow is None else self.shadows[id(p)][0]
-        return kernels.Parameter(tensors, tensors, self.tables[id(p)], self.tables[id(p)] if t is None else t, shadow)
+        held = self.held[p]
+        return kernels.Parameter(tensors, tensors, held.table, held.table if t is None else t, held.shadow)
 
     def seen(self, p: Tensor | None) -> Tensor | None:
         """What the products multiply by: a parameter, or its shadow."""
-        return p if p is None or self.narrow is None else self.shadows[id(p)][0]
+        return p if p is None or self.narrow is None else self.held[p].shadow
 
     def stepped(self, p: Tensor, D: Tensor) -> None:
         own, t = self.states(p), self.counted(p)
-        numbers = {**self.numbers(self.groups[id(p)]), "t": 1 if t is None else int(t)}
+        numbers = {**self.numbers(self.held[p].group), "t": 1 if t is None else int(t)}
         composite_training.step_(self.rule, p, D, own, numbers)
 
     @torch.no_grad()
@@ -217,6 +272,7 @@ class FusedStep:
                     delta, weight, kept[l - 1], act, saved.form(act, x.dtype, p), p, "bp.delta.chain", None)
             self.moved(l, delta, activations[l], n, sums)
             delta, sums = below, sums_below
+        self.optimizer._opt_called = True       # type: ignore[attr-defined]    # as schedulers ask
         return torch.mean(losses)
 
 

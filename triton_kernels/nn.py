@@ -31,6 +31,7 @@ from .bands.modules import SharedLinear as SharedLinear
 from .runtime import torch_names
 from .runtime.launch import fall_back
 from .runtime.leaves import Twin, leaf
+from .runtime.leaves import untouched as untouched
 
 
 class Sigmoid(Twin, nn.Sigmoid):
@@ -290,7 +291,8 @@ class ResidualBlock(Twin, nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         past = x if self.past is None else self.past(x)
-        if self.norm1 is None and type(self.conv1) is Conv2d and untouched(self.conv1):
+        alone = type(self.conv1) is Conv2d and untouched(self.conv1)
+        if alone and self.norm1 is None and not _has_any_global_hook():          # type: ignore[no-untyped-call]
             inner = F.conv2d_act(x, self.conv1.weight, self.conv1.bias, "relu", *geometry(self.conv1))
         else:
             inner = _normed(self.norm1, self.conv1(x), None)
@@ -316,17 +318,6 @@ def _layers(layers: Sequence[Any], x: Tensor, act: str, **parameter: Any) -> Ten
         x = activation(one(x), act, p)
     found: Tensor = layers[-1](x)
     return found
-
-
-_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-
-
-def untouched(module: nn.Module) -> bool:
-    """Does calling this module run its class's `forward`, and nothing else?"""
-    inside = module.__dict__
-    return (
-        not any(inside[kind] for kind in _HOOKS) and "forward" not in inside and "_conv_forward" not in inside
-        and module._compiled_call_impl is None)
 
 
 def geometry(conv: nn.Conv1d | nn.Conv2d) -> tuple[Any, ...]:

@@ -137,8 +137,10 @@ class Step:
                    for one, own in ((x, self.x), (y, self.y)))
 
     def _numbers(self) -> Any:
-        """What is compiled into a recording: fused steps read theirs from memory instead."""
+        """What is compiled into a recording: where the numbers lie, and those that no fused step reads from memory."""
+        places = [t.data_ptr() for group in self.optimizer.param_groups for p in group["params"]
+                  for t in (p, *self.optimizer.state.get(p, {}).values()) if isinstance(t, Tensor)]
         if isinstance(self.run, fused_step.FusedStep):
-            return None
-        return [{k: v for k, v in group.items() if isinstance(v, int | float | tuple | bool)}
-                for group in self.optimizer.param_groups]
+            return places
+        return places, [{k: v for k, v in group.items() if isinstance(v, int | float | tuple | bool)}
+                        for group in self.optimizer.param_groups]

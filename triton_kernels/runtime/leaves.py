@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.fx import Proxy
 
 from .launch import fall_back
@@ -36,13 +36,30 @@ def as_class(module: Any, kind: Any) -> Any:
     return again
 
 
+def torchs(module: nn.Module) -> type[nn.Module]:
+    """The class of torch's that this module computes as: its own, or the twin of ours, patched or not."""
+    kind: type[nn.Module] = getattr(type(module), "chained_from", type(module))
+    twins = (one for one in kind.__mro__ if one.__module__.startswith("torch.") and one.__name__ == kind.__name__)
+    return next(twins, kind) if issubclass(kind, Twin) else kind
+
+
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+
+
+def untouched(module: nn.Module) -> bool:
+    """Does calling this module run its class's `forward`, and nothing else?"""
+    inside = module.__dict__
+    return (
+        not any(inside[kind] for kind in _HOOKS) and "forward" not in inside and "_conv_forward" not in inside
+        and module._compiled_call_impl is None)
+
+
 class Twin:
     """A torch module of another forward: whoever cannot have ours may have the twin."""
 
     def __prepare_scriptable__(self) -> Any:
-        kind = type(self)
-        twin = next(one for one in kind.__mro__ if one.__module__.startswith("torch."))
-        if twin.__name__ != kind.__name__:
+        kind, twin = type(self), torchs(self)       # type: ignore[arg-type]
+        if twin is kind:
             raise RuntimeError(f"{kind.__name__}: torch.jit.script cannot compile it; trace or export it")
         fall_back(f"{kind.__name__}: torch.jit.script compiles no kernel", f"torch.nn.{twin.__name__} is scripted")
         return as_class(self, twin)

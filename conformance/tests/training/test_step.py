@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import warnings
 
 import pytest
 import torch
 from torch import nn
 
 from chainrule.conformance.simulator import simulate
-from chainrule.triton_kernels import functional, step
+from chainrule.triton_kernels import functional, patch, step
+from chainrule.triton_kernels import nn as OWN
 from chainrule.triton_kernels.step import make_step
 
 
@@ -243,6 +245,135 @@ def test_fused_refuses_with_a_reason(model, optimizer, loss, options, words):
     built = OPTIMIZERS[optimizer](made) if isinstance(optimizer, str) else optimizer(made)
     with pytest.raises(ValueError, match=words):
         make_step(made, loss, built, fused=True, **options)
+
+
+def sees(*_):
+    return None
+
+
+LATER = {
+    "a forward hook": lambda m, o: m[1].register_forward_hook(sees),
+    "a hook before a layer": lambda m, o: m[0].register_forward_pre_hook(sees),
+    "a backward hook": lambda m, o: m[2].register_full_backward_hook(sees),
+    "a hook on the whole": lambda m, o: m.register_forward_hook(sees),
+    "a forward of its own": lambda m, o: setattr(m[2], "forward", m[2].forward),
+    "another layer": lambda m, o: m.insert(1, nn.LayerNorm(4).double()),
+    "a frozen layer": lambda m, o: m[0].requires_grad_(False),
+    "a new layer": lambda m, o: m.__setitem__(0, nn.Linear(6, 4).double()),
+    "a hook before the step": lambda m, o: o.register_step_pre_hook(sees),
+    "a hook behind the step": lambda m, o: o.register_step_post_hook(sees),
+    "a step of its own": lambda m, o: setattr(o, "step", o.step),
+    "a resized layer": lambda m, o: setattr(m[0].weight, "data", torch.zeros(7, 6, dtype=torch.float64)),
+    "another rule": lambda m, o: o.param_groups[0].update(nesterov=True),
+}
+
+
+@pytest.mark.parametrize("later", LATER)
+def test_what_comes_between_later_is_seen(later):
+    model = network()
+    optimizer = OPTIMIZERS["momentum"](model)
+    run = make_step(model, functional.cross_entropy, optimizer, fused=True)
+    x, y = batches()[0]
+    run(x, y)
+    LATER[later](model, optimizer)
+    with pytest.raises(ValueError, match=r"by now .*; make the step again, without fused"):
+        run(x, y)
+
+
+def test_a_hook_on_every_module_is_seen():
+    model = network()
+    run = make_step(model, functional.cross_entropy, OPTIMIZERS["sgd"](model), fused=True)
+    hook = nn.modules.module.register_module_forward_hook(sees)
+    try:
+        with pytest.raises(ValueError, match="by now a hook"):
+            run(*batches()[0])
+    finally:
+        hook.remove()
+
+
+def replaced(model, optimizer, seed):
+    """Another first layer, also in the optimizer; the old one is gone."""
+    old, new = model[0], nn.Linear(6, model[0].out_features, dtype=model[0].weight.dtype)
+    for p in new.parameters():
+        p.data = torch.randn(p.shape, generator=torch.Generator().manual_seed(seed)).to(p.dtype)
+    own = dict(zip(old.parameters(), new.parameters()))
+    for group in optimizer.param_groups:
+        group["params"] = [own.get(p, p) for p in group["params"]]
+    for p in own:
+        optimizer.state.pop(p, None)
+    model[0] = new
+
+
+@pytest.mark.parametrize("narrow", [None, torch.bfloat16])
+@pytest.mark.parametrize("kernels", [False, True])
+def test_a_layer_that_is_replaced_or_written_trains_on(kernels, narrow):
+    plain, ours = network(torch.float32), network(torch.float32)
+    one, other = OPTIMIZERS["adamw"](plain), OPTIMIZERS["adamw"](ours)
+    run = make_step(ours, functional.cross_entropy, other, fused=True, narrow=narrow)
+    again = None
+    for i, (x, y) in enumerate(batches(torch.float32, count=6)):
+        for model, optimizer in ((plain, one), (ours, other)):
+            if i == 2:
+                replaced(model, optimizer, i)
+            if i == 4:
+                model[2].weight.data = model[2].weight.data.flip(0) * 0.5
+        again = make_step(plain, functional.cross_entropy, one, fused=True, narrow=narrow)     # one that knows nothing
+        with simulate(target="sm_90") if kernels else contextlib.nullcontext():
+            again(x, y)
+            run(x, y)
+    assert set(run.run.held) == set(ours.parameters())
+    assert all(torch.equal(p, q) for p, q in zip(ours.parameters(), plain.parameters(), strict=True))
+
+
+def test_patched_and_our_own_layers_are_fused_too():
+    plain, ours, own = network(), network(), network()
+    patch.patch(ours)
+    own = nn.Sequential(*(OWN.Linear(one.in_features, one.out_features).double() if isinstance(one, nn.Linear) else one
+                          for one in own))
+    own.load_state_dict(plain.state_dict())
+    data = batches()
+    for model in (plain, ours, own):
+        run = make_step(model, functional.cross_entropy, OPTIMIZERS["adamw"](model), fused=True)
+        for x, y in data:
+            run(x, y)
+    assert same(plain, ours)
+    assert same(plain, own)
+
+
+def test_a_count_of_steps_from_elsewhere():
+    """Older checkpoints hold a number, others a tensor of another dtype; schedulers hear of the step."""
+    plain, ours = network(), network()
+    one, other = OPTIMIZERS["adamw"](plain), OPTIMIZERS["adamw"](ours)
+    run = make_step(plain, functional.cross_entropy, one, fused=True)
+    for x, y in batches():
+        run(x, y)
+    other.load_state_dict(copy.deepcopy(one.state_dict()))
+    ours.load_state_dict(plain.state_dict())
+    for k, state in enumerate(other.state.values()):
+        state["step"] = float(state["step"]) if k % 2 else state["step"].double().reshape(1)[0]
+    schedule = torch.optim.lr_scheduler.StepLR(other, 1)
+    again = make_step(ours, functional.cross_entropy, other, fused=True)
+    x, y = batches()[0]
+    run(x, y)
+    again(x, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        schedule.step()
+    assert same(plain, ours)
+
+
+def test_a_recording_follows_memory(recorder):
+    """A checkpoint that is loaded brings states of its own; a recording of the old ones would train what is gone."""
+    model = network()
+    optimizer = OPTIMIZERS["adamw"](model)
+    run = make_step(model, functional.cross_entropy, optimizer)
+    for x, y in batches(count=5):
+        run.run.refresh()
+        run.replayed(x, y)
+    assert len(recorder) == 1
+    optimizer.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+    run.replayed(x, y)
+    assert len(recorder) == 2
 
 
 def test_data_parallelism_is_refused(monkeypatch):
