@@ -7,7 +7,7 @@ Losses are means here unless told otherwise, as in torch, and leaky ReLU's slope
 A CUDA tensor runs the Triton kernels. A CPU tensor runs torch's functions of the same equations (`launch.by_torch`), or
 where there are none, ATen composites: 16-bit numbers, which these round once; tanh, whose g′ torch reads off a rounded
 a; ELU, whose g′(0) is the deck's; the loss from logits, where torch's cancels; the local and shared layers. Only
-torch's functions have a second derivative.
+torch's functions have a second derivative. g′ of NaN is torch's (of ELU, 1).
 """
 
 from __future__ import annotations

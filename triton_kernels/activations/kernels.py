@@ -12,7 +12,8 @@ epilogue.
 
 Traps: no exponential sees a positive argument, so nothing overflows (e⁻ᶻ at z = −100, the discarded
 branch of elu at 89); tanh and elu near 0 go through expm1; g′ of sigmoid and tanh is written in e^(−|z|),
-because 1 − g cancels where g saturates; NaN goes through every branch (a maximum would drop it).
+because 1 − g cancels where g saturates; g of NaN is NaN (a maximum would drop it); g′ there is torch's: NaN of sigmoid
+and tanh, 1 of relu and elu, p of leaky.
 """
 # mypy: disable-error-code="no-untyped-def, untyped-decorator"
 
@@ -77,7 +78,7 @@ def relu(z, p):
 
 @triton.jit
 def relu_prime(z, p):
-    return tl.where(z > 0, 1.0, tl.where(z <= 0, 0.0, z))
+    return tl.where(z <= 0, 0.0, 1.0)
 
 
 @triton.jit
@@ -87,7 +88,7 @@ def leaky(z, p):
 
 @triton.jit
 def leaky_prime(z, p):
-    return tl.where(z > 0, 1.0, tl.where(z <= 0, p, z))
+    return tl.where(z > 0, 1.0, p)
 
 
 @triton.jit
@@ -97,7 +98,7 @@ def elu(z, p):
 
 @triton.jit
 def elu_prime(z, p):
-    return tl.where(z >= 0, 1.0, p * exp(tl.where(z >= 0, 0.0, z)))
+    return tl.where(z < 0, p * exp(tl.where(z < 0, z, 0.0)), 1.0)
 
 
 #: g and g′ by name: each activation of the table stands above, as `name` and `name_prime`.

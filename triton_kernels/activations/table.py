@@ -44,13 +44,17 @@ def _tanh_prime(z: Tensor, p: float) -> Tensor:
     return 4 * e / (1 + e).square()
 
 
-def _step(z: Tensor, below: float) -> Tensor:
-    """1 for z > 0, `below` for z ≤ 0, NaN for NaN."""
-    return torch.where(z > 0, torch.ones_like(z), torch.where(z <= 0, torch.full_like(z, below), z))
+def _relu_prime(z: Tensor, p: float) -> Tensor:
+    """1 of NaN, too, as torch has it; and so below."""
+    return torch.where(z <= 0, torch.zeros_like(z), torch.ones_like(z))
+
+
+def _leaky_prime(z: Tensor, p: float) -> Tensor:
+    return torch.where(z > 0, torch.ones_like(z), torch.full_like(z, p))
 
 
 def _elu_prime(z: Tensor, p: float) -> Tensor:
-    return torch.where(z >= 0, torch.ones_like(z), p * torch.exp(z.clamp(max=0)))
+    return torch.where(z < 0, p * torch.exp(z.clamp(max=0)), torch.ones_like(z))
 
 
 def _always(p: float) -> bool:
@@ -98,11 +102,11 @@ ACTIVATIONS: dict[str, Activation] = {
     "tanh": Activation(
         lambda z, p: torch.tanh(z), _tanh_prime, lambda a, p: 1 - a * a, errors=_errors(2.4e-03, 1.0, 1.0)),
     "relu": Activation(
-        lambda z, p: torch.relu(z), lambda z, p: _step(z, 0.0), lambda a, p: _step(a, 0.0),
+        lambda z, p: torch.relu(z), _relu_prime, _relu_prime,
         lambda d, a, p: torch.ops.aten.threshold_backward.default(d, a, 0), errors=_errors(0.0, 0.0, 0.0),
         two_sided=True),
     "leaky": Activation(
-        lambda z, p: F.leaky_relu(z, p), _step, _step,
+        lambda z, p: F.leaky_relu(z, p), _leaky_prime, _leaky_prime,
         lambda d, a, p: torch.ops.aten.leaky_relu_backward.default(d, a, p, False), parameter="slope", default=0.1,
         legal=(lambda p: 0 <= p <= 1, "max(slope z, z) is a leaky ReLU for 0 <= slope <= 1 only"),
         rises=lambda p: p >= 0, errors=_errors(0.0, 0.0, 0.0), tells=lambda p: p >= 0,

@@ -65,7 +65,7 @@ def applied(
 def _slope(d: Tensor, y: Tensor, relu: bool) -> Tensor:
     """d g′, g′ read off y."""
     dw = wide(d)
-    return torch.where(y > 0, dw, torch.where(y <= 0, torch.zeros_like(dw), wide(y))) if relu else dw
+    return torch.where(y <= 0, torch.zeros_like(dw), dw) if relu else dw
 
 
 def sums(

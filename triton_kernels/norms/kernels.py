@@ -149,7 +149,7 @@ def slope(d, y, inside, at_d, at_y, RELU: tl.constexpr):
     value = tl.load(d + at_d, mask=inside, other=0.0).to(tl.float32)
     if RELU:
         above = tl.load(y + at_y, mask=inside, other=0.0).to(tl.float32)
-        value = tl.where(above > 0, value, tl.where(above <= 0, 0.0, above))
+        value = tl.where(above <= 0, 0.0, value)
     return value
 
 

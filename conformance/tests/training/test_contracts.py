@@ -167,3 +167,56 @@ def test_arguments_are_torchs_in_torchs_order(name):
     positional = [p.name for p in ours.values() if p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
     assert tuple(positional) == SIGNATURES[name]
     assert all(p.annotation is not inspect.Parameter.empty for p in ours.values())
+
+
+def with_nan(*shape):
+    t = data(*shape, seed=7)
+    t.view(-1)[7] = torch.nan
+    return t
+
+
+def norm(f, x, act=None):
+    how = {"act": "relu"} if act else {}
+    return f(x, data(5, seed=8), data(5, seed=9).abs(), data(5, seed=2), data(5, seed=3), **how)
+
+
+V, K = data(3, 5, seed=4), data(3, 2, 3, 3, seed=5)
+#: name: (ours, torch's, the shape of x)
+AT_NAN = {
+    **{name: (getattr(F, name), getattr(T, name), (4, 5)) for name in ("sigmoid", "tanh", "relu", "leaky_relu")},
+    "linear_act": (lambda x: F.linear_act(x, V, None, "relu"), lambda x: T.relu(T.linear(x, V)), (4, 5)),
+    "linear_act, leaky": (lambda x: F.linear_act(x, V, None, "leaky"), lambda x: T.leaky_relu(T.linear(x, V), 0.1),
+                          (4, 5)),
+    "mlp": (lambda x: F.mlp(x, [V, V.t()], [None, None], "relu"), lambda x: T.linear(T.relu(T.linear(x, V)), V.t()),
+            (4, 5)),
+    "conv2d_act": (lambda x: F.conv2d_act(x, K, None, "relu"), lambda x: T.relu(T.conv2d(x, K)), (2, 2, 6, 6)),
+    "conv2d_act, pooled": (lambda x: F.conv2d_act(x, K, None, "relu", pool=True),
+                           lambda x: T.max_pool2d(T.relu(T.conv2d(x, K)), 2), (2, 2, 6, 6)),
+    "batch_norm, relu": (lambda x: norm(F.batch_norm, x, "relu"), lambda x: T.relu(norm(T.batch_norm, x)), (4, 5)),
+}
+
+
+@pytest.mark.parametrize("where", WHERE)
+@pytest.mark.parametrize("name", AT_NAN)
+def test_the_gradient_at_nan_is_torchs(name, where):
+    ours, theirs, shape = AT_NAN[name]
+    found = []
+    for function, how in ((theirs, contextlib.nullcontext), (ours, WHERE[where])):
+        x = with_nan(*shape).requires_grad_()
+        with how():
+            y = function(x)
+            y.backward(torch.full_like(y, 2.0))
+        found.append((y.detach(), x.grad))
+    for a, b in zip(*found, strict=True):
+        assert torch.equal(a.isnan(), b.isnan())
+        unit = torch.finfo(torch.float32).eps * a.nan_to_num().abs().max()
+        assert (a.nan_to_num() - b.nan_to_num()).abs().max() <= 16 * unit
+
+
+@pytest.mark.parametrize("where", WHERE)
+def test_the_gradient_of_elu_at_nan(where):
+    """1, as torch has it on a GPU; on a CPU its gradient there depends on where in the tensor the NaN stands."""
+    x = with_nan(4, 5).requires_grad_()
+    with WHERE[where]():
+        F.elu(x).backward(torch.full_like(x, 2.0))
+    assert float(x.grad.view(-1)[7]) == 2
