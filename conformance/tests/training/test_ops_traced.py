@@ -107,6 +107,12 @@ MORE = {
         lambda: (data(*IMAGE), data(*FILTERS), None, SIZES, "identity", 0.0, False, None), ["correlate_kernel"]),
     "convolution_pooled, no places": (
         lambda: (data(*IMAGE), data(*FILTERS), None, SIZES, "relu", 0.0, False, "tf32", False), ["conv_pool_kernel"]),
+    "convolution_pooled, sides of 0": (
+        lambda: (data(*IMAGE), data(*FILTERS), None, SIZES, "relu", 0.0, False, None, True, True),
+        ["conv_pool_kernel"]),
+    "max_pool_backward, by the side": (
+        lambda: (data(2, 3, 3, 3), places(2, 3, 3, 3) + 4 * places(2, 3, 3, 3).flip(0).clamp(max=1), WINDOWS, None,
+                 "leaky", "side", 0.25), ["pool_gradient_kernel"]),
     "convolution_averaged, intercepts alone": (
         lambda: (data(*OUT), data(*IMAGE), None, SIZES, 0.0, 1.0, False, True, None), ["average_kernel"]),
     "max_pool_backward, through g": (
