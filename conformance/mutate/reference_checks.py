@@ -77,12 +77,15 @@ def one_formula_over_all_numbers(R: Any) -> None:
     assert R.FUNCTIONS["conv1d.valid"]([2, 3], [x, y, z]) == [2 * x + 3 * y, 2 * y + 3 * z]
 
 
+WIDTH = 4
+
+
 def multiplications(R: Any, id: str, L: int) -> int:
-    """Of one gradient of an L-layer network of width 4 with one output."""
+    """Of one gradient of an L-layer network of this width with one output."""
     tally: Counter[str] = Counter()
-    Theta = [None, *([None, *([Counted(0.1, tally) for _ in range(5)] for _ in range(4 if l < L else 1))]
+    Theta = [None, *([None, *([Counted(0.1, tally) for _ in range(WIDTH + 1)] for _ in range(WIDTH if l < L else 1))]
                      for l in range(1, L + 1))]
-    R.FUNCTIONS[id](Theta, [Counted(0.1, tally) for _ in range(4)], [1])
+    R.FUNCTIONS[id](Theta, [Counted(0.1, tally) for _ in range(WIDTH)], [1])
     return tally["*"]
 
 

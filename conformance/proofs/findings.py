@@ -14,11 +14,12 @@ import sympy as sp
 
 from ... import reference, spec
 from ...spec.derivations import derived
-from ...spec.errata import Claims, proves
+from ...spec.errata import Claims, proves, states
+from ...spec.expressions import bounds
 from ...spec.field import check_direction
 from ..judging.numbers import symbolic as _registers_sympy  # noqa: F401
 from ..judging.numbers.counting import polynomial
-from ..mutate.reference_checks import multiplications, trained
+from ..mutate.reference_checks import WIDTH, multiplications, trained
 from .certify_stable import exact
 
 R = reference.FUNCTIONS
@@ -46,6 +47,8 @@ def the_printed_loss_is_the_likelihood() -> Claims:
     G = sp.diff(loss, theta)
     rate = sp.diff(-loss.subs(theta, theta - eta * G), eta).subs(eta, 0)
     yield "a printed step raises the negative log-likelihood at rate (∂L/∂θ)²", sp.simplify(rate - G**2) == 0
+    yield states("training as printed learns the wrong class: ŷ goes to {} for the label {}",
+                 round(trained(reference, R["bp.delta.out"])), round(trained(reference, R["alg.delta.out"])))
     yield "a neuron that is shown y = 1 thirty times answers ŷ < 0.05", trained(reference, R["bp.delta.out"]) < 0.05
     yield "with a − y it answers ŷ > 0.95", trained(reference, R["alg.delta.out"]) > 0.95
 
@@ -98,6 +101,9 @@ HALF, WHOLE = Q(1, 7), Q(2, 7)                          # λ/2 and λ
 def the_penalty_is_half() -> Claims:
     lam, t = sp.symbols("lambda theta")
     yield "the gradient of λθ² is 2λθ", sp.diff(lam * t**2, t) == 2 * lam * t
+    twice = sp.diff(lam * t**2, t) / (lam * t)
+    yield states("λ‖Θ‖², whose gradient is {}λΘ; D has λΘ", twice)
+    yield states("D as printed; loss.objective.corrected has λ/{}", twice)
     [_, [_, _, d]] = R["alg.average"]([None, [0, 0, 0]], [None, [5, 3, 7]], Q(1, 2), 4)
     yield "D has λθ: 7/2 for λ = 1/2, θ = 7", d == Q(7, 2)
     yield "D is the gradient with λ/2 (exact, all 13 partials)", check_direction(
@@ -110,14 +116,27 @@ def the_penalty_is_half() -> Claims:
 def the_intercepts_are_not_regularised() -> Claims:
     D_row = R["alg.average"]([None, [0, 0]], [None, [5, 3]], Q(1, 2), 4)[1]
     yield "D leaves the intercept alone: 0 for Θ_10 = 5, 3/2 for Θ_11 = 3", D_row == [0, Q(3, 2)]
+    yield states("the intercepts are pulled to {}", sp.solve(sp.diff(sp.Symbol("t")**2)).pop())
+    yield states("loss.objective.corrected sums over j ≥ {}", 1 + D_row.index(0))
     yield "the printed ‖Θ‖² counts the intercepts, and D is not its gradient", not check_direction(
         objective(lambda Theta: HALF * norm(Theta, intercepts=True)), 13, D)
+
+
+def coefficients(id: str, names: dict[str, Any]) -> list[Any]:
+    """What stands before the sums of a record's form, in the order in which their first indices run."""
+    form = spec.expression(id)
+    sums = sorted(form.atoms(sp.Sum), key=lambda s: len(s.limits))
+    return [form.coeff(s).subs({v: names[v.name] for v in form.coeff(s).free_symbols}) for s in sums]
 
 
 @proves("E07")
 def the_printed_objective_rewards_the_wrong_class() -> Claims:
     yield "D is no gradient of the objective with the printed sign", not check_direction(
         objective(lambda Theta: HALF * norm(Theta, intercepts=False), sign=1), 13, D)
+
+    lam, n = sp.symbols("lam n")
+    average, penalty = coefficients("loss.objective.corrected", {"lam": lam, "n": n})
+    yield states("D is the gradient of −({}) Σ L + ({}) Σ_{{j≥1}} Θ²", -average, penalty)
 
     def at(theta: float, lam: float) -> Any:
         Theta = [None, [None, [0.0, theta]]]
@@ -133,6 +152,11 @@ def column_zero_is_a_weight_on_the_fc_slides() -> Claims:
     Theta = [None, [Q(5), Q(3)], [Q(2), Q(7)]]                      # no intercept: two weights a node
     [_, *rows] = R["alg.average"]([None, [0, 0], [0, 0]], Theta, 1, 1)
     yield "applied to the 0-based matrix, D forgets the weights Θ_{0,0} and Θ_{1,0}", rows == [[0, 3], [0, 7]]
+    [column] = [j for j, v in enumerate(rows[0]) if v == 0]
+    [*_, (low, _)] = bounds(spec.get("fc.layer").arrays["Theta"])
+    yield states("the intercept is j = {} in D and not written elsewhere", column)
+    yield states("on the 0-based slides j = {} is an ordinary weight", low)
+    yield states("networks have slot {} for the intercept unit; the fc slides count weights from {}", column, low)
     yield "a column of intercepts makes Θ^(1) m × (d + 1), not m × d", refused(
         lambda: R["net.z"]([None, [Q(5), Q(3)]], [1, Q(1), Q(2)]))
 
@@ -172,6 +196,11 @@ def the_recursion_is_for_sigmoids() -> Claims:
 
     relu_prime = derived("act.relu.prime")
     yield "at activation 2, a(1 − a) is −2; the derivative of ReLU is 1", (2 * (1 - 2), relu_prime(2)) == (-2, 1)
+    at, a = 2, sp.Symbol("a")
+    factor = a * (1 - a)
+    yield states("the recursion {} holds for the sigmoid only", factor)
+    yield states("for a ReLU unit of activation {} the factor is {} instead of {}", at, factor.subs(a, at),
+                 relu_prime(at))
     yield "a ReLU network with bp.delta.chain: all 13 partials exact", check_direction(loss, 13, gradient(relu_prime))
     yield "the same with bp.delta.rec: refused", not check_direction(loss, 13, gradient(None))
 
@@ -196,6 +225,11 @@ def linear_and_quadratic() -> Claims:
 
     yield "backpropagation: 56 L − 60 multiplications at width 4", cost("bp.nabla") == [-60, 56]
     yield "a fresh forward pass for every layer: 28 L² − 20 L", cost("bp.cost") == [0, -20, 28]
+    L = sp.Symbol("L")
+    linear, quadratic = (sum(sp.Rational(c) * L**k for k, c in enumerate(cost(id))) for id in ("bp.nabla", "bp.cost"))
+    yield states("counted exactly, {} and {} multiplications at width {}", linear, quadratic, WIDTH)
+    yield states("backpropagation takes O({}) operations, the naive scheme O({})", sp.LM(linear), sp.LM(quadratic))
+    yield states("the claim holds; O({}) hides the square of the width", sp.LM(linear))
     yield "and not only up to L = 5: the same at L = 16", multiplications(reference, "bp.nabla", 16) == 56 * 16 - 60
 
 
@@ -207,11 +241,28 @@ def centred_matrix() -> Any:
     return sp.Matrix([[sp.diff(row, v) for v in a] for row in R["conv1d.centred"](list(theta), list(a))])
 
 
+def first_row(latex: str) -> list[str]:
+    """The first row of a printed matrix."""
+    row = latex.partition(r"\begin{bmatrix} ")[2].partition(r" \\")[0]
+    return [entry.replace(r"\theta_", "θ") for entry in row.split(" & ")]
+
+
+def written(row: Any) -> list[Any]:
+    """A row of the matrix as the slide writes it."""
+    return [str(entry).replace("theta", "θ") for entry in row]
+
+
 @proves("E23")
 def there_is_no_third_weight() -> Claims:
     t0, t1, t2 = sp.symbols("theta0:3")
     yield "the printed sum has the first row [θ1 θ2 0 0 0]", list(centred_matrix()[0, :]) == [t1, t2, 0, 0, 0]
     yield "the other rows are the printed ones", list(centred_matrix()[1, :]) == [t0, t1, t2, 0, 0]
+    width = len(R["conv1d.matrix"]([t0, t1, t2], 5)[0])
+    first = written(R["conv1d.matrix"]([t0, t1, t2], width)[0])
+    (_, right), (_, wrong) = ((form.lines, first_row(form.latex)) for form in spec.get("conv1d.matrix").forms)
+    yield states("{} on one slide and {} on the other", wrong, right)
+    yield "the slides' rows differ, and the reference has the second", first == right != wrong
+    yield states("{}, as the printed sum gives", written(centred_matrix()[0, :]))
     yield "a filter of m = 3 ends at θ_2: θ_3 does not exist", len(R["conv1d.matrix"]([t0, t1, t2], 5)[0]) == 5
 
 
@@ -220,6 +271,10 @@ def which_row_is_a_3() -> Claims:
     t0, t1, t2 = sp.symbols("theta0:3")
     row = centred_matrix().tolist()
     yield "counted from 0, row 3 is [0 0 θ0 θ1 θ2]", row[3] == [0, 0, t0, t1, t2]
+    yield states("the two rows are different: {} and {}", written(row[3]), written(row[2]))
+    yield states("whether rows count from {} or from {}", row.index(row[3]) - 3, 3 - row.index(row[2]))
+    yield states("rows count from {}, as the printed sum's indices do",
+                 bounds(spec.get("conv1d.centred").index["i"])[0][0])
     yield "counted from 1, row 3 is [0 θ0 θ1 θ2 0]; the label fits either", row[2] == [0, t0, t1, t2, 0]
 
 
@@ -239,7 +294,16 @@ def valid_and_centred() -> Claims:
         theta, a = list(sp.symbols(f"t0:{m}")), list(sp.symbols(f"a0:{n}"))
         return R["conv1d.valid"](theta, a), R["conv1d.centred"](theta, a)
 
+    def plane(which: int) -> list[Any]:
+        """The length as a m + b n + c, from three of them."""
+        places = [(1, 5), (3, 5), (3, 7)]
+        return list(sp.Matrix([[k, j, 1] for k, j in places]).solve(
+            sp.Matrix([len(both(j, k)[which]) for k, j in places])))
+
     yield "lengths n − m + 1 and n", all(tuple(map(len, both(n, m))) == (n - m + 1, n) for n, m in pairs)
+    n, m = sp.symbols("n m", integer=True)
+    lengths = [sum(c * v for c, v in zip(plane(k), (m, n, 1))) for k in (0, 1)]
+    yield states("they have {} and {} outputs, zero padding and odd m unsaid", lengths[0], lengths[1])
     yield "valid_i = centred_{i + (m−1)/2}", all(
         both(n, m)[0] == both(n, m)[1][(m - 1) // 2:n - (m - 1) // 2] for n, m in pairs)
     yield "an even m has no centre: refused", refused(lambda: R["conv1d.centred"]([1, 2], [1, 2, 3]))
@@ -253,6 +317,10 @@ def the_sums_have_no_bounds() -> Claims:
     from_one = R["conv2d.valid"]([row[1:] for row in I[1:]], K)     # all of i, j, m, n from 1: I(2, 2) comes first
     yield "counted from 0 the output is 3 × 3, as wide as the empty table on the slide", (
         len(from_zero) == len(from_zero[0]) == 3)
+    yield states("the worked example is {} × {}", len(from_zero), len(from_zero[0]))
+    yield states("all from {} over the filter, wherever it fits", bounds(spec.get("conv2d.valid").index["i"])[0][0])
+    lost = {len(from_zero) - len(from_one), len(from_zero[0]) - len(from_one[0])}
+    yield states("counted from {} the output loses a row and a column", *lost)
     yield "with all indices from 1 it is 2 × 2", len(from_one) == len(from_one[0]) == 2
     yield "and the printed 4 comes first in both: it cannot tell them apart", from_zero[0][0] == from_one[0][0] == 4
 

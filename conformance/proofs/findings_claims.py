@@ -7,11 +7,13 @@ from itertools import product
 
 import numpy as np
 import sympy as sp
+from torch import nn
 
 from ... import reference
 from ...spec import expression, get
 from ...spec.derivations import derived
-from ...spec.errata import Claims, proves
+from ...spec.errata import Claims, proves, states
+from ...spec.stated import TIMES, WORDS
 
 R = reference.FUNCTIONS
 THETA = [5, 7, 11]
@@ -60,7 +62,10 @@ def two_norms() -> Claims:
     rows = [None, [None, *Theta.tolist()]]
     penalty = R["loss.objective"]([0], [0], rows, 1, L=lambda y, yhat: 0)
     yield "the objective adds 25 for diag(3, 4) and λ = 1: the sum of squares", penalty == 25
-    yield "the 2-norm of that matrix is 4, its square 16", np.linalg.norm(Theta, 2) ** 2 == 16
+    order = 2
+    yield states("numpy's norm(Θ, {}) is the largest singular value", order)
+    yield "it is", max(np.linalg.svd(Theta)[1]) == np.linalg.norm(Theta, order)
+    yield "the 2-norm of that matrix is 4, its square 16", np.linalg.norm(Theta, order) ** 2 == 16
     yield "the Frobenius norm is 5", np.linalg.norm(Theta) == 5
 
 
@@ -71,16 +76,28 @@ def which_alpha() -> Claims:
     value = value.subs({s: {"x": x, "alpha": alpha}[s.name] for s in value.free_symbols})
     left, right = (sp.diff(branch, x).subs(x, 0) for branch in (value.args[1][0], value.args[0][0]))
     yield "the slopes at 0 are α from the left and 1 from the right", (left, right) == (alpha, 1)
-    yield "they agree for α = 1 alone", sp.solve(left - right, alpha) == [1]
+    smooth = sp.solve(left - right, alpha)
+    yield "they agree for α = 1 alone", smooth == [1]
+    yield states("the derivative jumps at {} by {}: smooth for α = {} alone", 0, right - left, *smooth)
+    yield states("α = {} by default, as in torch", get("act.elu").defaults["alpha"])
+    yield "torch's default is that, too", nn.ELU().alpha == float(get("act.elu").defaults["alpha"])
     yield "the slide's formula has an α, and no record of the deck gives it a number", (
         r"\alpha" in get("act.elu").forms[0].latex and get("act.elu").defaults["alpha"] == "1")
 
 
 @proves("E66")
 def gradients_blow_up() -> Claims:
-    delta = [None, Q(1)]
-    for _ in range(10):
-        delta = R["bp.delta.rec"]([None, [Q(0), Q(8)]], delta, [1, Q(1, 2)])
+    first, weight, value, layers = Q(1), Q(8), Q(1, 2), 10
+    delta = [None, first]
+    for _ in range(layers):
+        delta = R["bp.delta.rec"]([None, [Q(0), weight]], delta, [1, value])
+    yield states("with a = {} and a weight of {} every sigmoid layer {} δ, {} layers make {} of {}", value, weight,
+                 TIMES[int(weight * value * (1 - value))], WORDS[layers], delta[1], first)
+    a, theta = sp.symbols("a theta")
+    factor = R["bp.delta.rec"]([None, [0, theta]], [None, 1], [1, a])[1]
+    top = factor.subs(a, value)
+    yield states("a layer multiplies δ by {}Θ, which is above {} for weights above {}",
+                 factor / theta, 1, *sp.solve(top - 1, theta))
     yield "ten sigmoid layers with a = ½ and the weight 8 make 1024 of δ = 1", delta[1] == 1024
     threshold = R["bp.delta.rec"]([None, [Q(0), Q(4)]], [None, Q(1)], [1, Q(1, 2)])
     yield "with the weight 4 they keep it", threshold[1] == 1
@@ -96,5 +113,11 @@ def dead_units() -> Claims:
         step = R["opt.sgd"](step, relu(z) * Q(5), eta)
     yield "a ReLU unit with negative z on every example is not moved by any step", step == theta
     x, alpha = sp.Symbol("x", real=True), sp.Symbol("alpha", positive=True)
+    yield states("its gradient is exactly {}, so no step moves its weights", relu(inputs[0]) * Q(5))
+    branch = sp.diff(expression("act.elu").args[1][0], next(
+        s for s in expression("act.elu").free_symbols if s.name == "x"))
+    yield states("ELU's is α eˣ, which is never {}", sp.limit(sp.exp(x), x, -sp.oo))
+    yield "as differentiating its record says", branch.has(sp.exp) and not branch.is_number
+    yield states("the question of lines {} and {} has this answer", *get("act.why").lines[1:])
     yield "ELU's derivative there is α eˣ, which is positive for every x", (alpha * sp.exp(x)).is_positive is True
     yield "as the derived function says", all(elu(float(z), 1.5) > 0 for z in inputs)

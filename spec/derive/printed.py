@@ -1,4 +1,4 @@
-"""What a page shows, read back and evaluated: definitions, every step, the result, in Unicode and in LaTeX."""
+"""What a page shows, read back and evaluated: definitions, every step and its reason, the result, in both scripts."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import sympy as sp
 
 from ..dual import constant
+from . import whys
 from .language import Expr, Prime
 from .printers import Latex, Plain
 from .reading import LaTeX, Names, Reader, Unicode, Unreadable, greek
@@ -25,6 +26,10 @@ def misprint(derivation: Derivation, page: str, trial: Any) -> str:
             for kind, shown in (("text", text), ("LaTeX", latex)):
                 if shown is not None and not checker.says(kind, shown, expr, places):
                     return f"{where}: the printed {kind} is not what it says it is: {shown[:90]}"
+        things = list(_things(derivation))
+        for k, step in enumerate(derivation.steps):
+            if untrue := whys.untrue(derivation, k, trial, things):
+                return f"step {k + 1} ({step.rule}): its reason says what is not so: {untrue}"
     except Unreadable as error:
         return f"the page cannot be read as mathematics: {error}"
     return ""

@@ -1,12 +1,16 @@
 """What a page prints is read back and evaluated: every way a printer can lie is found."""
 
+import attrs
 import pytest
 import sympy as sp
 
-from chainrule.spec.derive import command, pages
+from chainrule.spec.derive import command, pages, printed, whys
+from chainrule.spec.derive.chapters import from_records
 from chainrule.spec.derive.printers import base, latex, plain
-from chainrule.spec.derive.proof import misprint
+from chainrule.spec.derive.proof import Trial, misprint
 from chainrule.spec.derive.reading import LaTeX, Names, Unicode, Unreadable
+from chainrule.spec.derive.steps import Derivation
+from chainrule.spec.field import Field, NoRoot
 
 P, L, B = plain.Plain, latex.Latex, base.Printer
 PAGES = ("act.sigmoid.prime", "act.elu.prime", "act.leaky.prime", "act.gelu.prime", "bp.delta.chain",
@@ -93,6 +97,66 @@ def test_every_part_of_a_page_is_read(section, old, new):
     assert old in after
     assert misprint(derivation, page) == ""
     assert "is not what it says it is" in misprint(derivation, before + head + after.replace(old, new, 1))
+
+
+# ---- what the reasons of the steps state
+
+def on_a_trial(derivation, ask):
+    """Every step's answer at one choice of sizes."""
+    sizes = max(derivation.trials, key=lambda one: (len(set(one.values())), sum(one.values())))
+    things = list(printed._things(derivation))
+    for attempt in range(200):
+        try:
+            with Field(attempt) as field:
+                trial = Trial(derivation, sizes, field)
+                return [ask(derivation, k, trial, things) for k in range(len(derivation.steps))]
+        except NoRoot:
+            continue
+    raise AssertionError(derivation.id)
+
+
+@pytest.mark.parametrize("id", command.ids())
+def test_every_reason_is_read(id):
+    """That none is untrue is part of `derive --check`."""
+    assert not any(on_a_trial(command.make(id), whys.unread))
+
+
+@pytest.mark.parametrize("function", from_records.FUNCTIONS)
+def test_the_derivative_of_every_function_is_as_said(function):
+    x = sp.Symbol("x", real=True)
+    D = Derivation(id="own.one.prime", title="", loss=function(x), wrt=x, over=(), shapes={x: ()}, python=("x",),
+                   lengths={}, trials=({},))
+    D.chain()
+    D.step("chain rule", from_records.FUNCTIONS[function], function(x).diff(x) + 1)
+    assert on_a_trial(D, whys.unread) == [[], []]
+    assert on_a_trial(D, whys.untrue) == ["", ""]
+
+
+@pytest.mark.parametrize(("id", "step", "why"), [
+    ("act.sigmoid.prime", 2, "(1/u)′ = u′/u²"), ("act.sigmoid.prime", 2, "(e⁻ᶻ)′ = e⁻ᶻ"),
+    ("act.sigmoid.prime", 3, "1/(1 + e⁻ᶻ) = 1 − g"), ("act.tanh.prime", 4, "(u + v)² − (u − v)² = 2 u v"),
+    ("act.leaky.prime", 3, "s x ≥ x where (1 − s) x ≤ 0, that is x ≥ 0 because s < 1"),
+    ("act.leaky.prime", 3, "s x ≥ x where (1 − s) x ≤ 0, that is x ≤ 0 because 1 < s"),
+    ("act.gelu.prime", 2, "erf′(u) = 2/√π e^(u²)"), ("act.gelu.tanh.prime", 2, "tanh′ = 1 + tanh²"),
+    ("act.softplus.prime", 2, "(log u)′ = u/u′"), ("loss.square.delta", 2, "(u²)′ = u"),
+    ("loss.square.delta", 2, "∂(y − ŷ)/∂ŷ = 1"), ("loss.xent.logits.delta", 3, "∂a/∂z = a (1 + a)"),
+    ("loss.softmax.delta", 5, "only j = k survives"), ("loss.softmax.delta", 6, "0 ≤ i ≤ K"),
+    ("loss.softmax.delta", 11, "z_k does not depend on k"), ("bp.delta.rec", 2, "z is a constant here"),
+    ("bp.delta.rec", 2, "Θ is a function of z_j"), ("bp.delta.rec", 7, "g′ = g (1 + g)"),
+    ("bp.grad", 2, "∂Θ_kr/∂Θ_ij = [k = j][r = i]"), ("conv1d.valid.grad_x", 2, "∂x_a/∂x_b = [a = 2 b]"),
+    ("conv1d.valid.grad_x", 3, "only j = p + i survives"), ("conv1d.valid.grad_x", 5, "i = p + j"),
+    ("conv2d.layer.grad_x", 4, "only m = (p − R − S i)/D survives"), ("conv2d.layer.grad_x", 8, "g = ⌊k/F⌋"),
+    ("conv1d.centred.grad_theta", 4, "−h ≤ q − h ≤ h because 0 ≤ q ≤ h"),
+    ("norm.batch.grad_x", 2, "x̂ and β are constants here"), ("norm.batch.grad_x", 4, "x̂_i = (x_i + μ)/s"),
+    ("norm.batch.grad_x", 6, "v′ = (2/n) (x_p − μ) = (s/n) x̂_p"), ("norm.batch.grad_x", 7, "∂μ/∂x_p = 1"),
+    ("attn.head.grad_Q", 3, "G_st = Σ_e d_se V_ts"), ("attn.head.grad_Q", 6, "A_st = Σ_b Q_sb K_tb"),
+])
+def test_a_reason_that_is_untrue_is_refused(id, step, why):
+    derivation = command.make(id)
+    old = derivation.steps[step - 1]
+    derivation.steps[step - 1] = attrs.evolve(old, why=why)
+    found = misprint(derivation, pages.page(derivation))
+    assert f"step {step} ({old.rule}): its reason says what is not so" in found
 
 
 def test_what_is_no_mathematics_is_refused():

@@ -1,72 +1,19 @@
 """A trap's point makes its fault fail, and a default is the same wherever it stands."""
 
 import inspect
-import math
 import re
 from fractions import Fraction
 
 import mpmath
 import numpy as np
 import pytest
+import torch
+from traps import FAULTS, SAME_AS, SCALAR, Bounded, careful, exp, f
 
 from chainrule import reference, spec
-from chainrule.conformance.judging.numbers import multiprecision
-from chainrule.conformance.judging.numbers.bounded import FLOAT32, Bounded
 from chainrule.spec import expressions
-from chainrule.triton_kernels import OPS
-
-REGISTERED = multiprecision
-f = np.float32
-exp, tanh, log, sqrt = np.exp, np.tanh, np.log, np.sqrt
-erf = np.vectorize(math.erf, otypes=[np.float32])
-
-
-def sigmoid(z):
-    return f(1) / (f(1) + exp(-z))
-
-
-def cubic(x):
-    return f(math.sqrt(2 / math.pi)) * (x + f(0.044715) * x**3)
-
-
-# what broken code computes, in float32, at the point of the trap
-FAULTS = {
-    ("act.sigmoid", "exp-of-a-large-argument"): lambda z: 1 / (1 + math.exp(-float(z))),
-    ("act.sigmoid.prime", "derivative-of-the-printed-form"): lambda z: exp(-z) / (1 + exp(-z))**2,
-    ("act.sigmoid.prime", "one-minus-one"): lambda z: sigmoid(z) * (1 - sigmoid(z)),
-    ("act.tanh", "infinity-over-infinity"): lambda x: (exp(x) - exp(-x)) / (exp(x) + exp(-x)),
-    ("act.tanh", "difference-of-near-equals"): lambda x: (exp(x) - exp(-x)) / (exp(x) + exp(-x)),
-    ("act.tanh.prime", "one-minus-square-of-rounded"): lambda x: 1 - tanh(x)**2,
-    ("act.tanh.prime", "infinity-over-infinity"): lambda x: 1 - ((exp(x) - exp(-x)) / (exp(x) + exp(-x)))**2,
-    ("act.elu", "discarded-branch-overflow"): lambda x, alpha: (x >= 0) * x + (x < 0) * alpha * (exp(x) - 1),
-    ("act.elu", "exp-minus-one-cancels"): lambda x, alpha: alpha * (exp(x) - 1),
-    ("act.elu.prime", "discarded-branch-overflow"): lambda x, alpha: f(x >= 0) + f(x < 0) * alpha * exp(x),
-    ("act.elu.prime", "kink"): lambda x, alpha: f(x > 0) + f(x < 0) * alpha * exp(x),
-    ("act.elu.prime", "vanished-tail"): lambda x, alpha: alpha * (exp(x) - 1) + alpha,
-    ("act.gelu", "one-plus-erf-cancels"): lambda x: x * (1 + erf(x / sqrt(f(2)))) / 2,
-    ("act.gelu.prime", "one-plus-erf-cancels"): lambda x: (1 + erf(x / sqrt(f(2)))) / 2 + 0 * x,
-    ("act.gelu.tanh", "one-plus-tanh-cancels"): lambda x: x * (1 + tanh(cubic(x))) / 2,
-    ("loss.xent", "log-of-one-minus-rounded"): lambda y, yhat: log(1 - (yhat + f(6e-8))),
-    ("loss.xent.logits", "composed-by-hand"): lambda z, y: -log(1 - sigmoid(z)),
-    ("loss.xent.logits", "composed-by-hand-other-label"): lambda z, y: -log(sigmoid(z)),
-    ("loss.xent.logits.delta", "absolute-value-at-zero"): lambda z, y: f(z > 0) - y - np.sign(z) / (1 + exp(abs(z))),
-    ("loss.xent.logits.delta", "derivative-of-the-composition"):
-        lambda z, y: sigmoid(z) * (1 - sigmoid(z)) / (1 - sigmoid(z)),
-}
-SAME_AS = {("loss.xent.logits", "absolute-value-at-zero"): ("loss.xent.logits.delta", "absolute-value-at-zero")}
-SCALAR = [(id, trap) for id, record in spec.load().items() for trap in record.traps
-          if not record.arrays and trap.kind == "error"]
-
-
-def careful(id, at):
-    """The record's stable form at the point: the value in many digits, and what float32 may be off by."""
-    record = spec.get(id)
-    form = record.stable or record.value
-    with mpmath.workdps(400):
-        truth = expressions.compiled(form, tuple(at))(**{name: mpmath.mpf(float(f(v))) for name, v in at.items()})
-    bounded = expressions.compiled(form, tuple(at))(
-        **{name: Bounded(np.asarray(float(f(v))), FLOAT32) for name, v in at.items()})
-    return truth, bounded
+from chainrule.triton_kernels import OPS, functional
+from chainrule.triton_kernels.activations.table import ACTIVATIONS
 
 
 @pytest.mark.parametrize(("id", "trap"), SCALAR, ids=lambda one: one if isinstance(one, str) else one.name)
@@ -146,7 +93,39 @@ def test_a_default_is_the_same_everywhere(id, name, value):
         if parameter is not None and parameter.default not in (inspect.Parameter.empty, None):
             compared += 1
             assert parameter.default == float(value)
-    assert compared or id == "act.elu"          # the printed ELU has no α of its own: the slide gives none
+    if id.startswith("act.") and (act := ACTIVATIONS.get(id.split(".")[1])) is not None:
+        compared += 1
+        assert (act.parameter, act.default) == (name, float(value))
+    assert compared
+
+
+@pytest.mark.parametrize("id", [id for id, record in spec.load().items() if record.of and record.defaults])
+def test_a_gradient_has_the_defaults_of_its_record(id):
+    assert spec.get(id).defaults == spec.get(spec.get(id).of).defaults
+
+
+def test_a_default_that_is_a_formula():
+    record = spec.get("attn.head")
+    form = expressions.compiled(record.defaults["scale"], ("d",))
+    Q, K, V = [[0.5, -1.0, 2.0]], [[1.0, 0.25, -0.5], [0.0, 1.5, 1.0]], [[1.0], [3.0]]
+    attend = reference.FUNCTIONS["attn.head"]
+    assert attend(Q, K, V) == attend(Q, K, V, form(d=3.0)) != attend(Q, K, V, 1.0)
+    assert all(re.fullmatch(r"[\d/]+", value) or (id, name) == ("attn.head", "scale")
+               for id, one in spec.load().items() for name, value in one.defaults.items())
+
+
+def test_functional_has_torchs_defaults():
+    compared = 0
+    for name, ours in vars(functional).items():
+        theirs = getattr(torch.nn.functional, name, None)
+        if not inspect.isfunction(ours) or not inspect.isfunction(theirs) or ours is theirs:
+            continue
+        known = inspect.signature(theirs).parameters
+        for parameter in inspect.signature(ours).parameters.values():
+            if parameter.name in known and parameter.default is not inspect.Parameter.empty:
+                compared += 1
+                assert parameter.default == known[parameter.name].default, (name, parameter.name)
+    assert compared > 10
 
 
 def test_the_leaky_slope_is_the_printed_one():

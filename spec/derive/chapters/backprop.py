@@ -167,7 +167,7 @@ def average(id: str) -> Derivation:
     D.chain("through every node of every instance k; the penalty depends on Θ directly")
     D.differentiate(why="∂Θ_rs/∂Θ_ij = [r = i][s = j], and (u²)′ = 2 u")
     D.collapse(r, why="only r = i survives, in both sums")
-    D.collapse(s, why="only s = j survives; the penalty has it for j ≥ 1 alone")
+    D.collapse(s, why="only s = j survives; of the penalty's range a bracket is left")
     D.holds(why="1 ≤ i ≤ q, 0 ≤ j ≤ p")
     D.rewrite("definition", "Δ_ij accumulates δ_i a_j over the instances",
               Delta[i, j] / n + lam * Theta[i, j] * _from_one(j))

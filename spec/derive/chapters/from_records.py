@@ -112,7 +112,7 @@ def derive(id: str) -> Derivation:
 
 FUNCTIONS = {
     sp.exp: "(eᵘ)′ = eᵘ u′", sp.log: "(log u)′ = u′/u", sp.tanh: "tanh′ = 1 − tanh²", sp.erf: "erf′(u) = 2/√π e^(−u²)",
-    sp.erfc: "erfc′(u) = −2/√π e^(−u²)", sp.sin: "sin′ = cos", sp.cos: "cos′ = −sin", sp.Abs: "|u|′ = ±u′",
+    sp.erfc: "erfc′(u) = −2/√π e^(−u²)", sp.sin: "sin′ = cos", sp.cos: "cos′ = −sin", sp.Abs: "|u|′ = u′ |u|/u",
 }
 
 

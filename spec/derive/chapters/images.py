@@ -123,7 +123,7 @@ def grad_b(id: str) -> Derivation:
     E = _layer(id, "intercepts", b[k], ((k, 0, G * F - 1),), ("d", "groups"),
                {G: "groups", F: "len(d) // G", A: "len(d[0])", B: "len(d[0][0])"})
     E.chain()
-    E.differentiate(why="∂b_a/∂b_k = [a = k]; the rest does not depend on b")
+    E.differentiate(why="∂b_i/∂b_k = [i = k]; the rest does not depend on b")
     E.collapse(f, why="filter k is filter f = k − g F of its group")
     E.absorb(g, why="k's group")
     E.single(g, FloorDiv(k, F), why="one group has filter k: g = ⌊k/F⌋")

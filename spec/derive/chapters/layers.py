@@ -34,7 +34,7 @@ def tied(id: str) -> Derivation:
                  "G is the gradient the matrix would have if all its entries were free.",),
     )
     D.chain()
-    D.differentiate(why="∂θ_t/∂θ_q = [t = q]")
+    D.differentiate(why="∂θ_r/∂θ_q = [r = q]")
     D.substitute("definition", "d_k a_l is the gradient of the entry Θ_kl itself", {
         sp.Sum(d[k] * a[l] * Same(t[k, l], q), (l, 0, n - 1), (k, 0, m - 1)):
         sp.Sum(G[k, l] * Same(t[k, l], q), (l, 0, n - 1), (k, 0, m - 1))})
