@@ -26,6 +26,7 @@ from .show_text import (
     lines,
     matrix,
     number,
+    numbered,
     python,
     relation,
     span,
@@ -108,7 +109,7 @@ def _sections(equation: Equation, reference: str | None, kernel: str | None) -> 
         ("derivation", _derivation(equation.id)),
         ("gradients", _gradients(equation)),
         ("reference", [] if reference is None else [python(reference)]),
-        ("kernel", [] if kernel is None else [Text(kernel)]),
+        ("kernel", [] if kernel is None else _kernel(equation.id, kernel)),
         ("traps", _traps(equation)),
         ("worked numbers", _examples(equation)),
         ("findings", _findings(equation)),
@@ -171,7 +172,7 @@ def _derivation(id: str) -> list[RenderableType]:
     parts += [Text(""), Text("steps")]
     target = f"{derived.target} "
     for k, step in enumerate(derived.steps):
-        parts += wrapped(f"{k + 1}. {step.rule}{' · ' + step.why if step.why else ''}")
+        parts += numbered(k + 1, f"{step.rule}{' · ' + step.why if step.why else ''}")
         parts += formula(step.text if k == 0 else " " * len(target) + step.text, indent=3)
     parts += [Text(""), Text("result"), *formula(derived.result, indent=3)]
     parts += [row for remark in derived.remarks for row in wrapped(remark)]
@@ -212,6 +213,12 @@ def _gradients(equation: Equation) -> list[RenderableType]:
         if text:
             parts += [Text(gradient.id, style="yellow"), *formula(read(text).result, indent=2)]
     return parts
+
+
+def _kernel(id: str, source: str) -> list[RenderableType]:
+    """The file, and below it what its docstring says of this id."""
+    file, _, says = source.partition(f": {id} ")
+    return [Text(file), *formula(says, indent=2)] if says else [Text(source)]
 
 
 def _traps(equation: Equation) -> list[RenderableType]:

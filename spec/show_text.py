@@ -98,9 +98,16 @@ def matrix(value: Any) -> str:
     return str(value)
 
 
-def wrapped(text: str, style: str = "") -> list[RenderableType]:
-    """A paragraph."""
-    return [Text(line, style=style) for line in _wrap(text, width() - 2)]
+def wrapped(text: str, style: str = "", hang: int = 0) -> list[RenderableType]:
+    """A paragraph; its lines after the first begin in column `hang`."""
+    first, *others = _wrap(text, width() - 2) or [""]
+    more = _wrap(" ".join(others), width() - 2 - hang)
+    return [Text(first, style=style), *(Text(" " * hang + line, style=style) for line in more)]
+
+
+def numbered(k: int, text: str) -> list[RenderableType]:
+    """The title of a step, hanging behind its number."""
+    return wrapped(f"{k}. {text}", hang=len(f"{k}. "))
 
 
 def _wrap(text: str, columns: int) -> list[str]:
@@ -124,7 +131,14 @@ def entry(name: str, text: str, more: str) -> RenderableType:
         line for part in body.split("\n") for line in _wrap(part, width() - 6))), (0, 0, 0, 2)))
 
 
+def _narrow(line: str) -> str:
+    """A line of code that is too long, folded outside its brackets under where it began."""
+    body = line.lstrip()
+    indent = len(line) - len(body)
+    return line if len(line) <= width() - 2 else " " * indent + fold(body, indent, indent + 4, width() - 2)
+
+
 def python(source: str) -> RenderableType:
     """Source code."""
-    code = textwrap.dedent(source).strip()
+    code = "\n".join(map(_narrow, textwrap.dedent(source).strip().split("\n")))
     return Syntax(code, "python", theme="ansi_light", background_color="default", word_wrap=True)

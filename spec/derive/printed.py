@@ -26,6 +26,8 @@ def misprint(derivation: Derivation, page: str, trial: Any) -> str:
             for kind, shown in (("text", text), ("LaTeX", latex)):
                 if shown is not None and not checker.says(kind, shown, expr, places):
                     return f"{where}: the printed {kind} is not what it says it is: {shown[:90]}"
+        if letters := undefined(derivation, page):
+            return f"{', '.join(letters)} stands in a step and nothing says what it is; give it a name or a shape"
         things = list(_things(derivation))
         for k, step in enumerate(derivation.steps):
             if untrue := whys.untrue(derivation, k, trial, things):
@@ -33,6 +35,21 @@ def misprint(derivation: Derivation, page: str, trial: Any) -> str:
     except Unreadable as error:
         return f"the page cannot be read as mathematics: {error}"
     return ""
+
+
+def undefined(derivation: Derivation, page: str) -> list[str]:
+    """Letters that stand in a step and are neither an index there nor anywhere in what is given."""
+    plain, given = Plain((), derivation.notation), _section(page, "Given")
+    letters = re.sub(r"[A-Za-z]{2,}", " ", given)                    # without the English around them
+    known = {index for index, _, _ in derivation.over}
+    found: dict[str, None] = {}
+    for step in derivation.steps:
+        bound = {i for s in step.expr.atoms(sp.Sum) for i in s.variables} | known
+        for name, thing in _letters([step.expr]):
+            printed = plain.name(name)
+            if thing not in bound and printed not in (letters if len(printed) == 1 else given):
+                found[printed] = None
+    return list(found)
 
 
 class _Checker:
@@ -65,8 +82,12 @@ class _Checker:
 
 def _things(derivation: Derivation) -> Iterator[tuple[str, Expr]]:
     """Everything with a name that stands in a derivation: arrays, functions, sizes, indices, scalars."""
+    return _letters(_expressions(derivation))
+
+
+def _letters(expressions: Iterable[Expr]) -> Iterator[tuple[str, Expr]]:
     found: set[Expr] = set()
-    for e in _expressions(derivation):
+    for e in expressions:
         arrays = {a.base for a in e.atoms(sp.Indexed)}
         functions = {f.func for f in e.atoms(sp.core.function.AppliedUndef)}
         labels = {a.label for a in arrays} | {f.args[0] for f in e.atoms(Prime)}

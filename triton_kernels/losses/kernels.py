@@ -3,8 +3,8 @@
 loss.xent.logits   L = −y log g(z) − (1 − y) log(1 − g(z))     δ = g(z) − y
 loss.square        L = (y − ŷ)²                                δ = 2 (ŷ − y)
 loss.softmax       L = −log softmax(z)_y                       δ = softmax(z) − onehot(y)
-loss.softmax.weighted   L = −Σ_k T_k log softmax(z)_k          δ_k = softmax(z)_k Σ_q T_q − T_k
-                   with T_k = w_k ((1 − ε) [k = y] + ε/K); an example whose y is `ignored` has w = 0
+loss.softmax.weighted   L = −Σ_k t_k log softmax(z)_k          δ_k = T softmax(z)_k − t_k
+                   with t_k = w_k ((1 − ε) [k = y] + ε/K), T = Σ_q t_q; an example whose y is `ignored` has w = 0
 
 None is averaged: only D, and loss.mean, divide. The first is the negated reading of the deck's loss.xent.
 

@@ -99,6 +99,21 @@ def test_every_part_of_a_page_is_read(section, old, new):
     assert "is not what it says it is" in misprint(derivation, before + head + after.replace(old, new, 1))
 
 
+@pytest.mark.parametrize(("id", "line", "letter"), [
+    ("norm.batch.grad_x", "- `μ = ", "μ"), ("norm.batch.grad_x", "- `x̂_i = ", "x̂"), ("attn.head.grad_Q", "- `B_", "B"),
+    ("conv2d.layer.grad_x", "- sizes: ", "A"), ("loss.softmax.weighted.delta", "- `T = ", "T"),
+])
+def test_a_letter_that_nothing_defines_is_refused(id, line, letter):
+    """Every letter in a step is a size, an array, an index, or in what is given: part of `derive --check`."""
+    derivation = command.make(id)
+    head, given, rest = pages.page(derivation).partition("## Given\n")
+    given, steps, tail = (given + rest).partition("## Steps\n")
+    fewer = "\n".join(row for row in given.split("\n") if not row.startswith(line))
+    assert fewer != given
+    kept = [row for row in fewer.split("\n") if letter not in row]
+    assert letter in printed.undefined(derivation, "".join([head, "## Given\n", "\n".join(kept), steps, tail]))
+
+
 # ---- what the reasons of the steps state
 
 def on_a_trial(derivation, ask):

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import io
-import re
 
 import pytest
-import sympy as sp
 from rich.cells import cell_len
 from rich.console import Console
 from typer.testing import CliRunner
@@ -15,8 +13,6 @@ from chainrule import spec
 from chainrule.cli import app
 from chainrule.conformance.proofs import findings, findings_claims  # noqa: F401  so that pages of findings can run their proofs
 from chainrule.spec import show
-from chainrule.spec.derive import command, printed
-from chainrule.spec.derive.pages import writers
 from chainrule.spec.folding import fold
 
 
@@ -66,17 +62,14 @@ def test_what_a_derivation_takes_as_given_stands_on_its_page():
     assert "it does not move while x changes a little" in " ".join(text(show.page("pool.max.grad_x")).split())
 
 
-@pytest.mark.parametrize("id", command.ids())
-def test_no_letter_is_undefined(id):
-    """Every letter of a step is an index, or stands in what is given."""
-    derivation = command.make(id)
-    plain = writers(derivation)[0]
-    given = " ".join(spec.derivation(id).given)
-    bound = {limit[0] for e in printed._expressions(derivation) for s in e.atoms(sp.Sum) for limit in s.limits}
-    indices = bound | {index for over in printed._ranges(derivation) for index, _, _ in over}
-    for name, thing in printed._things(derivation):
-        letter = plain.name(name)
-        assert thing in indices or re.search(rf"(?<![^\W_]){re.escape(letter)}(?!′)", given), (id, letter, given)
+@pytest.mark.parametrize("width", [60, 80, 100])
+@pytest.mark.parametrize("id", ["conv2d.layer.grad_x", "attn.head.grad_K", "pool.max.grad_x"])
+def test_code_is_folded_under_where_it_began(id, width):
+    """No line of a page begins further left than its section, and the code is the code, line ends apart."""
+    page = text(show.page(id), width)
+    body = page.partition("in Python")[2].partition("The definition has")[0]
+    assert all(line.startswith("  ") or not line for line in body.split("\n")[1:])
+    assert "".join(spec.derivation(id).python.split()) in "".join(body.split())
 
 
 def test_gradients_stand_with_their_formula():
