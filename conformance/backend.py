@@ -38,13 +38,15 @@ class Backend:
     arithmetic: per dtype, "ieee" (the default) or "tf32"; the bound follows the promise, and the promise is tested.
     array: "torch" or "numpy". dtypes: what the functions take. kernels: a claim that every output element is stored by
     a Triton kernel and nothing else computes; it is checked. readings: the convention of an op where it is not the
-    deck's, such as {"opt.adam": "eps in the correction"}. extra: cases of its own, such as each configuration that it
-    ships.
+    deck's, such as {"opt.adam": "eps in the correction"}. elementary: @triton.jit functions that approximate an
+    elementary function, such as {"exp": [my_exp]}; the exact field takes them as it, bounds judge them. extra: cases of
+    its own, such as each configuration that it ships.
     """
 
     def __init__(self, name: str, *, device: str = "cpu", arithmetic: Mapping[str, str] | None = None,
                  array: str = "torch", dtypes: Iterable[str] | None = None, kernels: bool = False,
                  readings: Mapping[str, str] | None = None,
+                 elementary: Mapping[str, Iterable[Any]] | None = None,
                  extra: Callable[[], Iterable[Case]] | None = None) -> None:
         if device not in ("cpu", "cuda") or array not in ("torch", "numpy"):
             raise BackendError(f"backend {name}: device is 'cpu' or 'cuda' and array 'torch' or 'numpy', "
@@ -56,6 +58,7 @@ class Backend:
         self.arithmetic = dict(arithmetic or {})
         self.dtypes = tuple(dtypes or (("fp32", "fp16", "bf16") if array == "torch" else ("fp32", "fp16")))
         self.readings = {known_op(op): known_reading(op, name) for op, name in (readings or {}).items()}
+        self.whole = {f.src: name for name, functions in (elementary or {}).items() for f in functions}
         self._extra = extra
         self.target = name                   # how the command line names it; `load` knows better
         self.ops: dict[str, Function] = {}

@@ -19,6 +19,7 @@ OPTIONS = (
                           "help": "where the kernels run; auto takes the GPU if there is one"}),
     ("--chainrule-quick", {"action": "store_true", "help": "one case per op, tier and dtype"}),
     ("--chainrule-levels", {"action": "store_true", "help": "every level of every factor, but not every pair"}),
+    ("--chainrule-field", {"action": "store_true", "help": "the cases over the exact field alone"}),
     ("--chainrule-keyword", {"metavar": "EXPRESSION", "default": "",
                              "help": "only cases whose id matches, as with -k"}),
     ("--chainrule-case", {"metavar": "ID", "action": "append", "default": [], "help": "replay this case"}),

@@ -11,7 +11,7 @@ from _pytest.mark.expression import Expression
 from attrs import frozen
 
 from .backend import Backend, BackendError, load
-from .judging.cases import DTYPES, Case, case_of, cases
+from .judging.cases import DTYPES, Case, case_of, cases, field_cases
 from .judging.recipes import FAMILIES
 
 
@@ -24,9 +24,10 @@ class Selection:
 
 @cache
 def select(target: str | None = None, *, ops: tuple[str, ...] = (), dtypes: tuple[str, ...] = (), quick: bool = False,
-           replay: tuple[str, ...] = (), mode: str = "auto", keyword: str = "", levels: bool = False) -> Selection:
-    """The cases of a run. Functions given as --op restrict it to their ids when no backend is named. With `levels` no
-    dtype sees every pair of levels, and each sees every level."""
+           replay: tuple[str, ...] = (), mode: str = "auto", keyword: str = "", levels: bool = False,
+           field: bool = False) -> Selection:
+    """The cases of a run; with `field` those over the exact field alone. Functions given as --op restrict it to their
+    ids when no backend is named. With `levels` no dtype sees every pair of levels, and each sees every level."""
     wanted_by = matching(keyword)
     unknown = [d for d in dtypes if d not in DTYPES]
     if unknown:
@@ -37,6 +38,9 @@ def select(target: str | None = None, *, ops: tuple[str, ...] = (), dtypes: tupl
         return Selection(backend, where(backend, mode), found(replay, backend))
     wanted = tuple(d for d in DTYPES if d in (dtypes or DTYPES))
     thorough = "none" if levels else next((d for d in wanted if d in backend.dtypes), wanted[0])
+    if field:
+        exactly = [one for op in only for one in field_cases(op, wanted) if one.quick or not (quick or levels)]
+        return Selection(backend, where(backend, mode), tuple(c for c in exactly if wanted_by(c.id)))
     chosen = [one for op in only for one in (*cases((op,), wanted, quick or op not in backend.ops, thorough),
                                              *backend.extra_of(op, quick))]
     return Selection(backend, where(backend, mode),
@@ -59,7 +63,7 @@ def found(ids: tuple[str, ...], backend: Backend) -> tuple[Case, ...]:
     """The cases of these ids; one that names the levels of its factors need not be in the design."""
     named = {id.partition("/")[0] for id in ids}
     ops = tuple(op for op in FAMILIES if op in named) if named <= set(FAMILIES) else tuple(FAMILIES)
-    by_id = {case.id: case for case in (*cases(ops), *backend.extra)}
+    by_id = {case.id: case for case in (*cases(ops), *(one for op in ops for one in field_cases(op)), *backend.extra)}
     chosen = []
     for id in ids:
         case = by_id.get(id) or case_of(id)
@@ -90,4 +94,4 @@ def of(config: Any) -> Selection:
                   dtypes=tuple(d for d in option("--chainrule-dtype").split(",") if d),
                   quick=option("--chainrule-quick"), replay=tuple(option("--chainrule-case")),
                   mode=option("--chainrule-mode"), keyword=option("--chainrule-keyword"),
-                  levels=option("--chainrule-levels"))
+                  levels=option("--chainrule-levels"), field=option("--chainrule-field"))

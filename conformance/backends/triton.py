@@ -11,6 +11,7 @@ from functools import partial
 import torch
 
 from ... import triton_kernels
+from ...triton_kernels.blocks import elementary
 from ...triton_kernels.runtime import configs, launch
 from ..backend import Backend
 from ..judging.cases import Case, pinned
@@ -70,6 +71,10 @@ ROWS: tuple[tuple[str, str, Callable[[configs.Row], tuple[int, ...]]], ...] = (
 )
 
 
+#: What stands in our kernels for an elementary function.
+ELEMENTARY = {f.__name__: [f] for f in (elementary.exp, elementary.expm1, elementary.log1p)}
+
+
 def configurations() -> Iterator[Case]:
     """Every shipped row of the current architecture, for every dtype it serves."""
     arch = launch.current_arch() if torch.cuda.is_available() else "sm_90"
@@ -81,6 +86,7 @@ def configurations() -> Iterator[Case]:
                 yield from pinned(op, label, dtype, size(row), partial(configs.pinned, table, row), *how)
 
 
-backend = Backend("triton", device="cuda", kernels=True, extra=configurations)
+backend = Backend("triton", device="cuda", kernels=True, extra=configurations,
+                  elementary=ELEMENTARY)
 for _id in OPERATIONS:
     backend.op(_id)(triton_kernels.OPS[_id])

@@ -2,6 +2,7 @@
 
 T0  exact: integers and dyadic fractions; the verdict is equality.
 T1  bound: real numbers on several distributions, judged by the derived bound.
+TF  over an exact field, where floats carry elements of GF(2⁶¹ − 1): equality at real sizes, in the simulator only.
 T3  specials, traps from the records, empties, layouts a kernel must survive, and arguments it must refuse.
 
 A case is data alone: id, op, dtype, arguments as float64 arrays that the dtype holds exactly. Everything is seeded by
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,9 +23,10 @@ from .edges import EMPTY, POINTS, REFUSED, SPECIAL, traps
 from .factors import FACTORS, Levels, brief, read, rows, word
 from .numbers.formats import FORMATS, round_to
 from .oracle import exact_truth
-from .recipes import FAMILIES, Arguments, Recipe, source
+from .recipes import DISTRIBUTIONS, FAMILIES, Arguments, Recipe, source
 
 DTYPES = ("fp32", "fp16", "bf16")
+FIELD = "TF"                  # the tier over the exact field
 THINNEST = 6
 
 
@@ -179,6 +182,25 @@ def cases(ops: tuple[str, ...] | None = None, dtypes: tuple[str, ...] = DTYPES, 
           thorough: str = "") -> Iterator[Case]:
     for op in ops if ops is not None else tuple(FAMILIES):
         yield from (c for c in cases_of(op, dtypes, thorough) if c.quick or not quick)
+
+
+def field_cases(op: str, dtypes: tuple[str, ...] = DTYPES) -> Iterator[Case]:
+    """The cases of one op over the exact field: in the first dtype every size and every kind of argument, in the others
+    one. How numbers are distributed does not matter here; a draw whose comparisons are close is replaced by another."""
+    family = FAMILIES[op]
+    others = (*DISTRIBUTIONS[1:], "special")
+    kinds = [kind for kind in family.real if kind.partition("-")[0] not in others] or list(family.real[:1])
+    for dtype in dtypes:
+        first = dtype == dtypes[0]
+        for i, size in enumerate(family.sizes if first else family.sizes[:1]):
+            for kind in kinds if first and i == 0 else kinds[:1]:
+                id = f"{op}/{FIELD}/{'x'.join(map(str, size))}/{kind}/{dtype}"
+                yield Case(id, op, FIELD, dtype, partial(_draw, family.recipe, id, size, kind, dtype),
+                           quick=i == 0 and kind == kinds[0])
+
+
+def _draw(recipe: Recipe, id: str, size: tuple[int, ...], kind: str, dtype: str, draw: int = 0) -> Arguments:
+    return recipe(source(f"{id}#{draw}" if draw else id, dtype), size, kind)
 
 
 def pinned(op: str, label: str, dtype: str, size: tuple[int, ...],

@@ -72,6 +72,12 @@ class Input:
     def __attrs_post_init__(self) -> None:
         self.before = self.buffer.clone()
 
+    @property
+    def span(self) -> tuple[int, int]:
+        """From which address to which its memory reaches."""
+        lo = self.buffer.data_ptr()
+        return lo, lo + self.buffer.numel() * self.buffer.element_size()
+
     def check(self) -> None:
         if self.buffer.view(torch.uint8).equal(self.before.view(torch.uint8)):
             return

@@ -14,7 +14,7 @@ import torch
 
 from ..backend import Backend
 from .bounds import declared
-from .cases import Case
+from .cases import FIELD, Case
 from .comparing import compare, expected, judged
 from .edges import EXTENDED
 from .hygiene import HygieneFault
@@ -36,7 +36,11 @@ def judge(case: Case, backend: Backend, mode: str, explained: bool = True) -> Ve
         verdict.state, verdict.reason = UNSUPPORTED, why
         return verdict
     try:
-        if case.refused:
+        if case.tier == FIELD:
+            from ..field.judging import judge_exactly  # the simulator's, which a host needs not have
+
+            judge_exactly(verdict, case, backend, mode)
+        elif case.refused:
             _judge_refusal(verdict, case, backend, mode)
         else:
             _judge_values(verdict, case, backend, mode, explained)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,6 +15,9 @@ from ..backend import Backend
 from .cases import Case
 from .hygiene import Allocations, HygieneFault, Input, placed, unwritten
 from .operations import OPERATIONS, PARAMETERS
+
+if TYPE_CHECKING:
+    from ..field.memory import Memory
 
 TORCH = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16, "fp64": torch.float64}
 
@@ -70,8 +73,9 @@ def _same(value: Any, default: Any) -> bool:
     return value is default or (not isinstance(value, np.ndarray) and bool(value == default))
 
 
-def run(case: Case, backend: Backend, mode: str, arguments: Mapping[str, Any], second: bool = False) -> list[Any]:
-    """Call the backend's function once, watched; the outputs as a list."""
+def run(case: Case, backend: Backend, mode: str, arguments: Mapping[str, Any], second: bool = False,
+        exact: Memory | None = None) -> list[Any]:
+    """Call the backend's function once, watched; the outputs as a list. With `exact`, over the exact field."""
     function = backend.ops[case.op]
     names = OPERATIONS[case.op].outputs
     arguments, _ = fitted(function, case.op, arguments)
@@ -87,7 +91,9 @@ def run(case: Case, backend: Backend, mode: str, arguments: Mapping[str, Any], s
             kind = TORCH[case.dtype] if value.dtype.kind == "f" else given[name].dtype
             inputs.append(placed(name, given[name].to(device, kind), case.layout))
             given[name] = inputs[-1].tensor
-    with case.pin(), _mode(mode, second) as sim, Allocations(kernels_only=backend.kernels):
+            if exact is not None:
+                exact.inputs.append(inputs[-1].span)
+    with case.pin(), _mode(mode, second, exact) as sim, Allocations(kernels_only=backend.kernels):
         outputs = _listed(function(**given), names)
     for one in inputs:
         one.check()
@@ -129,12 +135,12 @@ def _listed(result: Any, names: tuple[str, ...]) -> list[Any]:
 
 
 @contextlib.contextmanager
-def _mode(mode: str, second: bool) -> Iterator[Any]:
+def _mode(mode: str, second: bool, exact: Memory | None) -> Iterator[Any]:
     """Simulated runs happen inside the simulator; a second one runs its programs in another order."""
     if mode != "simulated":
         yield None
         return
     from ..simulator import simulate
 
-    with simulate(check=True, order="random" if second else "forward") as sim:
+    with simulate(check=True, order="random" if second else "forward", exact=exact) as sim:
         yield sim

@@ -20,6 +20,7 @@ from attrs import field, frozen
 from ... import triton_kernels
 from ...triton_kernels.ops import module_of
 from ..backend import Backend
+from ..backends.triton import ELEMENTARY
 from ..judging.judge import judge
 from ..judging.verdict import FAIL, Verdict
 from .planted import ordered
@@ -52,12 +53,16 @@ def source(module: str) -> str:
 def edited(edit: Edit) -> ModuleType:
     """The module that starts the op's kernel, executed anew with the edit in place, as is every module between; or the
     edited module alone, where the op's does not need it."""
-    home = module_of(edit.op)
+    return executed_anew(edit.module, _text(edit), module_of(edit.op))
+
+
+def executed_anew(changed: str, text: str, home: str) -> ModuleType:
+    """The module `home`, in which `changed` has this text; or the changed module alone, as above."""
     fresh: dict[str, ModuleType] = {}
     with ExitStack() as stack:
-        for module in _above(edit.module, home):
-            fresh[module] = _executed(module, _text(edit) if module == edit.module else source(module), stack)
-    return fresh.get(home, fresh[edit.module])
+        for module in above(changed, home):
+            fresh[module] = _executed(module, text if module == changed else source(module), stack)
+    return fresh.get(home, fresh[changed])
 
 
 def _text(edit: Edit) -> str:
@@ -85,7 +90,7 @@ def _executed(module: str, text: str, stack: ExitStack) -> ModuleType:
     return found
 
 
-def _above(module: str, home: str) -> list[str]:
+def above(module: str, home: str) -> list[str]:
     """The module, and every one through which `home` imports it, lowest first."""
     order: list[str] = []
 
@@ -114,7 +119,7 @@ def _imports(module: str) -> tuple[str, ...]:
 
 
 def backend_with(edit: Edit) -> Backend:
-    backend = Backend("edited", device="cuda", kernels=True)
+    backend = Backend("edited", device="cuda", kernels=True, elementary=ELEMENTARY)
     backend.op(edit.op)(edited(edit).OPS[edit.op])
     return backend
 

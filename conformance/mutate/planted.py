@@ -9,7 +9,7 @@ import torch
 from attrs import frozen
 
 from ..backend import Backend
-from ..judging.cases import Case, cases_of
+from ..judging.cases import Case, cases_of, field_cases
 from ..judging.judge import judge
 from ..judging.operations import OPERATIONS
 from ..judging.verdict import FAIL
@@ -62,5 +62,6 @@ def hunt(fault: Fault, tiers: Iterable[str] = ("T0", "T1", "T3"), dtypes: tuple[
 
 def ordered(op: str, tiers: tuple[str, ...], dtypes: tuple[str, ...]) -> list[Case]:
     assert op in OPERATIONS
-    chosen = [c for c in cases_of(op, dtypes) if c.tier in tiers and not c.refused and not c.convention]
+    every = (*cases_of(op, dtypes), *field_cases(op, dtypes))
+    chosen = [c for c in every if c.tier in tiers and not c.refused and not c.convention]
     return sorted(chosen, key=lambda c: c.tier)

@@ -15,7 +15,7 @@ from .reading import Case
 
 TOLD = 12                    # causes told in full; the others are named in the list above them
 LISTED = 40                  # further cases of a cause that are named
-ORDER = {name: i for i, name in enumerate(("T0", "T1", "T2", "T3", "fp32", "fp16", "bf16"))}
+ORDER = {name: i for i, name in enumerate(("T0", "TF", "T1", "T2", "T3", "fp32", "fp16", "bf16"))}
 
 
 @frozen

@@ -15,11 +15,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
 
 from ...triton_kernels.runtime.launch import simulation
 from . import active
 from .fault import KernelFault
 from .sim import Sim
+
+if TYPE_CHECKING:
+    from ..field.memory import Memory
 
 __all__ = ["KernelFault", "Sim", "simulate"]
 
@@ -28,7 +32,7 @@ __all__ = ["KernelFault", "Sim", "simulate"]
 def simulate(
     check: bool = True, order: str = "forward", seed: int = 0, target: str | None = None,
     overflow: bool | None = None, poison: bool = True, accumulate: str | None = None,
-    pretend_cuda: str | None = None,
+    pretend_cuda: str | None = None, exact: Memory | None = None,
 ) -> Iterator[Sim]:
     """Run every Triton kernel started inside on CPU tensors; a fault raises `KernelFault`.
 
@@ -41,12 +45,14 @@ def simulate(
     overflow: signed integer arithmetic may not overflow (default: as `check`).
     pretend_cuda: answer what libraries ask of a GPU while they are imported or started, as one of this architecture
         would (`pretend.py`); it is the target, too.
+    exact: every float carries an element of the exact field, and these are the elements in memory (`field/`).
     poison: lanes that a mask turns off and no `other` fills hold NaN, or a far integer, instead of 0.
     """
     outer = active.sim() if active.depth() else None
     target = target or pretend_cuda or (outer.target if outer else "sm_90")
     accumulate = accumulate or (outer.accumulate if outer else "float32")
     sim = Sim(check, order, seed, target, check if overflow is None else overflow, poison, accumulate)
+    sim.exact = exact
     with ExitStack() as stack:
         if active.depth() == 0:
             from .patches import patched  # imports Triton's interpreter: not for free

@@ -69,6 +69,11 @@ class Launch:
             memory[places] = before
         self.requested = until[1]
 
+    def undone(self, stored: list[tuple[Array, Array, Array]]) -> None:
+        """Tables beside memory that a store wrote to, their places, and what stood there: `undo` puts it back."""
+        if self.together:
+            self._before += stored
+
     def load(self, view: View | None, pointers: Array, mask: Array | None, found: Array) -> Array:
         """What memory holds where the mask is on, put into `found`, which may be there for more programs."""
         size = found.dtype.itemsize

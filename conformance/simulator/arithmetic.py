@@ -13,20 +13,24 @@ import torch
 import triton.language as tl
 from triton.runtime.interpreter import TensorHandle
 
+from ..field.elements import Exact, on_floats, plain
+from ..field.elements import error_function as error_function_of
 from . import accumulators, active, internals
 from .fault import KernelFault
-from .values import BF16, Array, bf16_towards_zero, convert, numpy_type, tf32, widen
+from .values import BF16, Array, bf16_towards_zero, convert, is_float, numpy_type, tf32, widen
 
 
 def cast(self: Any, src: Any, dst: Any) -> Any:
     scalar = dst.scalar
-    return TensorHandle(convert(src.data, numpy_type(scalar)), scalar)
+    kind = numpy_type(scalar)
+    data: Any = Exact.of(src.data) if active.sim().exact is not None and is_float(kind) else src.data
+    return TensorHandle(convert(data, kind), scalar)
 
 
 def float_to_float(self: Any, src: Any, dst: Any, rounding: Any) -> Any:
     scalar = dst.scalar
     if rounding == internals.TOWARDS_ZERO and scalar == tl.bfloat16:
-        return TensorHandle(bf16_towards_zero(src.data), scalar)
+        return TensorHandle(on_floats(bf16_towards_zero, src.data), scalar)
     return cast(self, src, dst)
 
 
@@ -103,7 +107,7 @@ def dot(self: Any, a: Any, b: Any, d: Any, precision: Any, *_: Any) -> Any:
         exact = np.matmul(x.astype(np.float64), y.astype(np.float64))
         return TensorHandle((exact + acc).astype(acc.dtype), d.dtype.scalar)
     if in_tf32 := x.dtype == np.float32 and _is_tf32(precision):
-        x, y = tf32(x), tf32(y)
+        x, y = on_floats(tf32, x), on_floats(tf32, y)
     core = active.sim().core
     if core is not None and (in_tf32 or x.dtype.itemsize < 4) and acc.dtype in (np.float32, np.float16):
         return TensorHandle(accumulators.dot(x, y, acc, core, in_tf32), d.dtype.scalar)
@@ -144,8 +148,13 @@ def magnitude(self: Any, arg: Any) -> Any:
     return TensorHandle(np.abs(arg.data), arg.dtype.scalar)
 
 
+def erf(x: Any) -> Any:
+    values = torch.special.erf(torch.from_numpy(np.ascontiguousarray(plain(x)))).numpy()
+    return error_function_of(x, values) if isinstance(x, Exact) else values
+
+
 def error_function(self: Any, arg: Any) -> Any:
-    return unary(self, arg, lambda x: torch.special.erf(torch.from_numpy(np.ascontiguousarray(x))).numpy())
+    return unary(self, arg, erf)
 
 
 def assertion(self: Any, condition: Any, message: str) -> None:

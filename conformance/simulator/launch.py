@@ -12,6 +12,7 @@ import triton.language as tl
 from triton.runtime.interpreter import TensorHandle
 from triton.tools.tensor_descriptor import TensorDescriptor
 
+from ..field.elements import Exact
 from . import active, internals, passes
 from .fault import KernelFault
 from .frontend import Handle, checked
@@ -72,7 +73,11 @@ def _one_by_one(function: Any, values: dict[str, Any], programs: Array, launch: 
 
 
 def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-    """`JITFunction.__call__`: a device function called from a kernel."""
+    """`JITFunction.__call__`: a device function called from a kernel; the exact field takes some whole."""
+    exact = active.sim().exact
+    if exact is not None and self.src in exact.whole:
+        (x,) = args
+        return tl.tensor(TensorHandle(exact.function(exact.whole[self.src], x.handle.data), x.dtype.scalar), x.type)
     return rewrite(self.fn)(*args, **kwargs)
 
 
@@ -156,7 +161,10 @@ def convert(value: Any, memory: Memory, annotated: str = "") -> Any:
 
 
 def scalar(value: Any, kind: Any) -> Any:
-    return tl.tensor(TensorHandle(np.array([value], ORDINARY[kind]), kind), kind)
+    data: Any = np.array([value], ORDINARY[kind])
+    if active.sim().exact is not None and kind.is_floating():
+        data = Exact.of(data)
+    return tl.tensor(TensorHandle(data, kind), kind)
 
 
 def _descriptor(value: Any, memory: Memory) -> Any:

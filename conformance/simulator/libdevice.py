@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from triton.runtime.interpreter import TensorHandle
 
-from .arithmetic import aligned
+from ..field.elements import Exact
+from .arithmetic import aligned, erf
 from .values import Array, numpy_type
 
 Function = Callable[..., Any]
@@ -46,7 +47,7 @@ FUNCTIONS: dict[str, Function] = {
     "round": _round_half_away, "rsqrt": lambda x: 1 / np.sqrt(x), "rcbrt": lambda x: 1 / np.cbrt(x),
     "saturate": lambda x: np.clip(x, 0, 1), "scalbn": np.ldexp, "signbit": np.signbit, "sin": np.sin,
     "sinh": np.sinh, "sinpi": lambda x: np.sin(np.pi * x), "sqrt": np.sqrt, "tan": np.tan, "tanh": np.tanh,
-    "trunc": np.trunc, "erf": _torch(_special.erf), "erfc": _torch(_special.erfc),
+    "trunc": np.trunc, "erf": erf, "erfc": _torch(_special.erfc),
     "erfcx": _torch(_special.erfcx), "erfinv": _torch(_special.erfinv), "lgamma": _torch(torch.lgamma),
     "normcdf": _torch(_special.ndtr), "normcdfinv": _torch(_special.ndtri), "j0": _torch(_special.bessel_j0),
     "j1": _torch(_special.bessel_j1), "y0": _torch(_special.bessel_y0), "y1": _torch(_special.bessel_y1),
@@ -93,5 +94,6 @@ def extern_elementwise(
     self: Any, library: str, path: str, symbol: str, args: list[Any], result: Any, is_pure: bool
 ) -> Any:
     """`create_extern_elementwise` of the builder."""
-    out = np.asarray(stand_in(symbol)(*aligned(*args)))
+    out = stand_in(symbol)(*aligned(*args))
+    out = out if isinstance(out, Exact) else np.asarray(out)
     return TensorHandle(out.astype(numpy_type(result), copy=False), result.scalar)

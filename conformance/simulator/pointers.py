@@ -12,10 +12,11 @@ import numpy as np
 import triton.language as tl
 from triton.runtime.interpreter import TensorHandle
 
+from ..field.elements import Exact, Unseen, plain
 from . import active, internals, passes
 from .fault import KernelFault
 from .memory import View
-from .values import BF16, TORCH, Array, bits_type, numpy_type, undefined
+from .values import BF16, TORCH, Array, bits_type, is_float, numpy_type, undefined
 
 
 def made_from(handle: Any) -> View | None:
@@ -54,9 +55,12 @@ def load(self: Any, ptr: Any, mask: Any, other: Any, *_: Any, **__: Any) -> Any:
         found = np.full(pointers.shape, undefined(dtype) if active.sim().poison else 0, dtype)
     else:
         shape = np.broadcast_shapes(pointers.shape, other.data.shape)
-        found = np.array(np.broadcast_to(other.data, shape), dtype, order="C")
-    found = active.launch().load(made_from(ptr), pointers, on, found.view(bits_type(dtype)))
-    return TensorHandle(found.view(dtype), element)
+        found = np.array(np.broadcast_to(plain(other.data), shape), dtype, order="C")
+    found = active.launch().load(made_from(ptr), pointers, on, found.view(bits_type(dtype))).view(dtype)
+    exact = active.sim().exact
+    if exact is not None and is_float(dtype):
+        found = exact.load(pointers, found, on, None if other is None else other.data)
+    return TensorHandle(found, element)
 
 
 def load_all(self: Any, ptr: Any, *rest: Any) -> Any:
@@ -71,7 +75,10 @@ def store(self: Any, ptr: Any, value: Any, mask: Any, *_: Any, **__: Any) -> Non
             f"dtype mismatch: {value.data.dtype} values (typed {value.dtype}) stored as {element}",
             check="dtype mismatch")
     pointers, on = lanes(ptr, mask, value)
-    values = block(np.broadcast_to(value.data, pointers.shape)).view(bits_type(dtype))
+    values = block(np.broadcast_to(plain(value.data), pointers.shape)).view(bits_type(dtype))
+    exact = active.sim().exact
+    if exact is not None and is_float(dtype):
+        active.launch().undone(exact.store(pointers, value.data, on))
     active.launch().store(made_from(ptr), pointers, on, values)
 
 
@@ -83,6 +90,8 @@ def atomic_update(original: Any) -> Any:
     """The replacement of `create_atomic_rmw`, given the original."""
 
     def update(self: Any, op: Any, ptr: Any, value: Any, mask: Any, sem: Any, scope: Any) -> Any:
+        if active.sim().exact is not None and is_float(value.data.dtype):
+            raise Unseen("atomics of floats")
         passes.ordered()
         pointers, on = lanes(ptr, mask)
         _book_atomic(ptr, pointers, on, value.data.dtype.itemsize, sem)
@@ -165,7 +174,9 @@ def transposed(self: Any) -> Any:
 
 
 def bitcast(self: Any, src: Any, dst: Any) -> Any:
-    return like(src, np.ascontiguousarray(src.data).view(numpy_type(dst)), dst.scalar)
+    if isinstance(src.data, Exact):
+        active.sim().exact.opaque = "looks at the bits of a float"
+    return like(src, np.ascontiguousarray(plain(src.data)).view(numpy_type(dst)), dst.scalar)
 
 
 def from_address(self: Any, src: Any, dst: Any) -> Any:

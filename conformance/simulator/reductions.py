@@ -12,6 +12,7 @@ import numpy as np
 import triton.language as tl
 from triton.runtime.interpreter import TensorHandle
 
+from ..field.elements import Exact
 from . import internals
 from .calls import call
 from .fault import KernelFault
@@ -26,7 +27,7 @@ _QUICK: dict[Any, Any] = {
 
 def tensor(data: Array, dtype: Any) -> Any:
     """A Triton tensor of these values; no axis beside that of programs means a scalar."""
-    data = np.asarray(data, numpy_type(dtype))
+    data = data.astype(numpy_type(dtype)) if isinstance(data, Exact) else np.asarray(data, numpy_type(dtype))
     kind = tl.block_type(dtype.scalar, list(data.shape[1:])) if data.ndim > 1 else dtype.scalar
     return tl.core.tensor(TensorHandle(data, dtype.scalar), kind)
 

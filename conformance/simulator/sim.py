@@ -38,6 +38,7 @@ class Sim:
                              f"known are {', '.join(TENSOR_CORES)}")
         self.accumulate = accumulate
         self.core = TENSOR_CORES[target] if accumulate == "device" else None
+        self.exact: Any = None             # the elements in memory, where floats carry elements (`field.memory`)
         self.random = np.random.default_rng(seed)
         self.total = Traffic()
         self.kernels: defaultdict[str, Traffic] = defaultdict(Traffic)

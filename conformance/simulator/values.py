@@ -68,6 +68,10 @@ def is_small(dtype: np.dtype[Any]) -> bool:
     return dtype in _SMALL_FORMATS
 
 
+def is_float(dtype: np.dtype[Any]) -> bool:
+    return dtype.kind == "f" or dtype in _SMALL_FORMATS
+
+
 def bits_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return np.dtype(f"u{dtype.itemsize}")
 

@@ -92,7 +92,7 @@ class Judged:
         if case.op not in self.worst or not worst.fraction <= self.worst[case.op].fraction:
             self.worst[case.op] = worst
         if not worst.fraction <= 1:
-            self._fault(f"{case.id}: {_sentence(worst)}")
+            self._fault(f"{case.id}: {sentence(worst)}")
 
     def _fault(self, text: str) -> None:
         if not self.keep_going:
@@ -100,7 +100,7 @@ class Judged:
         self.faults.append(text)
 
 
-def _sentence(worst: Worst) -> str:
+def sentence(worst: Worst) -> str:
     where = f"{worst.output}[{', '.join(map(str, worst.index))}]"
     return (f"{where} is {worst.actual!r}, expected {worst.expected!r}; the error {worst.error:.3g} is "
             f"{worst.fraction:.3g} times the bound {worst.bound:.3g}")

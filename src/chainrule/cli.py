@@ -57,6 +57,8 @@ def conform(
     dtype: Annotated[str, typer.Option(help="comma-separated: fp32,fp16,bf16")] = "",
     quick: Annotated[bool, typer.Option("--quick", help="one case per op, tier and dtype")] = False,
     levels: Annotated[bool, typer.Option("--levels", help="every level of every factor, not every pair")] = False,
+    field: Annotated[bool, typer.Option("--field", help="Triton kernels over the exact field GF(2^61 - 1): equal to "
+                                        "their equations, rounding aside (in the simulator)")] = False,
     case: Annotated[list[str] | None, typer.Option(help="replay one case by its id (repeatable)")] = None,
     keyword: Annotated[str, typer.Option("-k", help="only cases whose id matches, as in pytest -k")] = "",
     first: Annotated[bool, typer.Option("-x", help="stop at the first failure")] = False,
@@ -83,12 +85,13 @@ def conform(
     mode = "auto" if simulate is None else "simulated" if simulate else "native"
     try:
         if list_ or coverage:
-            chosen = select(backend, ops=tuple(op or ()), dtypes=dtypes, quick=quick, keyword=keyword, levels=levels)
+            chosen = select(backend, ops=tuple(op or ()), dtypes=dtypes, quick=quick, keyword=keyword, levels=levels,
+                            field=field)
             console.print(covering(chosen) if coverage else listing(chosen, keyword), soft_wrap=not coverage)
             return
         status = run(backend, ops=tuple(op or ()), dtypes=dtypes, quick=quick, replay=tuple(case or ()), mode=mode,
-                     keyword=keyword, levels=levels, first=first, workers=workers, timeout=timeout, json=json,
-                     console=console)
+                     keyword=keyword, levels=levels, field=field, first=first, workers=workers, timeout=timeout,
+                     json=json, console=console)
     except BackendError as why:
         refuse("conform", why)
     except KeyboardInterrupt:
