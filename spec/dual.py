@@ -175,6 +175,8 @@ class Dual:
         return self.exp() - 1
 
     def log(self) -> Dual:
+        if self.v % P == 0:
+            raise ZeroDivisionError("the logarithm of zero in GF(2^61 − 1)")
         inverse = pow(self.v, -1, P)
         witness = math.log(abs(self.w)) if self.w else 0.0
         return Dual(current().formal("log", self.v % P), self.d * inverse % P, witness)

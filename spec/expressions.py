@@ -142,6 +142,15 @@ def names_of(form: str) -> set[str]:
     return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} - bound - language
 
 
+def rounded(form: str) -> str:
+    """The first function that is taken of numbers alone, and so loses digits; empty if there is none."""
+    for call in ast.walk(parse(form)):
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in ELEMENTARY[:-2] \
+                and not any(isinstance(node, ast.Name) and node.id not in _NAMESPACE for node in ast.walk(call)):
+            return ast.unparse(call)
+    return ""
+
+
 @cache
 def compiled(form: str, arguments: tuple[str, ...]) -> Callable[..., Any]:
     """The form as a function of these arguments, over any number type."""

@@ -140,7 +140,7 @@ def _prove(id: str, chapters: Any = None) -> Proof:
         derivation = make(id, chapters)
         name = pages.function_name(id)
         texts = {f"{name}.py": pages.module(derivation), f"{name}.md": pages.page(derivation)}
-    except (RuleError, FormError) as error:
+    except (RuleError, FormError, TypeError) as error:
         return Proof(failure=f"{id}: a step cannot be made: {error}")
     verdict = prove(derivation, function_of(texts[f"{name}.py"], id))
     failure = verdict.failure or misprint(derivation, texts[f"{name}.md"]) or None

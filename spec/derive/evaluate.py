@@ -39,6 +39,7 @@ class Instance:
         self.functions, self.draws = functions, draws
         self.known: dict[Key, Any] = {}
         self.moving: dict[Key, int] = {}
+        self.taken: set[tuple[Expr, Expr]] = set()                # (value, condition) of the cases that were chosen
         self._memo: dict[Key, Any] = {}
         axes_of = shapes | {base: axes for base, (axes, _, _) in named.items()}
         self._bounds = {base.name: self._axes(axes) for base, axes in axes_of.items()}
@@ -160,9 +161,18 @@ class _Reader:
 
     def cases(self, e: Expr) -> Any:
         for value, condition in e.args:
-            if condition == sp.true or _COMPARE[condition.func](self.read(condition.lhs), self.read(condition.rhs)):
+            if self.true(condition):
+                self.instance.taken.add((value, condition))
                 return self.read(value)
         raise ValueError(f"no case of {e} applies")
+
+    def true(self, condition: Expr) -> bool:
+        """Does the condition of a case hold?"""
+        if isinstance(condition, sp.And | sp.Or):
+            return (all if isinstance(condition, sp.And) else any)(map(self.true, condition.args))
+        if condition in (sp.true, sp.false):
+            return bool(condition)
+        return _COMPARE[condition.func](self.read(condition.lhs), self.read(condition.rhs))
 
     def derivative(self, e: Expr) -> Any:
         """∂/∂x by the dual part: the one entry x moves at rate 1."""
@@ -201,6 +211,8 @@ _COMPARE: dict[Expr, Callable[[Any, Any], bool]] = {
     sp.Gt: lambda a, b: constant(a) > b,
     sp.Le: lambda a, b: constant(a) <= b,
     sp.Lt: lambda a, b: constant(a) < b,
+    sp.Eq: lambda a, b: constant(a) == b,
+    sp.Ne: lambda a, b: constant(a) != b,
 }
 
 _RULES: dict[Expr, Callable[[_Reader, Expr], Any]] = {

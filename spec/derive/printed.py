@@ -41,7 +41,7 @@ def undefined(derivation: Derivation, page: str) -> list[str]:
     """Letters that stand in a step and are neither an index there nor anywhere in what is given."""
     plain, given = Plain((), derivation.notation), _section(page, "Given")
     letters = re.sub(r"[A-Za-z]{2,}", " ", given)                    # without the English around them
-    known = {index for index, _, _ in derivation.over}
+    known = {derivation.wrt, *(index for index, _, _ in derivation.over)}
     found: dict[str, None] = {}
     for step in derivation.steps:
         bound = {i for s in step.expr.atoms(sp.Sum) for i in s.variables} | known

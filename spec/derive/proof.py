@@ -13,6 +13,7 @@ from ..records import load
 from . import origin, printed
 from .evaluate import Instance, Key, OutOfRange
 from .language import Expr
+from .printers import Plain
 from .steps import Derivation
 
 
@@ -40,20 +41,37 @@ class Refused(ValueError):
 def prove(derivation: Derivation, function: Any = None) -> Verdict:
     """Compare all adjacent steps at all trial sizes, the first with the definition, the last with its Python."""
     compared = 0
+    taken: set[tuple[Expr, Expr]] = set()
     try:
         for number, sizes in enumerate(derivation.trials):
-            compared += _prove_at(derivation, sizes, number, function)
+            compared += _prove_at(derivation, sizes, number, function, taken)
+        _every_case(derivation, taken)
     except Refused as refusal:
         return Verdict(compared, len(derivation.trials), str(refusal), refusal.moved)
     return Verdict(compared, len(derivation.trials))
 
 
-def _prove_at(derivation: Derivation, sizes: dict[Expr, int], seed: int, function: Any) -> int:
+def _every_case(derivation: Derivation, taken: set[tuple[Expr, Expr]]) -> None:
+    """A case of the result that no trial has met is not proved."""
+    for cases in sorted(derivation.last.atoms(sp.Piecewise), key=sp.default_sort_key):
+        for value, condition in cases.args:
+            if (value, condition) not in taken:
+                write = Plain(derivation.order, derivation.notation)
+                when = "else" if condition == sp.true else f"if {write.condition(condition)}"
+                raise Refused(f"{derivation.id}: no trial meets the case {write(value)} {when} of its result, "
+                              "so nothing is proved about it; is it ever met?")
+
+
+def _prove_at(derivation: Derivation, sizes: dict[Expr, int], seed: int, function: Any,
+              taken: set[tuple[Expr, Expr]]) -> int:
     for attempt in range(DRAWS):
         field = Field(seed * DRAWS + attempt)
         try:
             with field:
-                return _compare(Trial(derivation, sizes, field), function)
+                trial = Trial(derivation, sizes, field)
+                compared = _compare(trial, function)
+                taken |= trial.instance.taken
+                return compared
         except NoRoot:
             continue
         except ZeroDivisionError as error:

@@ -27,7 +27,7 @@ FUNCTIONS: dict[str, Callable[..., Expr]] = {
 }
 RELATIONS = {"≤": sp.Le, "≥": sp.Ge, "<": sp.Lt, ">": sp.Gt, "=": sp.Eq, "≠": sp.Ne}
 ENDS = {None, ")", "]", "}", "⌉", "⌋", ",", ";", "+", "−", *RELATIONS, "if",
-        "divides", "mod", "and", "&", "\\\\", "end"}
+        "divides", "mod", "and", "or", "&", "\\\\", "end"}
 
 
 class Unreadable(ValueError):
@@ -207,9 +207,9 @@ class Reader:
         if relation not in RELATIONS:
             raise Unreadable(f"a condition says ≤, ≥, < or >, not {relation!r}")
         found = RELATIONS[relation](first, self.expression(), evaluate=False)
-        if self.token == "and":
-            self.advance()
-            return sp.And(found, self.condition(), evaluate=False)
+        if self.token in ("and", "or"):
+            join = sp.And if self.advance() == "and" else sp.Or
+            return join(found, self.condition(), evaluate=False)
         return found
 
     def total(self) -> Expr:
@@ -246,7 +246,7 @@ class Unicode(Reader):
         self.match(r"\s+")
         if self.at >= len(self.text):
             return None
-        for word in ("if", "else", "divides"):
+        for word in ("if", "else", "divides", "and", "or"):
             if self.match(rf"{word}(?= )"):
                 return word
         for name in FUNCTIONS:
@@ -319,8 +319,8 @@ class Unicode(Reader):
 
 
 WORDS = {
-    r"\le": "≤", r"\ge": "≥", r"\ne": "≠", r"\bmod": "mod", r"\text{ and }": "and", r"\mid": "divides",
-    r"\partial": "∂", r"\lceil": "⌈", r"\rceil": "⌉", r"\lfloor": "⌊",
+    r"\le": "≤", r"\ge": "≥", r"\ne": "≠", r"\bmod": "mod", r"\text{ and }": "and", r"\text{ or }": "or",
+    r"\mid": "divides", r"\partial": "∂", r"\lceil": "⌈", r"\rceil": "⌉", r"\lfloor": "⌊",
     r"\rfloor": "⌋", r"\left(": "(", r"\right)": ")", r"\sum": "Σ", r"\sqrt": "√", r"\\": "\\\\",
     r"\begin{cases}": "cases", r"\end{cases}": "end", r"\text{otherwise}": "else", "-": "−", "'": "′",
 }

@@ -104,6 +104,48 @@ def test_what_cannot_be_is_said_in_a_sentence(here, arguments, says):
     assert not (here / "made").exists()
 
 
+HALF = Fraction(1, 2)
+
+
+@pytest.mark.parametrize(("form", "values"), [
+    ("Piecewise((0, x <= 0), (x, x <= 6), (6, True))", {-1: 0, 2: 1, 7: 0}),
+    ("Piecewise((x**2/2, abs(x) <= 1), (x - 1/2, x > 0), (-x - 1/2, True))", {HALF: HALF, 5: 1, -5: -1}),
+    ("Piecewise((x**2, (x >= 0) & (x <= 1)), (0, True))", {HALF: 1, 2: 0, -1: 0}),
+    ("Piecewise((x**2, (x < -1) | (x > 1)), (2*x, True))", {HALF: 2, 3: 6, -3: -6}),
+    ("Piecewise((0, x == 0), (3*x, True))", {0: 0, 1: 3}),
+    ("x*min(max(x + 3, 0), 6)/6", {-4: 0, 0: HALF, 4: 1}),
+    ("maximum(0, 1 - 2*x)**2", {-1: -12, 1: 0}),
+    ("x/(1 + abs(x))", {1: Fraction(1, 4), -1: Fraction(1, 4)}),
+    ("x**3 - x/3", {1: Fraction(8, 3)}),
+    ("7", {1: 0}),
+])
+def test_what_people_write_derives(here, form, values):
+    (here / "mine.toml").write_text(SOFT.replace("log(1 + exp(x))", form), encoding="utf-8")
+    done = run("derive", "mine.toml", "--out", "made")
+    assert done.exit_code == 0, done.output
+    prime = spec.derived("my.soft.prime", "made")
+    assert {x: prime(Fraction(x)) for x in values} == values
+
+
+@pytest.mark.parametrize(("form", "says"), [
+    ("log(2)*x", "log(2) is a float; written of a number of x's kind"),
+    ("Piecewise((x, x < 100000), (2*x, True))", "no trial meets the case 2 else of its result"),
+])
+def test_what_would_not_be_proved_is_refused(here, form, says):
+    (here / "mine.toml").write_text(SOFT.replace("log(1 + exp(x))", form), encoding="utf-8")
+    done = run("derive", "mine.toml", "--out", "made")
+    assert done.exit_code == 1
+    assert says in " ".join(done.output.split())
+
+
+def test_a_positive_number_stays_positive(here):
+    """log and symbolic powers where there are only positive numbers."""
+    text = SOFT.replace("log(1 + exp(x))", "x**alpha*log(x)")
+    text = text.replace('{ x = "real" }', '{ x = "positive", alpha = "positive" }')
+    (here / "mine.toml").write_text(text, encoding="utf-8")
+    assert run("derive", "mine.toml", "--out", "made").exit_code == 0
+
+
 @pytest.mark.parametrize(("old", "new", "says"), [
     ('"log(1 + exp(x))"', "\"__import__('os').getcwd()\"", "not part of the language"),
     ('"log(1 + exp(x))"', '"log(1 + exp(q))"', "the name 'q' is not declared by the record"),
@@ -133,4 +175,5 @@ def test_the_example_runs_from_another_folder(tmp_path):
     assert "2 derivations: 2 written" in done.stdout
     grad = spec.derived("own.pool.mean.grad_x", tmp_path / "made")
     assert grad([[Fraction(4)]], 2, 3, 2, 2, 1) == [[1, 1, 0], [1, 1, 0]]
-    assert spec.derived("own.huber.delta", tmp_path / "made")(0, 3, 2) == 2
+    huber = spec.derived("own.huber.delta", tmp_path / "made")
+    assert [huber(0, Fraction(v), 2) for v in (-3, -1, 0, 1, 3)] == [-2, -1, 0, 1, 2]

@@ -16,7 +16,8 @@ from ..language import Expr
 from ..steps import Derivation
 
 side = sp.Symbol("side", integer=True)
-TRIALS = tuple({side: k} for k in (-1, 0, 1, -1, 1))
+TRIALS = tuple({side: k} for k in (-1, 0, 1, -20, 20, -1000, 1000))
+POSITIVE = tuple({side: k} for k in (1, 1, 20, 20, 1000))       # where what we differentiate by has no other side
 Draw = Callable[[Field, dict[Expr, int]], Dual]
 
 
@@ -44,6 +45,9 @@ def start(id: str, **more: Any) -> Derivation:
     own = get(id)
     of = get(own.of)
     names = {name: sp.Symbol(name, real=True) for name in of.symbols}
+    if rounded := expressions.rounded(of.value or ""):
+        raise expressions.FormError(f"{of.id}: {rounded} is a float; written of a number of x's kind, as in "
+                                    "log(number(x, 2)), it has as many digits as x")
     wrt, kind, name = names[own.wrt[0]], of.id.partition(".")[0], of.id.partition(".")[2]
     defaults = {name: value if "/" not in value else f"number({wrt}, {value.replace('/', ') / ')}"
                 for name, value in own.defaults.items()}
@@ -62,6 +66,8 @@ def start(id: str, **more: Any) -> Derivation:
 
 def _trials(of: Equation, by: str) -> tuple[dict[Expr, int], ...]:
     """At 0, too, where the formula has a value there."""
+    if of.symbols[by] == "positive":
+        return POSITIVE
     with Field(0) as field:
         at_zero = {name: _draw(of, name, name == by)(field, {side: 0}) for name in of.symbols}
         try:

@@ -13,6 +13,10 @@ SUM, PRODUCT, UNARY, POWER, ATOM = range(5)      # how tightly a piece of text b
 
 RELATIONS: dict[Any, tuple[str, str, str]] = {
     sp.Ge: ("≥", r"\ge", ">="), sp.Gt: (">", ">", ">"), sp.Le: ("≤", r"\le", "<="), sp.Lt: ("<", "<", "<"),
+    sp.Eq: ("=", "=", "=="), sp.Ne: ("≠", r"\ne", "!="),
+}
+JOINED: dict[Any, tuple[str, str, str]] = {
+    sp.And: (" and ", r" \text{ and } ", " & "), sp.Or: (" or ", r" \text{ or } ", " | "),
 }
 
 
@@ -23,6 +27,7 @@ class Printer:
     """What the three have in common. `order` lists the names as they should follow in a product."""
 
     times, minus = " ", "−"
+    script = 0                                       # which of the three ways of RELATIONS and JOINED
     #: One spelling for all printers to sort by, so that they all put things in the same order: the plain one's.
     spelling: Callable[[Expr], str]
 
@@ -157,6 +162,15 @@ class Printer:
 
     def bracket(self, e: Expr) -> tuple[str, int]:
         raise NotImplementedError
+
+    def condition(self, c: Expr) -> str:
+        """The condition of a case: a relation, or several that hold together."""
+        if isinstance(c, sp.And | sp.Or):
+            parts = sorted(map(self.condition, c.args))
+            return JOINED[c.func][self.script].join(f"({part})" if self.script == 2 else part for part in parts)
+        if c.func not in RELATIONS:
+            raise TypeError(f"no way to print the condition {c}")
+        return f"{self(c.lhs)} {RELATIONS[c.func][self.script]} {self(c.rhs)}"
 
     def rounded(self, e: Expr, up: bool) -> tuple[str, int]:
         raise NotImplementedError

@@ -6,7 +6,7 @@ import sympy as sp
 
 from ...letters import latex_name
 from ..language import Divides, Expr, Same, negative
-from .base import ATOM, POWER, PRODUCT, RELATIONS, UNARY
+from .base import ATOM, POWER, PRODUCT, UNARY
 from .plain import Plain
 
 
@@ -14,6 +14,7 @@ class Latex(Plain):
     """LaTeX without packages beyond amsmath."""
 
     times, minus = r"\, ", "-"
+    script = 1
 
     def name(self, name: str) -> str:
         return self.notation[name][1] if name in self.notation else latex_name(name)
@@ -49,9 +50,6 @@ class Latex(Plain):
         otherwise, newline = r"\text{otherwise}", r" \\ "
         rows = [f"{self(v)} & {otherwise if c == sp.true else self.condition(c)}" for v, c in e.args]
         return rf"\begin{{cases}} {newline.join(rows)} \end{{cases}}", ATOM
-
-    def condition(self, c: Expr) -> str:
-        return f"{self(c.lhs)} {RELATIONS[c.func][1]} {self(c.rhs)}"
 
     def extreme(self, e: Expr) -> tuple[str, int]:
         return "\\" + super().extreme(e)[0], ATOM

@@ -8,7 +8,7 @@ import sympy as sp
 
 from ...letters import plain_name
 from ..language import Divides, Expr, Same, negative
-from .base import ATOM, POWER, PRODUCT, RELATIONS, Printer
+from .base import ATOM, POWER, PRODUCT, Printer
 
 
 class Plain(Printer):
@@ -54,9 +54,6 @@ class Plain(Printer):
     def cases(self, e: Expr) -> tuple[str, int]:
         rows = [self(value) if c == sp.true else f"{self(value)} if {self.condition(c)}" for value, c in e.args]
         return f"{{ {'; else '.join(rows)} }}", ATOM
-
-    def condition(self, c: Expr) -> str:
-        return f"{self(c.lhs)} {RELATIONS[c.func][0]} {self(c.rhs)}"
 
     def bracket(self, e: Expr) -> tuple[str, int]:
         a = [self(x) for x in e.args]

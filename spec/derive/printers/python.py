@@ -5,13 +5,14 @@ from __future__ import annotations
 import sympy as sp
 
 from ..language import BRACKETS, Divides, Expr, Same, Within, negative
-from .base import ATOM, POWER, PRODUCT, RELATIONS, UNARY, Printer
+from .base import ATOM, POWER, PRODUCT, UNARY, Printer
 
 
 class Python(Printer):
     """Python over any number type: sums are sum(...), conditions are filters, quotients of indices are //."""
 
     times, minus = " * ", "-"
+    script = 2
     like = ""                                        # a scalar argument, for π as a number of its kind
 
     def applied(self, e: Expr) -> tuple[str, int]:
@@ -90,10 +91,14 @@ class Python(Printer):
         return f"{self.inside(e.base, ATOM)} ** {self.inside(e.exp, ATOM)}", POWER
 
     def cases(self, e: Expr) -> tuple[str, int]:
-        (value, condition), (otherwise, always) = e.args
+        *cases, (otherwise, always) = e.args
         if always != sp.true:
-            raise TypeError(f"Python: two cases, the second for all else, not {e}")
-        return f"where({self.condition(condition)}, {self.branch(value)}, {self.branch(otherwise)})", ATOM
+            raise TypeError(f"Python: the last case is for all else, not {e}")
+        text = self.branch(otherwise)
+        for k, (value, condition) in enumerate(reversed(cases)):
+            inner = f"lambda: {text}" if k and not text.startswith("lambda: ") else text
+            text = f"where({self.condition(condition)}, {self.branch(value)}, {inner})"
+        return text, ATOM
 
     def branch(self, value: Expr) -> str:
         """A thunk where a function could overflow outside its own branch."""
@@ -106,7 +111,7 @@ class Python(Printer):
             return f"{self.inside(c.args[1], UNARY)} % {self.inside(c.args[0], ATOM)} == 0"
         if isinstance(c, Within):
             return f"{self(c.args[1])} <= {self(c.args[0])} <= {self(c.args[2])}"
-        return f"{self(c.lhs)} {RELATIONS[c.func][2]} {self(c.rhs)}"
+        return super().condition(c)
 
     def bracket(self, e: Expr) -> tuple[str, int]:
         return f"(1 if {self.condition(e)} else 0)", ATOM
