@@ -46,10 +46,11 @@ def layers_of(model: nn.Module) -> list[tuple[nn.Linear, str, float]] | None:
     if torchs(model) is not nn.Sequential:
         return None
     found: list[tuple[nn.Linear, str, float]] = []
-    for part in model._modules.values():        # one that stands twice, twice
+    parts: Any = model._modules.values()                    # one that stands twice, twice
+    for part in parts:
         kind = torchs(part)
         if kind is nn.Linear:
-            found.append((part, "identity", 0.0))           # type: ignore[arg-type]
+            found.append((part, "identity", 0.0))
         elif kind in ACTIVATIONS and found and found[-1][1] == "identity":
             name, attribute = ACTIVATIONS[kind]
             found[-1] = (found[-1][0], name, float(getattr(part, attribute)) if attribute else 0.0)

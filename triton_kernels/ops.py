@@ -1,7 +1,8 @@
 """OPS: one callable per equation id, which takes the kernel or the composite by where its tensors are.
 
 The chapters declare which ids they have, in `ops.py` of each. A kernel's module, and with it Triton, is imported when
-the first kernel is asked for.
+the first kernel is asked for. An exported program holds our ops: who loads one calls `registered` first; where it is to
+run without ours, `program.run_decompositions({**torch.export.default_decompositions(), **decompositions()})`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from .layers import ops as layers
 from .losses import ops as losses
 from .norms import ops as norms
 from .runtime.launch import runs_kernel
+from .runtime.library import decompositions as decompositions
 from .runtime.library import registered as registered
 from .runtime.rooms import ROOMS, kernels
 from .signals import ops as signals

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from torch import Tensor
+
 from ..runtime.library import Op, declare
 from . import composite
 
+
+def _pairs(q: Tensor, k: Tensor, logits: int, values: int, v: Tensor) -> int:
+    """So many products over every pair of a query and a key, of the length of a key and of a value."""
+    return 2 * q.shape[:3].numel() * k.shape[2] * (logits * q.shape[3] + values * v.shape[3])
+
+
 declare(
     "attention.kernels", composite,
-    Op("attention_forward", "forward", "attn.head"),
-    Op("attention_backward", "backward", "attn.head.grad_Q"),
+    Op("attention_forward", "forward", "attn.head", flops=lambda q, k, v, *_, **__: _pairs(q, k, 1, 1, v)),
+    Op("attention_backward", "backward", "attn.head.grad_Q", flops=lambda d, q, k, v, *_, **__: _pairs(q, k, 3, 2, v)),
     ids=composite.OPS,
 )

@@ -7,8 +7,11 @@ from . import composite
 
 declare(
     "layers.kernels", composite,
-    Op("affine_keeping", "affine_keeping", "net.layer.affine", boxes="net.layer.affine"),
-    Op("averaged", "averaged", "alg.average", boxes="alg.average"),
-    Op("delta_through", "delta_through", lambda delta, w, saved, act, form, p, name, math: name, boxes="bp.delta"),
+    Op("affine_keeping", "affine_keeping", "net.layer.affine", boxes="net.layer.affine",
+       flops=lambda x, w, *_, **__: 2 * x.numel() * w.shape[0]),
+    Op("averaged", "averaged", "alg.average", boxes="alg.average",
+       flops=lambda delta, a, *_, **__: 2 * delta.numel() * a.shape[1]),
+    Op("delta_through", "delta_through", lambda delta, w, saved, act, form, p, name, math: name, boxes="bp.delta",
+       flops=lambda delta, w, *_, **__: 2 * delta.numel() * w.shape[1]),
     ids=composite.OPS,
 )

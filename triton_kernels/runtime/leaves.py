@@ -58,7 +58,8 @@ class Twin:
     """A torch module of another forward: whoever cannot have ours may have the twin."""
 
     def __prepare_scriptable__(self) -> Any:
-        kind, twin = type(self), torchs(self)       # type: ignore[arg-type]
+        kind: Any = type(self)
+        twin = torchs(self)                         # type: ignore[arg-type]
         if twin is kind:
             raise RuntimeError(f"{kind.__name__}: torch.jit.script cannot compile it; trace or export it")
         fall_back(f"{kind.__name__}: torch.jit.script compiles no kernel", f"torch.nn.{twin.__name__} is scripted")

@@ -31,10 +31,11 @@ from torch import Tensor
 from torch._C import _are_functorch_transforms_active as transforms_active
 from torch.compiler import is_compiling
 from torch.library import custom_op, triton_op
+from torch.utils._python_dispatch import _disable_current_modes, _get_current_dispatch_mode_stack
 
 from . import rooms
 from .configs import is_pinned, rows
-from .launch import current_arch, traced
+from .launch import PLAIN, current_arch, runs_kernel, traced
 from .rooms import ROOMS, Room
 
 NAMESPACE = "chainrule"
@@ -44,7 +45,8 @@ NAMESPACE = "chainrule"
 class Op:
     """One op: its name in torch.library, the function of its room, the equation id that messages name.
 
-    `identity` may depend on the arguments, and so may `boxes`, the table of kernels that move boxes.
+    `identity` may depend on the arguments, and so may `boxes`, the table of kernels that move boxes. `flops` counts
+    what the op multiplies and adds, as torch's counter does: products alone.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Op:
     identity: str | Callable[..., str]
     mutates: tuple[str, ...] = ()
     boxes: str | Callable[..., str | None] = ""
+    flops: Callable[..., int] | None = None
 
 
 #: By the name in torch.library: the module of kernels, and what was declared.
@@ -66,12 +69,32 @@ def declare(module: str, composite: Any, *ops: Op, ids: dict[str, Callable[..., 
 
 
 def room(module: str, name: str, t: Tensor) -> Any:
-    """The kernels of a module, or the composites where these have to stand in; while
-    tracing, or inside a transform of torch.func, ops of both."""
-    if (is_compiling() or transforms_active()) and vars(ROOMS[module].traced):
+    """The kernels of a module, or the composites where these have to stand in; while tracing, inside a transform of
+    torch.func, or where a counter of FLOPs looks on, ops of both."""
+    if (is_compiling() or transforms_active() or counted(t)) and vars(ROOMS[module].traced):
         ready()
         return ROOMS[module].traced
     return rooms.eager_room(module, name, t)
+
+
+def counted(t: Tensor) -> bool:
+    """Does a counter of FLOPs look on where a kernel would run unseen? One that was made before our ops learns of them
+    here."""
+    if not torch._C._len_torch_dispatch_stack() or type(t) not in PLAIN or not runs_kernel(t):
+        return False
+    found: list[Any] = [getattr(mode, "counter", None) for mode in _get_current_dispatch_mode_stack()]
+    counters = [counter for counter in found if hasattr(counter, "flop_registry")]
+    with _disable_current_modes():
+        for counter in counters:
+            registered()
+            counter.flop_registry = {**_flop_counter().flop_registry, **counter.flop_registry}
+    return bool(counters)
+
+
+def _flop_counter() -> Any:
+    from torch.utils import flop_counter  # brings Triton, where there is one
+
+    return flop_counter
 
 
 def call(name: str, *args: Any) -> Any:
@@ -81,7 +104,7 @@ def call(name: str, *args: Any) -> Any:
     return getattr(torch.ops.chainrule, name)(*flat)
 
 
-def _named(kind: Any, numbers: list[int]) -> Any:
+def named(kind: Any, numbers: list[int]) -> Any:
     """The tuple of sizes again."""
     many, rest = [len(get_args(hint)) for hint in get_type_hints(kind).values()], iter(numbers)
     return kind(*(tuple(islice(rest, n)) if n else next(rest) for n in many))
@@ -94,8 +117,9 @@ def in_boxes(table: str, t: Tensor) -> bool:
         and bool(rows(f"{table}.boxes", current_arch(t.device), t.dtype)))
 
 
-def _functions(module: str, op: Op) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """What the op does below Dynamo (the kernels' graph, the composite's, or itself, closed), and its shapes."""
+def _functions(module: str, op: Op) -> tuple[Callable[..., Any], ...]:
+    """What the op does below Dynamo (the kernels' graph, the composite's, or itself, closed), its shapes, and the
+    composite alone."""
     composite = getattr(ROOMS[module].composite, op.function)
     types = get_type_hints(composite)
     parameters = [p.replace(annotation=types[p.name]) for p in inspect.signature(composite).parameters.values()
@@ -104,7 +128,7 @@ def _functions(module: str, op: Op) -> tuple[Callable[..., Any], Callable[..., A
 
     def arguments(given: tuple[Any, ...]) -> tuple[tuple[Any, ...], Tensor]:
         every = (*given, *(p.default for p in parameters[len(given):]))     # a graph leaves out what is as by default
-        args = tuple(_named(p.annotation, a) if p.name in sizes else a for p, a in zip(parameters, every))
+        args = tuple(named(p.annotation, a) if p.name in sizes else a for p, a in zip(parameters, every))
         return args, next(a for a in args if isinstance(a, Tensor))
 
     def run(*given: Any) -> Any:
@@ -115,20 +139,22 @@ def _functions(module: str, op: Op) -> tuple[Callable[..., Any], Callable[..., A
         name = op.identity(*args) if callable(op.identity) else op.identity
         return _own(getattr(rooms.eager_room(module, name, lead), op.function)(*args), args, lead)
 
+    def aten(*given: Any) -> Any:
+        args, lead = arguments(given)
+        return _own(composite(*args), args, lead)
+
     def shapes(*given: Any) -> Any:
         """On meta tensors the composite may do what a stand-in for a GPU that is not here cannot."""
-        args, lead = arguments(given)
-        meta, back = (partial(_at, device=device) for device in ("meta", lead.device))
-        args = tuple(map(meta, args))
-        found = _own(composite(*args), args, meta(lead))
-        return tuple(map(back, found)) if isinstance(found, tuple) else back(found)
+        device = arguments(given)[1].device
+        found = aten(*(_at(a, "meta") for a in given))
+        return tuple(_at(t, device) for t in found) if isinstance(found, tuple) else _at(found, device)
 
     result = types["return"] if types["return"] is not type(None) else None
     if get_origin(result) is tuple:                                         # none of a schema's outputs may be missing
         result = tuple[tuple(Tensor if Tensor in get_args(one) else one for one in get_args(result))]  # type: ignore[misc]
     run.__signature__ = inspect.Signature(              # type: ignore[attr-defined]
         [sizes.get(p.name, p) for p in parameters], return_annotation=result)
-    return run, shapes
+    return run, shapes, aten
 
 
 def _at(t: Any, device: torch.device | str) -> Any:
@@ -172,7 +198,7 @@ def registered() -> SimpleNamespace:
 @cache
 def _registered(name: str) -> dict[str, Any]:
     module, op = OPS[name]
-    run, shapes = _functions(module, op)
+    run, shapes, _ = _functions(module, op)
     found: dict[str, Any] = {name: triton_op(f"{NAMESPACE}::{name}", run, mutates_args=op.mutates)}
     found[name].register_fake(shapes)
     if not op.mutates:
@@ -180,7 +206,18 @@ def _registered(name: str) -> dict[str, Any]:
     if op.boxes:
         found[f"{name}_boxes"] = custom_op(f"{NAMESPACE}::{name}_boxes", run, mutates_args=())
         found[f"{name}_boxes"].register_fake(shapes)
+    if op.flops is not None:
+        _flop_counter().register_flop_formula(getattr(torch.ops.chainrule, name), get_raw=True)(op.flops)
     return found
+
+
+def decompositions() -> dict[Any, Callable[..., Any]]:
+    """For `ExportedProgram.run_decompositions`: each op as ATen's, where a program is to run without ours."""
+    from torch._subclasses.functional_tensor import dispatch_functionalize
+
+    registered()
+    return {getattr(torch.ops.chainrule, name).default: dispatch_functionalize(_functions(module, op)[2])
+            for name, (module, op) in OPS.items() if not op.mutates}
 
 
 @cache

@@ -13,11 +13,12 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as T
+from torch.utils.flop_counter import FlopCounterMode
 
 from chainrule.conformance.simulator import simulate
 from chainrule.triton_kernels import functional as F
 from chainrule.triton_kernels import nn as ours
-from chainrule.triton_kernels import optim
+from chainrule.triton_kernels import ops, optim
 from chainrule.triton_kernels.patch import patch
 from chainrule.triton_kernels.runtime import launch
 
@@ -110,6 +111,75 @@ def test_through_onnxruntime(make, tmp_path):
     session = runtime.InferenceSession(tmp_path / "model.onnx")
     found = torch.tensor(session.run(None, {session.get_inputs()[0].name: x.numpy()})[0])
     close(found, model(x))
+
+
+def layers(lib, kind):
+    torch.manual_seed(0)
+    return {"dense": lambda: nn.Sequential(lib.Linear(6, 5), lib.Tanh(), lib.Linear(5, 4, bias=False)),
+            "images": lambda: nn.Sequential(lib.Conv2d(4, 6, 3, 2, 1), lib.ReLU(), lib.MaxPool2d(2),
+                                            lib.Conv2d(6, 4, 2, dilation=2)),
+            "signals": lambda: nn.Sequential(lib.Conv1d(4, 6, 3, padding=1), lib.BatchNorm1d(6), lib.Sigmoid())}[kind]()
+
+
+COUNTED = {"dense": (7, 6), "images": (2, 4, 15, 13), "signals": (2, 4, 9)}
+
+
+@pytest.mark.parametrize("where", PLACES)
+@pytest.mark.parametrize("kind", COUNTED)
+def test_a_counter_of_flops_sees_kernels(kind, where):
+    """As many as of torch's modules, forward and backward, and the numbers stay what they were."""
+    counts, gradients = [], []
+    for lib, how in ((nn, contextlib.nullcontext), (ours, PLACES[where])):
+        model, x = layers(lib, kind), data(*COUNTED[kind]).requires_grad_()
+        with how(), FlopCounterMode(display=False) as counter:
+            model(x).square().sum().backward()
+        counts.append(counter.get_total_flops())
+        gradients.append(x.grad)
+    assert counts[0] == counts[1] > 0
+    close(gradients[1], gradients[0])
+
+
+@pytest.mark.parametrize("where", ["fused", "chain"])
+def test_fused_kernels_are_counted(where):
+    """Only the first layer's ∂x is wanted by nobody."""
+    x = data(8, 6) if where == "chain" else data(2, 3, 8, 8)
+    model = ours.MLP([6, 5, 4, 3], "relu") if where == "chain" else ours.ConvActPool(3, 4, 3, padding=1)
+    forward = 2 * 8 * (6 * 5 + 5 * 4 + 4 * 3) if where == "chain" else 2 * 2 * 64 * 4 * 27
+    first = 2 * 8 * 6 * 5 if where == "chain" else forward
+    with simulate(check=False), FlopCounterMode(display=False) as counter:
+        model(x).square().sum().backward()
+    assert counter.get_total_flops() == 3 * forward - first
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ["network", "chain", "norm", "norm, training", "local"])
+def test_an_exported_program_as_atens(name):
+    """What is to run where ours is not installed: no op of ours is left, and the numbers are the same."""
+    class Local(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one, self.other = ours.LocallyConnected1d(6, 3), ours.SharedLinear(6, 3)
+
+        def forward(self, x):
+            return F.cross_entropy(self.other(self.one(x)), torch.tensor([0, 5, 2]), label_smoothing=0.25)
+
+    torch.manual_seed(0)
+    make, x = {"network": (network, IMAGE), "chain": (lambda: ours.MLP([6, 5, 2], "elu"), data(3, 6)),
+               "norm": (lambda: ours.ResidualBlock(3, 4, 2), IMAGE),
+               "norm, training": (lambda: ours.BatchNorm2d(3), IMAGE), "local": (Local, data(3, 6))}[name]
+    model = make()
+    model.train(name == "norm, training")
+    if name == "network":
+        patch(model)
+    program = torch.export.export(copy.deepcopy(model), (x,))
+    plain = program.run_decompositions({**torch.export.default_decompositions(), **ops.decompositions()})
+
+    def ops_of(one):
+        return {str(node.target).partition(".")[0] for node in one.graph.nodes if node.op == "call_function"}
+
+    assert "chainrule" in ops_of(program)
+    assert "chainrule" not in ops_of(plain)
+    close(plain.module()(x), model(x))
 
 
 FORWARD = {
