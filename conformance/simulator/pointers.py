@@ -16,7 +16,7 @@ from ..field.elements import Exact, Unseen, plain
 from . import active, internals, passes
 from .fault import KernelFault
 from .memory import View
-from .values import BF16, TORCH, Array, bits_type, is_float, numpy_type, undefined
+from .values import BF16, TORCH, Array, bits_type, everywhere, is_float, numpy_type, undefined
 
 
 def made_from(handle: Any) -> View | None:
@@ -30,18 +30,19 @@ def like(handle: Any, data: Array, dtype: Any) -> Any:
     return TensorHandle(data, dtype, handle.attr if handle.attr else {})
 
 
-def block(data: Array) -> Array:
-    """Contiguous and writable, as the compiled module wants its arguments."""
-    out = np.ascontiguousarray(data)
+def block(data: Array, shape: tuple[int, ...]) -> Array:
+    """Of this shape, contiguous and writable, as the compiled module wants its arguments."""
+    out = np.ascontiguousarray(data if data.shape == shape else np.broadcast_to(data, shape))
     return out if out.flags.writeable else out.copy()
 
 
 def lanes(ptr: Any, mask: Any, *values: Any) -> tuple[Array, Array | None]:
     """The pointers of an access, and its mask over all of them, or None where all take part."""
     on = mask.data if isinstance(mask, TensorHandle) else mask
-    everywhere = on is None or on.all()
-    shape = np.broadcast_shapes(ptr.data.shape, *([] if everywhere else [on.shape]), *(v.data.shape for v in values))
-    return block(np.broadcast_to(ptr.data, shape)), None if everywhere else block(np.broadcast_to(on, shape))
+    full = on is None or bool(on.all())
+    shapes = {ptr.data.shape, *(() if on is None or full else (on.shape,)), *(v.data.shape for v in values)}
+    shape = shapes.pop() if len(shapes) == 1 else np.broadcast_shapes(*shapes)
+    return block(ptr.data, shape), None if full else block(on, shape)
 
 
 def load(self: Any, ptr: Any, mask: Any, other: Any, *_: Any, **__: Any) -> Any:
@@ -75,7 +76,7 @@ def store(self: Any, ptr: Any, value: Any, mask: Any, *_: Any, **__: Any) -> Non
             f"dtype mismatch: {value.data.dtype} values (typed {value.dtype}) stored as {element}",
             check="dtype mismatch")
     pointers, on = lanes(ptr, mask, value)
-    values = block(np.broadcast_to(plain(value.data), pointers.shape)).view(bits_type(dtype))
+    values = block(plain(value.data), pointers.shape).view(bits_type(dtype))
     exact = active.sim().exact
     if exact is not None and is_float(dtype):
         active.launch().undone(exact.store(pointers, value.data, on))
@@ -97,7 +98,7 @@ def atomic_update(original: Any) -> Any:
         _book_atomic(ptr, pointers, on, value.data.dtype.itemsize, sem)
         if value.data.dtype == BF16:
             return _atomic_bf16(op, pointers, value, np.broadcast_to(mask.data, pointers.shape))
-        value, mask = (like(x, block(np.broadcast_to(x.data, pointers.shape)), x.dtype) for x in (value, mask))
+        value, mask = (like(x, block(x.data, pointers.shape), x.dtype) for x in (value, mask))
         return original(self, op, like(ptr, pointers, ptr.dtype), value, mask, sem, scope)
 
     return update
@@ -109,8 +110,7 @@ def atomic_exchange_if(original: Any) -> Any:
     def exchange_if(self: Any, ptr: Any, expected: Any, value: Any, sem: Any, scope: Any) -> Any:
         passes.ordered()
         _book_atomic(ptr, ptr.data, None, value.data.dtype.itemsize, sem)
-        ptr, expected, value = (like(x, block(np.broadcast_to(x.data, ptr.data.shape)), x.dtype)
-                                for x in (ptr, expected, value))
+        ptr, expected, value = (like(x, block(x.data, ptr.data.shape), x.dtype) for x in (ptr, expected, value))
         return original(self, ptr, expected, value, sem, scope)
 
     return exchange_if
@@ -143,9 +143,10 @@ def move(self: Any, ptr: Any, offset: Any) -> Any:
 
 
 def splat(self: Any, result: Any, arg: Any) -> Any:
-    shape = tuple(result.shape)
-    data = arg.data.reshape(-1, *(1,) * len(shape))
-    return like(arg, np.broadcast_to(data, (len(data), *shape)), arg.dtype.scalar)
+    shape, data = tuple(result.shape), arg.data
+    if type(data) is np.ndarray and data.size == 1:
+        return like(arg, everywhere(data, (1, *shape)), arg.dtype.scalar)
+    return like(arg, np.broadcast_to(_each(data, len(shape)), (len(data), *shape)), arg.dtype.scalar)
 
 
 def unsplat(self: Any, arg: Any) -> Any:

@@ -13,7 +13,7 @@ import numpy as np
 import triton.language as tl
 from triton.runtime.interpreter import TensorHandle
 
-from .values import ORDINARY
+from .values import ORDINARY, everywhere
 
 _FIRST = "_chainrule_first"          # in a shared block type: the parts of a tensor of that type
 _parts: dict[Any, dict[str, Any]] = {}
@@ -98,5 +98,5 @@ def _stays(dtype: str, number: Any) -> bool:
 
 def _constant(number: Any, like: Any) -> Any:
     dtype = like.dtype
-    shape = (1, *like.handle.data.shape[1:])
-    return tl.tensor(TensorHandle(np.broadcast_to(ORDINARY[dtype].type(number), shape), dtype), like.type)
+    data = everywhere(np.array(number, ORDINARY[dtype]), (1, *like.handle.data.shape[1:]))
+    return tl.tensor(TensorHandle(data, dtype), like.type)

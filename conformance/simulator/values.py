@@ -58,6 +58,11 @@ def numpy_type(triton_type: Any) -> np.dtype[Any]:
     return _known[name]
 
 
+def everywhere(one: Array, shape: tuple[int, ...]) -> Array:
+    """An array of this shape with one number at every place, which takes no memory."""
+    return np.ndarray(shape, one.dtype, one, 0, (0,) * len(shape))
+
+
 def least_exponent(dtype: np.dtype[Any]) -> int:
     """The exponent of a format's smallest normal number."""
     return int(ml_dtypes.finfo(dtype).minexp)

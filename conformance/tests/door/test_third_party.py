@@ -30,7 +30,7 @@ class Run:
         file = folder / "results.jsonl"
         command = [sys.executable, "-W", "error", "-m", "chainrule.cli", "conform", "-n", "0", *arguments,
                    "--json", str(file)]
-        done = subprocess.run(command, cwd=BACKENDS, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(command, cwd=BACKENDS, capture_output=True, text=True)
         self.code, self.text, self.errors = done.returncode, done.stdout, done.stderr
         self.records = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 

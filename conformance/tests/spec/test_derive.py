@@ -337,6 +337,6 @@ def test_latex_is_balanced():
 def test_check_under_five_hash_seeds():
     run = "from chainrule.spec.derive import command as c; r = c.check(); print(r.text()); raise SystemExit(r.status)"
     for seed in ("0", "1", "2", "3", "253"):
-        done = subprocess.run([sys.executable, "-c", run], capture_output=True, text=True, timeout=60,
+        done = subprocess.run([sys.executable, "-c", run], capture_output=True, text=True,
                               env={**os.environ, "PYTHONHASHSEED": seed})
         assert done.returncode == 0, done.stdout
