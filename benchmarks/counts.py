@@ -1,4 +1,5 @@
-"""Launches and bytes of a training step: ours in the simulator, torch's by its operator list, and the floor of both.
+"""Launches and bytes of a training step: ours in the simulator, torch's by its operator list, and the floor of both;
+and what networks keep, launch and move (`networks`).
 
     python -m benchmarks.counts [--json FILE]
 
@@ -22,7 +23,7 @@ from torch import Tensor
 from chainrule import readable
 from chainrule.conformance.simulator import simulate
 
-from . import floors, lenet, steps
+from . import floors, lenet, networks, steps
 from .operators import Operators
 
 NODES, BATCH = (784, 256, 128, 10), 64
@@ -158,11 +159,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="counts", description="launches and bytes of training steps")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every number there")
     given = parser.parse_args(arguments)
-    entries = [counted(step) for step in every()]
-    print("\n".join(table(entries)))
+    found: dict[str, Any] = {
+        "steps": [counted(step) for step in every()], "networks": [networks.counted(one) for one in networks.NETWORKS],
+        "peaks": [networks.linear_peak(one) for one in networks.LINEAR]}
+    print("\n".join([*table(found["steps"]), "", *networks.table(found["networks"], found["peaks"])]))
     if given.json:
         given.json.parent.mkdir(parents=True, exist_ok=True)
-        given.json.write_text(json.dumps(entries, indent=1) + "\n")
+        given.json.write_text(json.dumps(found, indent=1) + "\n")
     return 0
 
 

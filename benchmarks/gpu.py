@@ -1,9 +1,12 @@
 """One command for a GPU: is it right, how fast is it, against whom, and how near the floor.
 
     python benchmarks/gpu.py                 everything, in under ten minutes; writes benchmarks/results/gpu-….json
+    python benchmarks/gpu.py --resume FILE   what that call left out, into the same file
     python benchmarks/gpu.py --plan          what would be done, in which time, without a GPU
+    python benchmarks/gpu.py --dry SCALE     the same files without a GPU: every job sleeps its estimate times SCALE
 
-What does not fit before the deadline is left out by priority and named in the file, as is what fails.
+The file is written whole after every job, so that a call may be cut off at any moment. What does not fit before the
+deadline is left out by priority and named in it, as is what fails.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 if not __package__:         # started as a file: this folder's names must not stand in for the standard library's
     root = Path(__file__).resolve().parents[1]
@@ -22,7 +26,7 @@ if not __package__:         # started as a file: this folder's names must not st
 
 import torch
 
-from benchmarks import floors, record
+from benchmarks import floors, pretended, record
 from benchmarks.peers import PEERS
 from benchmarks.phases import MOST_SECONDS, PHASES, SECONDS, Run, jobs
 from benchmarks.schedule import Deadline, Job, Outcome, plan, run
@@ -52,24 +56,46 @@ def plan_text(chosen: Sequence[Subject], seconds: float) -> str:
     return "\n".join(lines)
 
 
-def measured(chosen: Sequence[Subject], seconds: float, folder: Path) -> Path:
-    """Run everything; the file, which was written after each job."""
+def begun(files: dict[str, str], resumed: Path | None, gpu: str) -> dict[str, Any]:
+    """A new record, or one to be gone on with: of these kernels, on such a GPU."""
+    if resumed is None:
+        return {"schema": record.SCHEMA, "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+                "sources": files, "rows": [], "done": []}
+    before = record.read(resumed)
+    if before["sources"] != files:
+        raise ValueError(f"{resumed}: measured with other kernels than these; start a new file")
+    if before.get("environment", {}).get("gpu", gpu) != gpu:
+        raise ValueError(f"{resumed}: measured on one {before['environment']['gpu']}, and here is one {gpu}")
+    return before
+
+
+def measured(
+    chosen: Sequence[Subject], seconds: float, folder: Path, resumed: Path | None = None, dry: float = 0.0
+) -> Path:
+    """Run everything that is not done yet; the file, which is written before and after each job."""
     torch.backends.cudnn.allow_tf32 = False         # what is called fp32 is that, on both sides
     files = record.sources()
-    this = Run(Deadline(seconds))
-    this.record |= {"schema": record.SCHEMA, "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-                    "sources": files, "rows": []}
-    gpu = torch.cuda.get_device_name().lower().replace("nvidia", "").split()[0]
-    kernels = record.digest(files)[:8]
-    path = folder / f"gpu-{gpu}-{time.strftime('%Y%m%d-%H%M', time.gmtime())}-{kernels}.json"
+    name = pretended.GPU if dry else torch.cuda.get_device_name()
+    this = Run(Deadline(seconds * (dry or 1.0)), begun(files, resumed, name))
+    this.best |= {one["id"]: one["best"] for one in this.record.get("tuning", [])}
+    gpu, kernels = name.lower().replace("nvidia", "").split()[0], record.digest(files)[:8]
+    stamp = time.strftime("%Y%m%d-%H%M", time.gmtime())
+    path = resumed or folder / f"{'dry' if dry else 'gpu'}-{gpu}-{stamp}-{kernels}.json"
+    done, spent = set(this.record["done"]), this.record.get("seconds", 0.0)
 
     def save(outcome: Outcome, job: Job) -> None:
         this.record["not_run"], this.record["wall"] = outcome.not_run, outcome.wall
-        this.record["seconds"] = this.deadline.spent()
+        this.record["done"] = sorted(done | outcome.done.keys())
+        this.record["seconds"] = spent + this.deadline.spent()
         record.write(path, this.record)
         print(f"{this.deadline.spent():5.0f} s  {job.id}", flush=True)
 
-    outcome = run(jobs(this, chosen), PHASES, this.deadline, finished=save)
+    mine, phases = [job for job in jobs(this, chosen) if job.id not in done or job.id == "fingerprint"], PHASES
+    if dry:
+        mine, phases = pretended.jobs(this, mine, chosen, dry), pretended.phases(dry)
+    outcome = Outcome()
+    save(outcome, Job("begun", "", 0, 0, lambda: None))
+    run(mine, phases, this.deadline, 10.0 * (dry or 1.0), save, outcome)
     save(outcome, Job("written", "", 0, 0, lambda: None))
     return path
 
@@ -79,6 +105,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--plan", action="store_true", help="print jobs, peers, floors and time; needs no GPU")
     parser.add_argument("--seconds", type=float, default=SECONDS, help=f"of wall clock, at most {MOST_SECONDS}")
     parser.add_argument("--only", default="", metavar="WORD", help="only subjects whose name has this word")
+    parser.add_argument("--resume", type=Path, metavar="FILE", help="go on with what a call before left out")
+    parser.add_argument("--dry", type=float, default=0.0, metavar="SCALE",
+                        help="no GPU: jobs sleep their estimates times SCALE, and the file says that it is none")
     parser.add_argument("--out", type=Path, default=record.RESULTS, metavar="FOLDER", help="where the JSON goes")
     given = parser.parse_args(arguments)
     chosen = [one for one in SUBJECTS if given.only in one.id]
@@ -89,11 +118,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.plan:
         print(plan_text(chosen, given.seconds))
         return 0
-    if not torch.cuda.is_available():
+    if not given.dry and not torch.cuda.is_available():
         print("gpu.py: torch sees no GPU on this machine, and this command measures one; --plan prints what it would "
               "do", file=sys.stderr)
         return 2
-    path = measured(chosen, given.seconds, given.out)
+    try:
+        path = measured(chosen, given.seconds, given.out, given.resume, given.dry)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
     from benchmarks import audit
 
     print(audit.text(audit.audit(record.read(path))))

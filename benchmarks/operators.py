@@ -36,7 +36,7 @@ class Operators(TorchDispatchMode):     # type: ignore[no-untyped-call]
         name = f"{func.namespace}.{func._schema.name.split('::')[1]}"
         arguments = list(zip(func._schema.arguments, args)) + [
             (a, kwargs[a.name]) for a in func._schema.arguments if a.name in kwargs]
-        if func.namespace == "aten" and name not in FREE and not view(func):
+        if func.namespace == "aten" and name not in FREE and not view(func) and not empty(results):
             self.book(name, arguments, results)
         return results
 
@@ -59,6 +59,12 @@ def view(func: Any) -> bool:
     """Does it return another look at its argument, and write nothing?"""
     returned = [r.alias_info for r in func._schema.returns]
     return any(r is not None and not r.is_write for r in returned)
+
+
+def empty(results: Any) -> bool:
+    """Has it results without an element, and no others? Then there is nothing to launch."""
+    found = tensors(results)
+    return bool(found) and not any(t.numel() for t in found)
 
 
 def tensors(value: Any) -> list[Tensor]:

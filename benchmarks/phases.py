@@ -14,17 +14,20 @@ from . import subjects
 from .schedule import Deadline, Job, Phase, first_line
 from .subjects import Subject
 
+#: By what a second of each is worth: is it right, what can the GPU do, what the README claims, then all else. What one
+#: call does not reach, the next takes up (`gpu.py --resume`).
 PHASES = (
     Phase("fingerprint", 10, "which GPU, driver, packages; the hash of every kernel file"),
-    Phase("ceilings", 20, "copy, products per precision, launches: what this GPU can do"),
-    Phase("compile", 45, "every kernel the subjects need, in parallel"),
-    Phase(
-        "conformance", 110, "the whole suite natively; the simulator's rounding against the device; compute-sanitizer"),
+    Phase("compile", 40, "every kernel the subjects need, in parallel"),
+    Phase("check", 60, "the whole suite natively"),
+    Phase("ceilings", 18, "copy, products per precision, launches: what this GPU can do"),
+    Phase("claims", 150, "shuffled rounds against every peer, of what the README claims; whole steps first"),
+    Phase("steps", 32, "further training steps"),
     Phase("torch", 15, "training steps compiled, on two streams, on a second GPU: the same bits as plain launches"),
-    Phase("tune", 50, "the rows of each table, on the subjects that choose among them"),
-    Phase("measure", 228, "shuffled rounds against every peer"),
-    Phase("steps", 66, "whole training steps"),
-    Phase("autotune", 44, "torch.compile max-autotune, on what claims rest on"),
+    Phase("measure", 225, "shuffled rounds of everything else"),
+    Phase("more checks", 10, "the simulator's rounding against the device; compute-sanitizer"),
+    Phase("tune", 15, "the rows of each table, on the subjects that choose among them"),
+    Phase("autotune", 5, "torch.compile max-autotune, on what claims rest on"),
 )
 SECONDS = sum(phase.seconds for phase in PHASES) + 10       # and ten to write
 MOST_SECONDS = 600
@@ -56,16 +59,19 @@ def jobs(run: Run, chosen: Iterable[Subject]) -> list[Job]:
     listed = [
         Job("fingerprint", "fingerprint", 1, 5, lambda: fingerprint(run)),
         Job("ceilings", "ceilings", 1, 15, lambda: ceilings(run)),
-        Job("compile", "compile", 1, 40, lambda: compile_all(run, mine, 45)),
-        Job("conformance suite", "conformance", 1, 75, lambda: conformance(run, 75)),
-        Job("rounding model", "conformance", 2, 5, lambda: rounding(run)),
-        Job("compute-sanitizer", "conformance", 3, 28, lambda: sanitizer(run, 28)),
+        Job("compile", "compile", 1, 40, lambda: compile_all(run, mine, 40)),
+        Job("conformance suite", "check", 1, 60, lambda: conformance(run, 60)),
+        Job("rounding model", "more checks", 2, 5, lambda: rounding(run)),
+        Job("compute-sanitizer", "more checks", 3, 28, lambda: sanitizer(run, 28)),
         Job("under torch", "torch", 1, 14, lambda: under_torch(run, 30)),
     ]
     for subject in mine:
         if subject.priority < 3 and choices(subject.problem.table) > 1:
             listed.append(Job(f"tune {subject.id}", "tune", subject.priority, 3, tuner(run, subject)))
-        listed.append(Job(subject.id, subject.phase, subject.priority, subject.seconds, measurer(run, subject)))
+        claimed = subject.priority == 1
+        order = subject.priority if subject.phase != "steps" or not claimed else 0
+        listed.append(Job(subject.id, "claims" if claimed else subject.phase, order, subject.seconds,
+                          measurer(run, subject)))
         if subject.priority == 1:
             again = attrs.evolve(subject, id=f"{subject.id}, max-autotune", peers=("max-autotune",))
             listed.append(Job(again.id, "autotune", 1, again.seconds, measurer(run, again, subject.id)))

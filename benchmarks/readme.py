@@ -18,7 +18,7 @@ from typing import Any
 
 from chainrule.triton_kernels.gate.subjects import REPORTED
 
-from . import audit, counts, floors, record
+from . import audit, counts, floors, networks, record
 from .rounds import OURS
 from .subjects import SUBJECTS
 
@@ -35,9 +35,12 @@ def block(folder: Path = record.RESULTS, tree: dict[str, str] | None = None) -> 
 
 
 def training(folder: Path) -> list[str]:
-    entries = json.loads((folder / COUNTS).read_text())
+    found = json.loads((folder / COUNTS).read_text())
     return ["What one training step launches and moves, counted in the simulator; torch eager by its own operator list",
-            "(`python -m benchmarks.counts`):", "", *counts.table(entries)]
+            "(`python -m benchmarks.counts`):", "", *counts.table(found["steps"]), "",
+            "What is kept for the backward pass, and launched and moved forward and backward; torch.compile by the",
+            "kernels and calls in its code for a CPU; a goal that is missed stands beside what missed it:", "",
+            *networks.table(found["networks"], found["peaks"])]
 
 
 def compiled(folder: Path) -> list[str]:

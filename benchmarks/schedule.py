@@ -58,14 +58,15 @@ class Outcome:
 
 def run(
     jobs: Iterable[Job], phases: Iterable[Phase], deadline: Deadline, reserve: float = 10.0,
-    finished: Callable[[Outcome, Job], None] = lambda outcome, job: None,
+    finished: Callable[[Outcome, Job], None] = lambda outcome, job: None, outcome: Outcome | None = None,
 ) -> Outcome:
     """Every job that fits. `reserve` is kept for writing; `finished` is called after each job, to save what there is.
 
     Of equal importance the shorter job runs first, so that many fit. Estimates are corrected while a phase runs: if its
     jobs take twice what was thought, so will the next one.
     """
-    waiting, outcome, allowed = list(jobs), Outcome(), 0.0
+    waiting, allowed = list(jobs), 0.0
+    outcome = Outcome() if outcome is None else outcome
     for phase in phases:
         allowed += phase.seconds
         begin, thought = deadline.spent(), 0.0

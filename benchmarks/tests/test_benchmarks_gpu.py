@@ -371,6 +371,44 @@ def test_the_plan_names_everything_and_fits(of, capsys, monkeypatch):
     assert not any("2^26" in id for id in tuned)            # one row: nothing to choose
 
 
+@pytest.mark.parametrize("seconds", [60, 200, 400])
+def test_what_is_cut_off_can_be_audited_and_gone_on_with(of, seconds, tmp_path):
+    """The command killed after so many seconds of a clock that runs a hundred times as fast; then the rest of it."""
+    scale, file = 1 / 100, [sys.executable, str(ROOT / "benchmarks/gpu.py")]
+    command = [*file, "--dry", str(scale), "--out", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as running:
+        assert "begun" in running.stdout.readline()
+        time.sleep(seconds * scale)
+        running.kill()
+    (path,) = tmp_path.glob("dry-*.json")
+    run = of("record").read(path)
+    found = of("audit").audit(run)
+    measured = [row.id for row in found.rows]
+    claims = {one.id for one in of("subjects").SUBJECTS if one.priority == 1}
+    assert set(measured) <= claims if seconds < 400 else len(measured) > len(claims) / 2
+    assert set(measured) == {row["id"] for row in run["rows"]} <= set(run["done"]) | {measured[-1] if measured else ""}
+    assert all(row.ratios["eager"].rounds == 15 for row in found.rows)
+    assert of("audit").text(found)
+    assert of("record").committed(tmp_path) == []               # nothing that a README would believe
+    if seconds == 200:
+        again = subprocess.run([*command, "--resume", str(path)], capture_output=True, text=True, timeout=100)
+        assert again.returncode == 0, again.stderr
+        after = of("record").read(path)
+        assert after["rows"][: len(run["rows"])] == run["rows"]
+        ids = [row["id"] for row in after["rows"]]
+        assert len(ids) == len(set(ids)) > len(run["rows"])
+        assert claims <= set(ids)
+
+
+def test_a_file_of_other_kernels_or_another_gpu_is_not_gone_on_with(of, tmp_path):
+    gpu, record = of("gpu"), of("record")
+    record.write(tmp_path / "one.json", gpu.begun({"a.py": "1"}, None, "") | {"environment": {"gpu": "that"}})
+    with pytest.raises(ValueError, match="other kernels than these"):
+        gpu.begun({"a.py": "2"}, tmp_path / "one.json", "that")
+    with pytest.raises(ValueError, match="measured on one that, and here is one this"):
+        gpu.begun({"a.py": "1"}, tmp_path / "one.json", "this")
+
+
 @pytest.mark.parametrize(("arguments", "says"), [
     ([], "torch sees no GPU on this machine"),
     (["--only", "no such"], "no subject has 'no such' in its name"),
