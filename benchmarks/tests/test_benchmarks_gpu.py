@@ -391,7 +391,7 @@ def test_what_is_cut_off_can_be_audited_and_gone_on_with(of, seconds, tmp_path):
     assert of("audit").text(found)
     assert of("record").committed(tmp_path) == []               # nothing that a README would believe
     if seconds == 200:
-        again = subprocess.run([*command, "--resume", str(path)], capture_output=True, text=True, timeout=100)
+        again = subprocess.run([*command, "--resume", str(path)], capture_output=True, text=True)
         assert again.returncode == 0, again.stderr
         after = of("record").read(path)
         assert after["rows"][: len(run["rows"])] == run["rows"]
