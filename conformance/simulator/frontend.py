@@ -22,14 +22,14 @@ import triton
 import triton.compiler.code_generator  # this and two more it imports when first needed: before anything is changed
 import triton.experimental.gluon
 import triton.language.extra.libdevice
-from triton.backends.compiler import GPUTarget, Language
+from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource, make_backend
 from triton.compiler.errors import CompilationError
 from triton.runtime.jit import JITCallable, create_function_from_signature
 
 from ...triton_kernels.gate import machine_code
 from ...triton_kernels.gate.offline import target_of
-from . import active, internals, taken
+from . import active, internals, taken, undefined
 from .fault import KernelFault
 
 
@@ -140,17 +140,17 @@ def _take(kernel: Any, one: Kernel, values: dict[str, Any], specialization: Any,
     try:
         options, signature, constexprs, attrs = kernel._pack_args(one.backend, dict(given), values, specialization, {})
         source = ASTSource(kernel, signature, constexprs, attrs)
-        name = taken.name_of(kernel, signature, constexprs, one.target)
+        name = taken.name_of(kernel, signature, constexprs, one.target, given)
         if taken.known(name):
             return Handle(source, one.target, options, given)
         module = _said(lambda: _front(one, source, options))
-        undefined = _undefined(module, one, options)
+        use = undefined.use(module, one.backend, options)
     except CompilationError as error:
         return f"{where}: {' '.join(_words(error))}"
     except (AssertionError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
         return f"{where}: {error}"
-    if undefined:
-        return (f"uses a value that is undefined when compiled, {undefined}: a loop's variable has no value after its "
+    if use:
+        return (f"uses a value that is undefined when compiled, {use}: a loop's variable has no value after its "
                 "`range` loop; keep what is needed in a variable of its own")
     taken.remember(name)
     return Handle(source, one.target, options, given)
@@ -217,55 +217,3 @@ def _words(error: BaseException) -> Iterator[str]:
     lines = [e.src.split("\n")[e.node.lineno - 1].strip() for e in reversed(chain)
              if e.src and hasattr(e.node, "lineno")]
     yield from (f"(in `{line}`)" for line in dict.fromkeys(lines))
-
-
-# ---- values that nothing defines
-
-_POISON = re.compile(r"(%[\w#]+)(?::\d+)? = ub\.poison")
-
-
-def _undefined(module: Any, one: Kernel, options: Any) -> str:
-    """Where the kernel uses an undefined value: the line, in the words of its source; empty if nowhere."""
-    if not any(_uses(module.str_nodebug())):
-        return ""
-    stages: dict[str, Any] = {}
-    one.backend.add_stages(stages, options, Language.TRITON)
-    module = stages["ttir"](module, {})                # what is never used, and loops that only pass it on, are gone
-    for _ in _uses(module.str_nodebug()):
-        return _place(str(module))
-    return ""
-
-
-def _uses(text: str) -> Iterator[str]:
-    """Uses of undefined values in an intermediate representation."""
-    for function in re.split(r"\btt\.func\b", text):
-        function = function.partition("// no predecessors")[0]       # after a return
-        for name in _POISON.findall(function):
-            found = re.findall(rf"{re.escape(name)}(?![\w#])[^\n]*", function)
-            yield from found[1:]
-
-
-def _place(text: str) -> str:
-    """The source line of the first use, as the representation's locations have it."""
-    places = dict(re.findall(r'^(#loc\w*) = loc\((.*)\)$', text, re.MULTILINE))
-    for function in re.split(r"\btt\.func\b", text):
-        for name in _POISON.findall(function):
-            use = re.search(rf"\n(?![^\n]*ub\.poison)[^\n]*{re.escape(name)}(?![\w#])[^\n]*loc\((#loc\w*)\)", function)
-            place = use and _line(use.group(1), places)
-            if place:
-                return f"in line {place}"
-    return "a loop's variable"
-
-
-def _line(name: str, places: dict[str, str]) -> str:
-    """File and line of a location, through the names and calls that wrap it."""
-    for _ in range(10):
-        text = places.get(name, "")
-        line = re.search(r'"([^"]+)":(\d+):', text)
-        if line:
-            return f"{line.group(2)} of {line.group(1).rsplit('/', 1)[-1]}"
-        inner = re.search(r"#loc\w*", text)
-        if not inner:
-            return ""
-        name = inner.group()
-    return ""

@@ -11,15 +11,19 @@ from typing import Any
 import triton
 from triton.runtime.jit import JITCallable
 
-from . import internals
+from . import internals, undefined
 
 _known: dict[Path, set[str]] = {}
 
 
-def name_of(kernel: Any, kinds: Any, constants: dict[Any, Any], target: Any) -> str | None:
-    """A kernel with its signature, by all that the front end looks at; None if a constant is nothing plain."""
+_RULES = hashlib.sha256(Path(undefined.__file__).read_bytes()).hexdigest()       # what is looked for besides
+
+
+def name_of(kernel: Any, kinds: Any, constants: dict[Any, Any], target: Any, given: dict[str, Any]) -> str | None:
+    """A kernel with its signature and the options given, by all that the front end looks at; None if a constant is
+    nothing plain."""
     try:
-        parts = [triton.__version__, str(target), kernel.cache_key, str(kinds),
+        parts = [triton.__version__, _RULES, str(target), kernel.cache_key, str(kinds), repr(sorted(given.items())),
                  *(f"{path}={_plain(value)}" for path, value in sorted(constants.items()))]
     except (RuntimeError, TypeError):            # Triton cannot hash what it refers to, or it is nothing plain
         return None

@@ -115,6 +115,31 @@ def after_a_known_range(x, y, n, N: tl.constexpr):
 
 
 @triton.jit
+def one_or_the_other(x, y, n, N: tl.constexpr):
+    """The compiler takes n for both."""
+    for block in range(2):
+        tl.store(y + block, tl.load(x + block))
+    which = n
+    if n > 2:
+        which = block + 1
+    tl.store(y + which, 1.0)
+
+
+@triton.jit
+def later(v, k):
+    return tl.where(v > 0, v, k)
+
+
+@triton.jit
+def through_a_function(x, y, n, N: tl.constexpr):
+    i = tl.arange(0, N)
+    for block in range(n):
+        tl.store(y + block * N + i, tl.load(x + block * N + i))
+    for _ in range(n):
+        tl.store(y + i, later(tl.load(x + i), block))
+
+
+@triton.jit
 def last_by_hand(x, y, n, N: tl.constexpr):
     i = tl.arange(0, N)
     last = 0
@@ -139,7 +164,8 @@ def loops_in_loops(x, y, n, N: tl.constexpr):
     tl.store(y, total + j)
 
 
-@pytest.mark.parametrize("kernel", [after_the_loop, after_a_known_range], ids=lambda k: k.fn.__name__)
+@pytest.mark.parametrize("kernel", [after_the_loop, after_a_known_range, one_or_the_other, through_a_function],
+                         ids=lambda k: k.fn.__name__)
 def test_a_loops_variable_is_undefined_after_its_loop(kernel):
     where = r"undefined when compiled, in line \d+ of test_simulator"
     with pytest.raises(KernelFault, match=where) as caught, simulate():
@@ -315,10 +341,10 @@ def test_what_was_taken_is_remembered_and_what_was_refused_is_not(tmp_path, monk
         linecache.checkcache()
         return module.written
 
-    def launched(body, n=8, target="sm_90"):
+    def launched(body, n=8, target="sm_90", **options):
         y = torch.zeros(n)
         with simulate(target=target):
-            defined(body)[(1,)](y, n)
+            defined(body)[(1,)](y, n, **options)
         return y.tolist(), len(seen)
 
     assert launched("tl.store(y + tl.arange(0, N), 1.0)") == ([1.0] * 8, 1)
@@ -326,7 +352,8 @@ def test_what_was_taken_is_remembered_and_what_was_refused_is_not(tmp_path, monk
     assert launched("tl.store(y + tl.arange(0, N), 1.0)", 16) == ([1.0] * 16, 2)
     assert launched("tl.store(y + tl.arange(0, N), 1.0)", target="sm_80") == ([1.0] * 8, 3)
     assert launched("tl.store(y + tl.arange(0, N), 2.0)") == ([2.0] * 8, 4)
+    assert launched("tl.store(y + tl.arange(0, N), 2.0)", debug=True) == ([2.0] * 8, 5)      # asserts are compiled, too
     for _ in range(2):
         with pytest.raises(KernelFault, match="power of 2"):
             launched("tl.store(y + tl.arange(0, N - 1), 2.0)")
-    assert len(seen) == 6
+    assert len(seen) == 7
