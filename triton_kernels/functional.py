@@ -25,6 +25,7 @@ from .bands.functional import shared_linear as shared_linear
 from .images.functional import conv1d as conv1d
 from .images.functional import conv2d as conv2d
 from .images.functional import conv2d_act as conv2d_act
+from .images.functional import max_pool1d as max_pool1d
 from .images.functional import max_pool2d as max_pool2d
 from .layers import checks as layer_checks
 from .layers import nodes as layers

@@ -109,6 +109,15 @@ class MaxPool2d(Twin, nn.MaxPool2d):
                             return_indices=self.return_indices)
 
 
+class MaxPool1d(Twin, nn.MaxPool1d):
+    """pool.max with one row; with dilation or ceil_mode torch's own."""
+
+    @leaf
+    def forward(self, input: Tensor) -> Any:
+        return F.max_pool1d(input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode,
+                            return_indices=self.return_indices)
+
+
 class _Norm(Twin, nn.modules.batchnorm._BatchNorm):
     """norm.batch in training, norm.batch.inference in evaluation, as torch decides between them."""
 
@@ -124,6 +133,23 @@ class BatchNorm1d(_Norm, nn.BatchNorm1d):
 
 class BatchNorm2d(_Norm, nn.BatchNorm2d):
     pass
+
+
+class BatchNorm3d(_Norm, nn.BatchNorm3d):
+    pass
+
+
+def _lazy(kind: type[nn.Module], lazy: type[nn.Module]) -> type[nn.Module]:
+    """torch's lazy module, which becomes ours at its first call."""
+    return type(lazy.__name__, (lazy,), {"cls_to_become": kind, "__module__": __name__, "__doc__": lazy.__doc__})
+
+
+LazyLinear = _lazy(Linear, nn.LazyLinear)
+LazyConv1d = _lazy(Conv1d, nn.LazyConv1d)
+LazyConv2d = _lazy(Conv2d, nn.LazyConv2d)
+LazyBatchNorm1d = _lazy(BatchNorm1d, nn.LazyBatchNorm1d)
+LazyBatchNorm2d = _lazy(BatchNorm2d, nn.LazyBatchNorm2d)
+LazyBatchNorm3d = _lazy(BatchNorm3d, nn.LazyBatchNorm3d)
 
 
 def normalized(

@@ -11,6 +11,7 @@ give them the model before it is patched, or after `undo`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import attrs
@@ -22,8 +23,8 @@ from . import nn as ours
 
 TWINS: dict[type[nn.Module], type[nn.Module]] = {
     twin: getattr(ours, twin.__name__) for twin in (
-        nn.Linear, nn.Conv1d, nn.Conv2d, nn.MaxPool2d, nn.BatchNorm1d, nn.BatchNorm2d, nn.Sigmoid, nn.Tanh, nn.ReLU,
-        nn.LeakyReLU, nn.ELU, nn.CrossEntropyLoss, nn.MSELoss, nn.BCEWithLogitsLoss,
+        nn.Linear, nn.Conv1d, nn.Conv2d, nn.MaxPool1d, nn.MaxPool2d, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d,
+        nn.Sigmoid, nn.Tanh, nn.ReLU, nn.LeakyReLU, nn.ELU, nn.CrossEntropyLoss, nn.MSELoss, nn.BCEWithLogitsLoss,
         *([nn.LinearCrossEntropyLoss] if hasattr(nn, "LinearCrossEntropyLoss") else []))}
 OURS = frozenset(TWINS.values())
 #: Where a module keeps what it was: in its own `__dict__`, so that copies and slices of a model can be undone, too.
@@ -146,6 +147,8 @@ def _why_not(module: nn.Module, wanted: set[str]) -> str:
     if kind in OURS or kind.__module__ == ours.__name__:
         return "is ours"
     if kind not in TWINS:
+        if isinstance(module, nn.modules.lazy.LazyModuleMixin):
+            return "lazy: call it once before it is patched"
         if isinstance(module, tuple(TWINS)):
             return "a subclass: its forward may differ"
         if kind.__module__.startswith("torch."):
@@ -169,9 +172,9 @@ def _no_kernel(module: nn.Module) -> str:
             return f"padding_mode={module.padding_mode!r} has no kernel"
         if module.padding == "same" and any(d * (k - 1) % 2 for d, k in zip(module.dilation, module.kernel_size)):
             return "padding='same' around an even filter has no kernel"
-    if isinstance(module, nn.MaxPool2d):
+    if isinstance(module, (nn.MaxPool1d, nn.MaxPool2d)):
         return _pooling(module)
-    if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
+    if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)):
         if (module.weight is None) != (module.bias is None):
             return "a scale without a shift has no kernel"
         return "" if module.eps > 0 else f"eps={module.eps} has no kernel"
@@ -182,12 +185,13 @@ def _no_kernel(module: nn.Module) -> str:
     return ""
 
 
-def _pooling(pool: nn.MaxPool2d) -> str:
-    if pool.dilation not in (1, (1, 1)):
+def _pooling(pool: nn.MaxPool1d | nn.MaxPool2d) -> str:
+    if pool.dilation not in (1, (1,), (1, 1)):
         return "dilation has no kernel"
     if pool.ceil_mode:
         return "ceil_mode has no kernel"
-    sides = pool.kernel_size if isinstance(pool.kernel_size, (tuple, list)) else (pool.kernel_size,) * 2
-    if sides[0] * sides[-1] > 256:
-        return f"a window of {sides[0]} × {sides[-1]} has no kernel"
+    plane = isinstance(pool, nn.MaxPool2d)
+    sides = pool.kernel_size if isinstance(pool.kernel_size, (tuple, list)) else (pool.kernel_size,) * (1 + plane)
+    if math.prod(sides) > 256:
+        return f"a window of {' × '.join(map(str, sides))} has no kernel"
     return ""

@@ -80,17 +80,17 @@ def conv1d(
     input, weight, bias = casting.products(input, weight, bias)
     checks.floating("conv1d", input=input, weight=weight, bias=bias)
     checks.rank("conv1d", 3, input=input, weight=weight)
-    s, e = _single("stride", stride), _single("dilation", dilation)
-    p: Sides | str = padding if isinstance(padding, str) else (0, _single("padding", padding))
+    s, e = _single("conv1d", "stride", stride), _single("conv1d", "dilation", dilation)
+    p: Sides | str = padding if isinstance(padding, str) else (0, _single("conv1d", "padding", padding))
     y = _layer("conv1d", input.unsqueeze(2), weight.unsqueeze(2), bias, (1, s), p, (1, e), groups, "identity", 0.0,
                False, precision)
     return y.squeeze(2)
 
 
-def _single(label: str, side: int | tuple[int]) -> int:
-    both = image_checks.pair("conv1d", label, side, 0)
+def _single(name: str, label: str, side: int | tuple[int]) -> int:
+    both = image_checks.pair(name, label, side, 0)
     if both[0] != both[1]:
-        raise WrongType(f"conv1d: {label} = {side}; expected one whole number")
+        raise WrongType(f"{name}: {label} = {side}; expected one whole number")
     return both[0]
 
 
@@ -112,7 +112,29 @@ def max_pool2d(
     """pool.max   the largest of each window; with `return_indices` also its row-major place in the image, int64."""
     checks.floating("max_pool2d", input=input)
     checks.rank("max_pool2d", 4, input=input)
-    if image_checks.pair("max_pool2d", "dilation", dilation, 1) != (1, 1):
-        raise WrongValue(f"max_pool2d: dilation = {dilation} has no kernel")
-    sizes = image_checks.pooling("max_pool2d", input, kernel_size, stride or None, padding, ceil_mode)
+    return _pooled("max_pool2d", input, kernel_size, stride or None, padding, dilation, ceil_mode, return_indices)
+
+
+def _pooled(
+    name: str, input: Tensor, kernel_size: Sides, stride: Sides | None, padding: Sides, dilation: Sides,
+    ceil_mode: bool, return_indices: bool,
+) -> Any:
+    if image_checks.pair(name, "dilation", dilation, 1) != (1, 1):
+        raise WrongValue(f"{name}: dilation = {dilation} has no kernel")
+    sizes = image_checks.pooling(name, input, kernel_size, stride, padding, ceil_mode)
     return image_autograd.max_pool(input, sizes, return_indices)
+
+
+@or_torch(torch.nn.functional.max_pool1d)
+def max_pool1d(
+    input: Tensor, kernel_size: int | tuple[int], stride: int | tuple[int] | None = None, padding: int | tuple[int] = 0,
+    dilation: int | tuple[int] = 1, ceil_mode: bool = False, return_indices: bool = False,
+) -> Any:
+    """pool.max with one row: input (B, C, L); with `return_indices` also the place in the signal, int64."""
+    checks.floating("max_pool1d", input=input)
+    checks.rank("max_pool1d", 3, input=input)
+    k, p, e = (_single("max_pool1d", *one) for one in (
+        ("kernel_size", kernel_size), ("padding", padding), ("dilation", dilation)))
+    s = _single("max_pool1d", "stride", stride) if stride else k
+    found = _pooled("max_pool1d", input.unsqueeze(2), (1, k), (1, s), (0, p), (1, e), ceil_mode, return_indices)
+    return tuple(t.squeeze(2) for t in found) if return_indices else found.squeeze(2)

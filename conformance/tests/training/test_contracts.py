@@ -156,7 +156,8 @@ SIGNATURES = {
         "binary_cross_entropy_with_logits")},
     "linear": ("input", "weight", "bias"),
     **dict.fromkeys(("conv1d", "conv2d"), ("input", "weight", "bias", "stride", "padding", "dilation", "groups")),
-    "max_pool2d": ("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices"),
+    **dict.fromkeys(("max_pool1d", "max_pool2d"), (
+        "input", "kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")),
 }
 
 

@@ -28,7 +28,7 @@ TWINS = {
     "Sigmoid": ((), (3, 5)), "Tanh": ((), (3, 5)), "ReLU": ((), (3, 5)), "LeakyReLU": ((0.3,), (3, 5)),
     "ELU": ((0.7,), (3, 5)), "Linear": ((5, 4), (3, 5)), "Conv1d": ((3, 4, 3, 2, 1), (2, 3, 9)),
     "Conv2d": ((3, 4, 3, 1, 1), (2, 3, 6, 5)), "MaxPool2d": ((2,), (2, 3, 6, 5)), "BatchNorm1d": ((5,), (4, 5)),
-    "BatchNorm2d": ((3,), (2, 3, 6, 5)),
+    "BatchNorm2d": ((3,), (2, 3, 6, 5)), "BatchNorm3d": ((3,), (2, 3, 4, 2, 3)), "MaxPool1d": ((3, 2, 1), (2, 3, 9)),
 }
 
 
@@ -298,3 +298,29 @@ def test_misuse(message):
     with pytest.raises((TypeError, ValueError)) as caught:
         MISUSE[message]()
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(("lazy", "given", "shape"), [
+    ("LazyLinear", (4,), (3, 5)), ("LazyConv1d", (4, 3), (2, 3, 9)), ("LazyConv2d", (4, 3, 2), (2, 3, 6, 5)),
+    ("LazyBatchNorm1d", (), (4, 5)), ("LazyBatchNorm2d", (), (2, 3, 6, 5)), ("LazyBatchNorm3d", (), (2, 3, 4, 2, 3))])
+def test_a_lazy_module_becomes_ours(lazy, given, shape):
+    own, twin = getattr(ours, lazy)(*given), getattr(nn, lazy)(*given)
+    x = data(*shape)
+    for module in (own, twin):
+        module(x)
+    assert type(own) is getattr(ours, lazy.removeprefix("Lazy"))
+    twin.load_state_dict(own.state_dict())
+    assert torch.equal(own(x), twin(x))
+    assert repr(own) == repr(twin)
+
+
+def test_pooling_a_signal():
+    x = data(2, 3, 11)
+    for how in ((3,), (2, 1), (4, 3, 2), ((3,), (2,), (1,))):
+        for own, twin in zip(F.max_pool1d(x, *how, return_indices=True),
+                             nn.functional.max_pool1d(x, *how, return_indices=True), strict=True):
+            assert torch.equal(own, twin)
+    with simulate():
+        y, at = F.max_pool1d(x, 3, 2, 1, return_indices=True)
+    assert torch.equal(y, nn.functional.max_pool1d(x, 3, 2, 1))
+    assert torch.equal(x.flatten(0, 1).gather(1, at.flatten(0, 1)).view_as(y), y)

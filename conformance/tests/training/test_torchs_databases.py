@@ -28,12 +28,13 @@ with warnings.catch_warnings(), mock.patch.object(torch.backends, "disable_globa
     from torch.testing._internal.common_optimizers import optim_db
 
 PLACES = {"cpu": contextlib.nullcontext, "kernel": lambda: simulate(check=False)}
-FUNCTIONS = ("conv1d", "conv2d", "max_pool2d", "linear", "relu", "leaky_relu", "elu", "tanh", "sigmoid", "batch_norm",
-             "cross_entropy", "mse_loss", "binary_cross_entropy_with_logits")
+FUNCTIONS = ("conv1d", "conv2d", "max_pool1d", "max_pool2d", "linear", "relu", "leaky_relu", "elu", "tanh", "sigmoid",
+             "batch_norm", "cross_entropy", "mse_loss", "binary_cross_entropy_with_logits")
 OPS = {op.name.rpartition(".")[2]: op for op in op_db
        if op.name.rpartition(".")[2] in FUNCTIONS and not op.variant_test_name and op.name[0] in "nts"}
 MODULES = {info.name.rpartition(".")[2]: info for info in module_db if info.name.rpartition(".")[2] in (
-    "Linear", "Conv1d", "Conv2d", "MaxPool2d", "BatchNorm1d", "BatchNorm2d", "Sigmoid", "Tanh", "ReLU", "LeakyReLU",
+    "Linear", "Conv1d", "Conv2d", "MaxPool1d", "MaxPool2d", "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "Sigmoid",
+    "Tanh", "ReLU", "LeakyReLU",
     "ELU", "CrossEntropyLoss", "MSELoss", "BCEWithLogitsLoss")}
 OPTIMIZERS = {info.optim_cls.__name__: info for info in optim_db
               if info.optim_cls.__name__ in ("SGD", "Adagrad", "Adam", "AdamW")}
