@@ -27,8 +27,8 @@ MANY = 500                   # cases that are worth a process more, where one is
 
 def conform(target: str | None, *, ops: tuple[str, ...] = (), dtypes: tuple[str, ...] = (), quick: bool = False,
             replay: tuple[str, ...] = (), mode: str = "auto", keyword: str = "", first: bool = False,
-            levels: bool = False, field: bool = False, workers: int | None = None, timeout: float | None = None,
-            json: Path | None = None, console: Console | None = None) -> int:
+            levels: bool = False, field: bool = False, xfail: str = "", workers: int | None = None,
+            timeout: float | None = None, json: Path | None = None, console: Console | None = None) -> int:
     """Judge a backend; the exit code. Raises BackendError for a run that cannot be started.
 
     Functions that are not ours run in a process of their own (`workers`), so that one that dies or never returns
@@ -39,7 +39,7 @@ def conform(target: str | None, *, ops: tuple[str, ...] = (), dtypes: tuple[str,
     if timeout is not None and timeout <= 0:
         raise BackendError(f"--timeout {timeout:g}: a time is more than 0 seconds")
     chosen = select(target, ops=ops, dtypes=dtypes, quick=quick, replay=replay, mode=mode, keyword=keyword,
-                    levels=levels, field=field)
+                    levels=levels, exactly=field, xfail=xfail)
     ours = not ops and (target or "triton") in BUILT_IN
     apart = workers if workers is not None else _processes(chosen, needed=not ours or timeout is not None)
     patience = timeout if timeout is not None else PATIENCE if apart else None
@@ -55,6 +55,7 @@ def conform(target: str | None, *, ops: tuple[str, ...] = (), dtypes: tuple[str,
                      "junit_family=xunit1", *_options(target, ops, dtypes, quick, replay, mode, keyword)]
         arguments += ["--chainrule-levels"] if levels else []
         arguments += ["--chainrule-field"] if field else []
+        arguments += [f"--chainrule-xfail={xfail}"] if xfail else []
         arguments += ["-x"] if first else []
         arguments += ["-n", str(apart), f"--max-worker-restart={RESTARTS}"] if apart else []
         if patience:

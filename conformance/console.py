@@ -15,6 +15,7 @@ from rich.table import Table
 from .judging.cases import DTYPES
 from .judging.operations import OPERATIONS
 from .judging.verdict import FAIL, Verdict
+from .known_failures import as_known
 from .plugin import Recorder
 from .results import Results, device, versions
 from .selection import Selection
@@ -123,8 +124,10 @@ class Reporter(Recorder):
             return None
         why = f"no answer within {self.patience:g} s" if late else "the process died while it was judged"
         backend = self.chosen.backend
-        verdict = Verdict(case, backend.name, backend.target, self.chosen.mode, FAIL, reason=why)
-        self.failures.append(verdict.report())
+        verdict = as_known(Verdict(case, backend.name, backend.target, self.chosen.mode, FAIL, reason=why),
+                           self.chosen.known)
+        if verdict.state == FAIL:
+            self.failures.append(verdict.report())
         return verdict.record()
 
     def pytest_sessionfinish(self) -> None:

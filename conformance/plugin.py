@@ -20,6 +20,7 @@ OPTIONS = (
     ("--chainrule-quick", {"action": "store_true", "help": "one case per op, tier and dtype"}),
     ("--chainrule-levels", {"action": "store_true", "help": "every level of every factor, but not every pair"}),
     ("--chainrule-field", {"action": "store_true", "help": "the cases over the exact field alone"}),
+    ("--chainrule-xfail", {"metavar": "FILE", "default": "", "help": "failures that are known, with reasons (TOML)"}),
     ("--chainrule-keyword", {"metavar": "EXPRESSION", "default": "",
                              "help": "only cases whose id matches, as with -k"}),
     ("--chainrule-case", {"metavar": "ID", "action": "append", "default": [], "help": "replay this case"}),

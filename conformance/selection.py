@@ -8,11 +8,12 @@ from functools import cache
 from typing import Any
 
 from _pytest.mark.expression import Expression
-from attrs import frozen
+from attrs import evolve, field, frozen
 
 from .backend import Backend, BackendError, load
 from .judging.cases import DTYPES, Case, case_of, cases, field_cases
 from .judging.recipes import FAMILIES
+from .known_failures import listed
 
 
 @frozen
@@ -20,13 +21,25 @@ class Selection:
     backend: Backend
     mode: str
     cases: tuple[Case, ...]
+    known: dict[str, str] = field(factory=dict)          # failures that are known, and why
 
 
 @cache
-def select(target: str | None = None, *, ops: tuple[str, ...] = (), dtypes: tuple[str, ...] = (), quick: bool = False,
-           replay: tuple[str, ...] = (), mode: str = "auto", keyword: str = "", levels: bool = False,
-           field: bool = False) -> Selection:
-    """The cases of a run; with `field` those over the exact field alone. Functions given as --op restrict it to their
+def select(target: str | None = None, *, xfail: str = "", **how: Any) -> Selection:
+    """The cases of a run, and the failures that are known of its backend."""
+    chosen, known = _selected(target, **how), listed(xfail)
+    if known:
+        try:
+            found(tuple(known), chosen.backend)
+        except BackendError as why:
+            raise BackendError(f"--xfail {xfail}: {why}") from None
+    return evolve(chosen, known=known)
+
+
+def _selected(target: str | None, *, ops: tuple[str, ...] = (), dtypes: tuple[str, ...] = (), quick: bool = False,
+              replay: tuple[str, ...] = (), mode: str = "auto", keyword: str = "", levels: bool = False,
+              exactly: bool = False) -> Selection:
+    """The cases of a run; with `exactly` those over the exact field alone. Functions given as --op restrict it to their
     ids when no backend is named. With `levels` no dtype sees every pair of levels, and each sees every level."""
     wanted_by = matching(keyword)
     unknown = [d for d in dtypes if d not in DTYPES]
@@ -38,9 +51,9 @@ def select(target: str | None = None, *, ops: tuple[str, ...] = (), dtypes: tupl
         return Selection(backend, where(backend, mode), found(replay, backend))
     wanted = tuple(d for d in DTYPES if d in (dtypes or DTYPES))
     thorough = "none" if levels else next((d for d in wanted if d in backend.dtypes), wanted[0])
-    if field:
-        exactly = [one for op in only for one in field_cases(op, wanted) if one.quick or not (quick or levels)]
-        return Selection(backend, where(backend, mode), tuple(c for c in exactly if wanted_by(c.id)))
+    if exactly:
+        over_field = [one for op in only for one in field_cases(op, wanted) if one.quick or not (quick or levels)]
+        return Selection(backend, where(backend, mode), tuple(c for c in over_field if wanted_by(c.id)))
     chosen = [one for op in only for one in (*cases((op,), wanted, quick or op not in backend.ops, thorough),
                                              *backend.extra_of(op, quick))]
     return Selection(backend, where(backend, mode),
@@ -94,4 +107,5 @@ def of(config: Any) -> Selection:
                   dtypes=tuple(d for d in option("--chainrule-dtype").split(",") if d),
                   quick=option("--chainrule-quick"), replay=tuple(option("--chainrule-case")),
                   mode=option("--chainrule-mode"), keyword=option("--chainrule-keyword"),
-                  levels=option("--chainrule-levels"), field=option("--chainrule-field"))
+                  levels=option("--chainrule-levels"), exactly=option("--chainrule-field"),
+                  xfail=option("--chainrule-xfail"))

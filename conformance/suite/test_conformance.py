@@ -7,10 +7,11 @@ import pytest
 from chainrule.conformance.judging.judge import judge
 from chainrule.conformance.judging.shrinking import smallest
 from chainrule.conformance.judging.verdict import FAIL, PASS
+from chainrule.conformance.known_failures import as_known
 
 
 def test_case(case, chosen, record_property):
-    verdict = judge(case, chosen.backend, chosen.mode)
+    verdict = as_known(judge(case, chosen.backend, chosen.mode), chosen.known)
     if verdict.state == FAIL:
         verdict.smallest = smallest(case, chosen.backend, chosen.mode)
     record_property("chainrule", verdict.record())

@@ -59,6 +59,8 @@ def conform(
     levels: Annotated[bool, typer.Option("--levels", help="every level of every factor, not every pair")] = False,
     field: Annotated[bool, typer.Option("--field", help="Triton kernels over the exact field GF(2^61 - 1): equal to "
                                         "their equations, rounding aside (in the simulator)")] = False,
+    xfail: Annotated[str, typer.Option(metavar="FILE", help="known failures, [[xfail]] with case and reason; one that "
+                                       "passes fails")] = "",
     case: Annotated[list[str] | None, typer.Option(help="replay one case by its id (repeatable)")] = None,
     keyword: Annotated[str, typer.Option("-k", help="only cases whose id matches, as in pytest -k")] = "",
     first: Annotated[bool, typer.Option("-x", help="stop at the first failure")] = False,
@@ -86,18 +88,35 @@ def conform(
     try:
         if list_ or coverage:
             chosen = select(backend, ops=tuple(op or ()), dtypes=dtypes, quick=quick, keyword=keyword, levels=levels,
-                            field=field)
+                            exactly=field, xfail=xfail)
             console.print(covering(chosen) if coverage else listing(chosen, keyword), soft_wrap=not coverage)
             return
         status = run(backend, ops=tuple(op or ()), dtypes=dtypes, quick=quick, replay=tuple(case or ()), mode=mode,
-                     keyword=keyword, levels=levels, field=field, first=first, workers=workers, timeout=timeout,
-                     json=json, console=console)
+                     keyword=keyword, levels=levels, field=field, xfail=xfail, first=first, workers=workers,
+                     timeout=timeout, json=json, console=console)
     except BackendError as why:
         refuse("conform", why)
     except KeyboardInterrupt:
         errors.print("chainrule conform: interrupted before anything was judged", markup=False)
         raise typer.Exit(130) from None
     raise typer.Exit(status)
+
+
+@app.command()
+def diff(
+    before: Annotated[Path, typer.Argument(help="results.jsonl of an earlier run")],
+    after: Annotated[Path, typer.Argument(help="results.jsonl of a later one")],
+) -> None:
+    """Compare two runs: lost cases, new failures, an op whose worst fraction has doubled."""
+    from .conformance.report.difference import Unreadable, difference, result_of
+
+    try:
+        found = difference(result_of(before), result_of(after))
+    except Unreadable as why:
+        refuse("diff", why)
+    for line in found.lines():
+        console.print(line, markup=False, soft_wrap=True)
+    raise typer.Exit(found.status)
 
 
 @app.command()
