@@ -10,7 +10,7 @@ BIN := .venv/bin
 GATE := src/chainrule/conformance/tests/kernels/test_kernels_gate.py
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: conform test mutate full bench gate gpu readme browser lint clean
+.PHONY: conform test mutate mutate-kernels full bench gate gpu readme browser lint clean
 
 conform: .venv/conformance.stamp   ## judge our Triton kernels against the reference
 	$(BIN)/chainrule conform --levels $(ARGS)
@@ -21,6 +21,9 @@ test: .venv/dev.stamp lint         ## everything that must hold before a merge
 
 mutate: .venv/dev.stamp            ## every record and reference with one thing changed: the tests must notice
 	$(BIN)/python -m chainrule.conformance.mutate
+
+mutate-kernels: .venv/dev.stamp    ## Triton kernels with one thing changed: which tier notices, who survives unexplained
+	$(BIN)/python -m chainrule.conformance.mutate.kernel_survey $(ARGS)
 
 full: .venv/dev.stamp .venv/clients.stamp lint build/third-party   ## the long versions too
 	$(BIN)/python -m pytest -n 2 -m "slow or not slow" $(ARGS)

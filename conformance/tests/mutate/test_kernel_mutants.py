@@ -1,0 +1,97 @@
+"""Mutants of Triton source: what the mutators change, and what becomes of some of them."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+
+import pytest
+
+from chainrule.conformance.mutate import kernel_mutants, kernel_survey
+from chainrule.conformance.mutate.kernel_mutants import Mutant, mutants
+from chainrule.conformance.mutate.kernel_survey import Outcome, everyone, known, new, ops_of, outcome, table
+
+KERNEL = '''
+@triton.jit
+def kernel(x, y, n, K, x_m, x_k, BM: tl.constexpr, BK: tl.constexpr):
+    """Nothing of this: x + 1."""
+    i = tl.program_id(0) * BM + tl.arange(0, BM)
+    total = tl.zeros((BM, BK), tl.float32)
+    for start in range(0, K, BK):
+        tile = tl.load(x + i[:, None] * x_m, mask=(i < n)[:, None] & (start < K), other=0.0)
+        total = tl.dot(tile, tile, total)
+        x += BK
+    if i < n:
+        tl.store(y + i, (tl.sum(total, 1) - tl.where(i > 0, 2.0, n)).to(tl.float16), mask=i < n)
+'''
+EXPECTED = {
+    "mask": {"→ (i < n)[:, None]", "→ start < K", "→ tl.store("}, "fill": {"& (start < K))"},
+    "tile index": {"→ tl.program_id(0) + 1"}, "stride": {"→ x_k"}, "K tail": {"range(0, K // BK * BK, BK)"},
+    "accumulator dtype": {"tl.float16)"}, "accumulator": {"→ tl.dot(tile, tile)"}, "store guard": {"→ if True:"},
+    "comparison": {"→ start <= K", "→ i >= 0"}, "constant": {"→ 3.0", "→ -2.0"},
+    "swapped operands": {"tl.where(i > 0, n, 2.0)", "- tl.sum(total, 1)"}, "statement": {"→ pass"},
+    "dropped cast": {"→ tl.sum(total, 1) - "}, "operator": {"tl.program_id(0) + BM"},
+    "wrong axis": {"→ tl.sum(total, 0)", "→ i[None, :]"}}
+
+
+@pytest.fixture
+def small(monkeypatch):
+    monkeypatch.setattr(kernel_mutants, "source", lambda module: KERNEL)
+    return list(mutants("small"))
+
+
+def test_every_kind_of_mistake_is_made(small):
+    by_kind = {kind: [str(m) for m in small if m.kind == kind] for kind in EXPECTED}
+    for kind, wanted in EXPECTED.items():
+        for words in wanted:
+            assert any(words in text for text in by_kind[kind]), (kind, words, by_kind[kind])
+    assert {m.kind for m in small} == set(EXPECTED)
+    assert {m.kind for m in small if not m.structural} == {"accumulator dtype", "dropped cast"}
+
+
+def test_one_place_is_changed_and_the_rest_is_as_it_was(small):
+    assert len({m.text for m in small}) == len(small)
+    for mutant in small:
+        ast.parse(mutant.text)
+        before, after = KERNEL.splitlines(), mutant.text.splitlines()
+        assert sum(a != b for a, b in zip(before, after)) <= 2
+        assert '"""Nothing of this: x + 1."""' in mutant.text
+
+
+def test_all_of_ours_are_named_once_and_known_survivors_are_among_them():
+    every = Counter(str(m) for m in everyone())
+    assert len(every) > 4_000
+    assert set(every.values()) == {1}
+    assert set(known()) <= set(every)
+    assert all(why.startswith(("equivalent: ", "not noticed: ")) for why in known().values())
+
+
+def of(module, *words):
+    return next(m for m in mutants(module) if all(word in str(m) for word in words))
+
+
+@pytest.mark.parametrize(("words", "state"), [
+    (("swapped operands", "taps - part * PART"), "noticed"), (("wrong axis", "(i < outputs)[:, None]"), "stillborn"),
+    (("comparison", "→ t > 0"), "noticed")])
+def test_what_becomes_of_a_mutant(words, state):
+    found = outcome(of("signals.conv1d", *words))
+    assert found.state == state
+    assert found.op.startswith("conv1d.")
+    assert state == "stillborn" or set(found.tiers) == {"T0", "TF"}
+
+
+def test_a_mutant_is_tried_on_the_ops_that_run_it():
+    assert ops_of("signals.conv1d", "correlate_kernel")[0] == "conv1d.valid"
+    assert ops_of("signals.conv1d", "no_such_function") == ()
+
+
+def test_a_survivor_that_nobody_explained_is_reported(monkeypatch):
+    found = [Outcome("m.f: mask: a → b", "act.elu", "mask", True), Outcome("known", "act.elu", "mask", True),
+             Outcome("m.f: mask: a → c", "act.elu", "mask", True, ("TF",)),
+             Outcome("m.f: mask: a → d", "act.elu", "mask", True, stillborn=True)]
+    monkeypatch.setattr(kernel_survey, "known", lambda: {"known": "equivalent: it is"})
+    assert [one.mutant for one in new(found)] == ["m.f: mask: a → b"]
+    assert table(found).splitlines()[-1] == "| all | 2 | 50% | 0% | 50% | 1 |"
+    monkeypatch.setattr(kernel_survey, "sample", lambda share, seed: [Mutant("m", "f", "mask", "a", "b", 0, "")] * 4)
+    monkeypatch.setattr(kernel_survey, "outcomes", lambda chosen, workers: found)
+    assert kernel_survey.main(["--share", "1/2"]) == 1
