@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable
 from itertools import product
+from random import Random
 from typing import Any
 
 from chainrule import reference
 from chainrule.reference.attention import attention
 from chainrule.spec import Equation, get, load
 from chainrule.spec.derivations import derived
-from chainrule.spec.derive.chapters import from_records
+from chainrule.spec.derive.chapters import from_records, linear
 from chainrule.spec.derive.steps import sample
+from chainrule.spec.expressions import indices
 
+from . import form_instances
 from .certify_forms import call
 from .claim import Claim, Drawing, Functions, certifies
 
@@ -26,8 +30,8 @@ def box(relation: Callable[..., bool] | None = None, /, **ranges: Iterable[int])
 
 
 def _scalar(own: Equation, of: Equation) -> None:
-    """A gradient of a formula of scalars, left of 0, on it and right of it: the claim is made from the two records."""
-    @certifies(own.id, of.id, box(side=(-1, 0, 1)))
+    """A gradient of a formula of scalars, on the sides of 0 where it has a value: made from the two records."""
+    @certifies(own.id, of.id, box(side=sorted({one[from_records.side] for one in from_records.start(own.id).trials})))
     def build(draw: Drawing, f: Functions, side: int) -> Claim:
         gradient, by = from_records.start(own.id), own.wrt[0]
         values = {str(s): draw_one(draw.field, {from_records.side: side}) for s, draw_one in gradient.draws.items()}
@@ -42,6 +46,35 @@ def _scalar(own: Equation, of: Equation) -> None:
 for _pair in from_records.scalar_pairs(load()):
     _scalar(*_pair)
 _scalar(get("act.sigmoid.prime"), get("act.sigmoid"))       # the deck prints this one, so it has a form of its own
+
+
+def _linear(own: Equation, of: Equation) -> None:
+    """A gradient that is made from its record: the claim is made from it, too; an activation is the identity."""
+    sizes = list(form_instances.small_sizes(of, Random(0), 12))
+
+    @certifies(own.id, of.id, sizes)
+    def build(draw: Drawing, f: Functions, **size: int) -> Claim:
+        drawn = {name: form_instances.nested({form_instances.key(at): draw() for at in indices(ranges, size)})
+                 for name, ranges in of.arrays.items()}
+        values: dict[str, Any] = {**size, **drawn, **{
+            name: (lambda u: u) if sort == "function" else draw() for name, sort in of.symbols.items()}}
+        by, gradient = own.wrt[0], derived(own.id)
+        others = list(inspect.signature(gradient).parameters)[1:]
+        scalars, alone = by in of.symbols, not of.index
+
+        def forward(v: Any) -> Any:
+            result = call(of, {**values, by: v[0] if scalars else v}, f[of.id])
+            return [result] if alone else result
+
+        def back(d: Any) -> Any:
+            found = gradient(d[0] if alone else d, *(values[name] for name in others))
+            return [found] if scalars else found
+
+        return Claim([values[by]] if scalars else values[by], forward, back)
+
+
+for _id in linear.IDS:
+    _linear(get(_id), get(get(_id).of))
 
 
 @certifies("act.softmax.prime", "act.softmax", box(K=range(1, 9)))

@@ -128,7 +128,7 @@ class Trial:
         """The random loss of the outputs, or of those whose first index this is."""
         total: Any = 0
         for at, place in self.output_places():
-            if first in (None, at[0]):
+            if first is None or at[0] == first:
                 c, q = self.curvature[at]
                 y = constant(self.instance.value(self.derivation.output.means, place))  # type: ignore[union-attr]
                 total = total + c * y + q * y * y

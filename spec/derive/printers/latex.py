@@ -17,7 +17,10 @@ class Latex(Plain):
     script = 1
 
     def name(self, name: str) -> str:
-        return self.notation[name][1] if name in self.notation else latex_name(name)
+        if name in self.notation:
+            return self.notation[name][1]
+        text = latex_name(name)
+        return rf"\mathrm{{{text}}}" if len(text) > 1 and text.isalpha() else text      # one name and no product
 
     def parentheses(self, text: str) -> str:
         return rf"\left({text}\right)"
@@ -81,5 +84,5 @@ class Latex(Plain):
         known = e.func.__name__ in ("log", "tanh", "sin", "cos")
         name = "\\" + e.func.__name__ if known else self.name(e.func.__name__)
         if isinstance(e, sp.erf | sp.erfc):
-            name = rf"\operatorname{{{name}}}"
+            name = rf"\operatorname{{{e.func.__name__}}}"
         return name + self.parentheses(", ".join(self(a) for a in e.args)), ATOM

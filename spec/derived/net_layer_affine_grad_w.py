@@ -1,0 +1,8 @@
+"""net.layer.affine.grad_w, made by `chainrule derive`. The steps are in net_layer_affine_grad_w.md."""
+
+
+def net_layer_affine_grad_w(delta, x):
+    """∂ℒ/∂w_{k,l} = δ_k x_l,   1 ≤ k ≤ q, 1 ≤ l ≤ p"""
+    q = len(delta) - 1
+    p = len(x) - 1
+    return [None, *[[None, *[delta[k] * x[l] for l in range(1, p + 1)]] for k in range(1, q + 1)]]

@@ -1,0 +1,8 @@
+"""net.layer.affine.grad_x, made by `chainrule derive`. The steps are in net_layer_affine_grad_x.md."""
+
+
+def net_layer_affine_grad_x(delta, w):
+    """∂ℒ/∂x_k = Σ_{i=1}^q δ_i w_{i,k},   1 ≤ k ≤ p"""
+    q = len(delta) - 1
+    p = len(w[1]) - 1
+    return [None, *[sum(delta[i] * w[i][k] for i in range(1, q + 1)) for k in range(1, p + 1)]]

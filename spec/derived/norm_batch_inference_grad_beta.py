@@ -1,0 +1,7 @@
+"""norm.batch.inference.grad_beta, made by `chainrule derive`. The steps are in norm_batch_inference_grad_beta.md."""
+
+
+def norm_batch_inference_grad_beta(delta):
+    """∂ℒ/∂β = Σ_{i=0}^{n−1} δ_i"""
+    n = len(delta)
+    return sum(delta[i] for i in range(n))

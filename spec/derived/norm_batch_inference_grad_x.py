@@ -1,0 +1,9 @@
+"""norm.batch.inference.grad_x, made by `chainrule derive`. The steps are in norm_batch_inference_grad_x.md."""
+
+from chainrule.scalar import sqrt
+
+
+def norm_batch_inference_grad_x(delta, var, gamma, eps):
+    """∂ℒ/∂x_k = δ_k γ/√(var + ε),   0 ≤ k ≤ n − 1"""
+    n = len(delta)
+    return [delta[k] * gamma / sqrt(var + eps) for k in range(n)]
