@@ -25,13 +25,19 @@ _UNDEFINED = re.compile(r'(%[\w#]+)(?::\d+)? = (?:tt\.extern_elementwise [^\n]*s
 
 def use(module: Any, backend: Any, options: Any) -> str:
     """Where a kernel uses such a value: the line, in the words of its source; empty if nowhere."""
-    if "ub.poison" not in module.str_nodebug():
+    if not _passed_on(module.str_nodebug()):
         return ""
     module = _stood_in(module)
     stages: dict[str, Any] = {}
     backend.add_stages(stages, options, Language.TRITON)
     text = str(stages["ttir"](module, {}))
     return _place(text) if _UNDEFINED.search(text) else ""
+
+
+def _passed_on(text: str) -> bool:
+    """Does anything take such a value at all? Most stand in for a loop's variable, and nothing does."""
+    return any(len(re.findall(rf"{re.escape(name)}(?![\w#])", function)) > 1
+               for function in re.split(r"\btt\.func\b", text) for name in _UNDEFINED.findall(function))
 
 
 def _stood_in(module: Any) -> Any:
