@@ -13,21 +13,22 @@ import pytest
 from rich.console import Console
 
 from . import plugin
-from .backend import BUILT_IN, BackendError
+from .backend import BackendError
 from .console import Reporter
 from .report.page import write
 from .results import Results
-from .selection import Selection, select
+from .selection import Selection, ours, select
 
 RESULTS = Path("build/conformance/results.jsonl")
 RESTARTS = 30                # processes that may die before a run gives up
 PATIENCE = 300.0             # seconds that somebody else's function has for one case
 MANY = 500                   # cases that are worth a process more, where one is not asked for
+UNDEFINED = ("poison", "zero", "report")
 
 
 def conform(target: str | None, *, ops: tuple[str, ...] = (), dtypes: tuple[str, ...] = (), quick: bool = False,
             replay: tuple[str, ...] = (), mode: str = "auto", keyword: str = "", first: bool = False,
-            levels: bool = False, field: bool = False, xfail: str = "", workers: int | None = None,
+            levels: bool = False, field: bool = False, undefined: str = "", xfail: str = "", workers: int | None = None,
             timeout: float | None = None, json: Path | None = None, console: Console | None = None) -> int:
     """Judge a backend; the exit code. Raises BackendError for a run that cannot be started.
 
@@ -36,12 +37,14 @@ def conform(target: str | None, *, ops: tuple[str, ...] = (), dtypes: tuple[str,
     """
     if workers is not None and workers < 0:
         raise BackendError(f"-n {workers}: a number of processes is 0 (this one) or more")
+    if undefined not in ("", *UNDEFINED):
+        raise BackendError(f"--undefined {undefined}: undefined lanes are {', '.join(UNDEFINED)}")
     if timeout is not None and timeout <= 0:
         raise BackendError(f"--timeout {timeout:g}: a time is more than 0 seconds")
     chosen = select(target, ops=ops, dtypes=dtypes, quick=quick, replay=replay, mode=mode, keyword=keyword,
-                    levels=levels, exactly=field, xfail=xfail)
-    ours = not ops and (target or "triton") in BUILT_IN
-    apart = workers if workers is not None else _processes(chosen, needed=not ours or timeout is not None)
+                    levels=levels, exactly=field, undefined=undefined, xfail=xfail)
+    needed = timeout is not None or not ours(target, ops)
+    apart = workers if workers is not None else _processes(chosen, needed=needed)
     patience = timeout if timeout is not None else PATIENCE if apart else None
     path = (json or RESULTS).absolute()
     console = console or Console(highlight=False)
@@ -56,6 +59,7 @@ def conform(target: str | None, *, ops: tuple[str, ...] = (), dtypes: tuple[str,
         arguments += ["--chainrule-levels"] if levels else []
         arguments += ["--chainrule-field"] if field else []
         arguments += [f"--chainrule-xfail={xfail}"] if xfail else []
+        arguments += [f"--chainrule-undefined={undefined}"] if undefined else []
         arguments += ["-x"] if first else []
         arguments += ["-n", str(apart), f"--max-worker-restart={RESTARTS}"] if apart else []
         if patience:

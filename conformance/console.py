@@ -45,6 +45,24 @@ def verdict_of(records: list[dict[str, Any]]) -> str:
     return f"[green]pass[/] {states['pass']}" + (f" [dim](+{', '.join(rest)})[/]" if rest else "")
 
 
+def text_of(report: pytest.TestReport) -> str:
+    """What a failure says, without the line about the process that it happened in."""
+    text: str = report.longreprtext
+    return text.partition("\n")[2] if text.startswith("[gw") else text
+
+
+def undefined(records: list[dict[str, Any]]) -> list[str]:
+    """The lines of kernels whose undefined lanes have reached a result: a fault of its own, whatever the verdicts."""
+    found: dict[str, list[str]] = {}
+    for record in records:
+        for line in record.get("undefined", ()):
+            found.setdefault(line, []).append(record["case"])
+    told = [f"  {line}   {len(cases)} case{'s' if len(cases) > 1 else ''}, first {cases[0]}"
+            for line, cases in sorted(found.items())]
+    return told and ["\nundefined lanes: a masked load without `other` feeds a result. Compiled code of today has 0 "
+                     "there, and so they were judged; `--undefined poison` fails them", *told]
+
+
 class Reporter(Recorder):
     """Stands in for pytest's terminal reporter during `chainrule conform`."""
 
@@ -98,15 +116,15 @@ class Reporter(Recorder):
             self.results.add(record)
         else:
             if report.failed and report.when != "call":
-                self.failures.append(report.longreprtext)
+                self.failures.append(text_of(report))
             super().pytest_runtest_logreport(report)
             if report.when != "call":
                 return
             if not isinstance(record, dict):
-                self.failures.append(report.longreprtext)
+                self.failures.append(text_of(report))
                 return
             if report.failed:
-                self.failures.append(report.longreprtext)
+                self.failures.append(text_of(report))
         op = record["id"]
         self.progress.update(self.task, advance=1, description=op)
         self.pending[op] -= 1
@@ -143,6 +161,8 @@ class Reporter(Recorder):
         if by_op:
             say("\n[dim]worst fraction of the bound (1 is the limit)[/]")
             say(self.table(by_op))
+        for line in undefined(self.results.cases):
+            say(line, markup=False, highlight=False, soft_wrap=True)
         for text in self.failures[:SHOWN]:
             say()
             say(escape(text), highlight=False, soft_wrap=True)

@@ -24,6 +24,8 @@ OPTIONS = (
     ("--chainrule-keyword", {"metavar": "EXPRESSION", "default": "",
                              "help": "only cases whose id matches, as with -k"}),
     ("--chainrule-case", {"metavar": "ID", "action": "append", "default": [], "help": "replay this case"}),
+    ("--chainrule-undefined", {"choices": ("", "poison", "zero", "report"), "default": "",
+                               "help": "what lanes hold that a mask turns off and no `other` fills"}),
     ("--chainrule-json", {"metavar": "FILE", "default": None, "help": "write one JSON record per case"}),
     ("--deck", {"metavar": "FILE", "default": None, "help": "the deck's text, to find each printed formula in it"}),
 )

@@ -10,7 +10,7 @@ from typing import Any
 from _pytest.mark.expression import Expression
 from attrs import evolve, field, frozen
 
-from .backend import Backend, BackendError, load
+from .backend import BUILT_IN, Backend, BackendError, load
 from .judging.cases import DTYPES, Case, case_of, cases, field_cases
 from .judging.recipes import FAMILIES
 from .known_failures import listed
@@ -21,6 +21,7 @@ class Selection:
     backend: Backend
     mode: str
     cases: tuple[Case, ...]
+    undefined: str = "report"    # what becomes of lanes that a mask turns off and no `other` fills (`judge`)
     known: dict[str, str] = field(factory=dict)          # failures that are known, and why
 
 
@@ -38,7 +39,7 @@ def select(target: str | None = None, *, xfail: str = "", **how: Any) -> Selecti
 
 def _selected(target: str | None, *, ops: tuple[str, ...] = (), dtypes: tuple[str, ...] = (), quick: bool = False,
               replay: tuple[str, ...] = (), mode: str = "auto", keyword: str = "", levels: bool = False,
-              exactly: bool = False) -> Selection:
+              exactly: bool = False, undefined: str = "") -> Selection:
     """The cases of a run; with `exactly` those over the exact field alone. Functions given as --op restrict it to their
     ids when no backend is named. With `levels` no dtype sees every pair of levels, and each sees every level."""
     wanted_by = matching(keyword)
@@ -47,8 +48,9 @@ def _selected(target: str | None, *, ops: tuple[str, ...] = (), dtypes: tuple[st
         raise BackendError(f"--dtype {','.join(unknown)}: the dtypes are {', '.join(DTYPES)}")
     backend = load(target, ops)
     only = tuple(backend.ops) if target is None and ops else tuple(FAMILIES)
+    undefined = undefined or ("poison" if ours(target, ops) else "report")
     if replay:
-        return Selection(backend, where(backend, mode), found(replay, backend))
+        return Selection(backend, where(backend, mode), found(replay, backend), undefined)
     wanted = tuple(d for d in DTYPES if d in (dtypes or DTYPES))
     thorough = "none" if levels else next((d for d in wanted if d in backend.dtypes), wanted[0])
     if exactly:
@@ -57,7 +59,12 @@ def _selected(target: str | None, *, ops: tuple[str, ...] = (), dtypes: tuple[st
     chosen = [one for op in only for one in (*cases((op,), wanted, quick or op not in backend.ops, thorough),
                                              *backend.extra_of(op, quick))]
     return Selection(backend, where(backend, mode),
-                     tuple(c for c in chosen if c.dtype in wanted and wanted_by(c.id)))
+                     tuple(c for c in chosen if c.dtype in wanted and wanted_by(c.id)), undefined)
+
+
+def ours(target: str | None, ops: tuple[str, ...]) -> bool:
+    """Whether all that is judged is this package's own."""
+    return not ops and (target or "triton") in BUILT_IN
 
 
 def matching(keyword: str) -> Callable[[str], bool]:
@@ -108,4 +115,4 @@ def of(config: Any) -> Selection:
                   quick=option("--chainrule-quick"), replay=tuple(option("--chainrule-case")),
                   mode=option("--chainrule-mode"), keyword=option("--chainrule-keyword"),
                   levels=option("--chainrule-levels"), exactly=option("--chainrule-field"),
-                  xfail=option("--chainrule-xfail"))
+                  undefined=option("--chainrule-undefined"), xfail=option("--chainrule-xfail"))

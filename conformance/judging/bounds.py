@@ -33,7 +33,10 @@ class Bound:
 
     @property
     def total(self) -> Array:
-        return self.accumulation + self.input_rounding + self.output_rounding + self.underflow
+        """Where a term knows no bound, there is none."""
+        with np.errstate(invalid="ignore"):
+            every: Array = self.accumulation + self.input_rounding + self.output_rounding + self.underflow
+        return np.where(np.isnan(every), np.inf, every)
 
     def terms(self, index: tuple[int, ...]) -> dict[str, float]:
         names = ("accumulation", "input_rounding", "output_rounding", "underflow")
@@ -75,7 +78,8 @@ def _errors(
     op: str, arguments: Mapping[str, Any], dtype: str, arithmetic: Arithmetic
 ) -> dict[str, tuple[Array, Array]]:
     def lift(x: Array) -> Bounded:
-        return Bounded(np.asarray(x, dtype=np.float64), arithmetic, e=arithmetic.input_u * np.abs(x))
+        e = arithmetic.input_u * np.abs(x) if arithmetic.input_u else 0.0
+        return Bounded(np.asarray(x, dtype=np.float64), arithmetic, e=e)
 
     lift.format = FORMATS[dtype]        # type: ignore[attr-defined]    # of what a kernel keeps between its products
     numbers = evaluate(op, lift, stable, arguments)

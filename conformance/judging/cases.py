@@ -22,7 +22,7 @@ from attrs import field, frozen
 from .edges import EMPTY, POINTS, REFUSED, SPECIAL, traps
 from .factors import FACTORS, Levels, brief, read, rows, word
 from .numbers.formats import FORMATS, round_to
-from .oracle import exact_truth
+from .oracle import Answered
 from .recipes import DISTRIBUTIONS, FAMILIES, Arguments, Recipe, source
 
 DTYPES = ("fp32", "fp16", "bf16")
@@ -71,7 +71,7 @@ def _case(op: str, tier: str, label: str, dtype: str, recipe: Recipe, size: tupl
 
     def make() -> Arguments:
         for thin in range(THINNEST if tier == "T0" else 0):
-            arguments = recipe(source(id, dtype, thin), size, kind)
+            arguments = Answered(op, recipe(source(id, dtype, thin), size, kind))
             if representable(op, arguments, dtype):
                 return arguments
         return recipe(source(id, dtype), size, kind)
@@ -79,9 +79,9 @@ def _case(op: str, tier: str, label: str, dtype: str, recipe: Recipe, size: tupl
     return Case(id, op, tier, dtype, make, **more)
 
 
-def representable(op: str, arguments: Arguments, dtype: str) -> bool:
+def representable(op: str, arguments: Answered, dtype: str) -> bool:
     """Whether the dtype holds every output of exact data, so that the only right answer is the exact one."""
-    return all(np.array_equal(round_to(one.value, dtype), one.value) for one in exact_truth(op, arguments).values())
+    return all(np.array_equal(round_to(one.value, dtype), one.value) for one in arguments.answer(op).values())
 
 
 COVERING = "levels-"          # the tag of a case whose label is a row of levels, one digit for each factor

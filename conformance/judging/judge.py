@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import torch
 
 from ..backend import Backend
 from .bounds import declared
@@ -20,16 +19,35 @@ from .edges import EXTENDED
 from .hygiene import HygieneFault
 from .numbers.lanes import Array
 from .operations import OPERATIONS, READINGS, reading_id
-from .running import TORCH, adding, fitted, run
+from .running import TORCH, adding, fitted, run, same_bits, undefined_lanes, widened
 from .trouble import Trouble, place_of, watched_call
 from .verdict import FAIL, NOT_JUDGED, PASS, UNSUPPORTED, Verdict
 
 Outputs = dict[str, Array]
 
 
-def judge(case: Case, backend: Backend, mode: str, explained: bool = True) -> Verdict:
-    """The verdict on one case; never raises for what the backend does. Without `explained` a failure is only told."""
+def judge(case: Case, backend: Backend, mode: str, explained: bool = True, undefined: str = "poison") -> Verdict:
+    """The verdict on one case; never raises for what the backend does. Without `explained` a failure is only told.
+
+    `undefined`: what lanes hold that a mask turns off and no `other` fills. "poison" is anything, "zero" what compiled
+    code of today has; with "report" a case that fails of them alone is judged with 0, and the verdict names the lines.
+    """
     start = time.perf_counter()
+    verdict = _judged(case, backend, mode, explained, undefined != "zero")
+    plain = mode == "simulated" and not case.refused and case.tier != FIELD
+    if undefined == "report" and plain and verdict.state == FAIL:
+        try:
+            lines = undefined_lanes(case, backend, mode, laid_out(case))
+        except (Exception, SystemExit):                  # it fails with 0 in them, too: what was said of it stands
+            lines = []
+        if lines:
+            verdict = _judged(case, backend, mode, explained, False)
+            verdict.undefined = lines
+    verdict.seconds = time.perf_counter() - start
+    return verdict
+
+
+def _judged(case: Case, backend: Backend, mode: str, explained: bool, poison: bool) -> Verdict:
     verdict = Verdict(case, backend.name, backend.target, mode, PASS, formula=backend.reading_of(case.op))
     why = backend.supports(case.op, case.dtype)
     if why is not None:
@@ -43,13 +61,12 @@ def judge(case: Case, backend: Backend, mode: str, explained: bool = True) -> Ve
         elif case.refused:
             _judge_refusal(verdict, case, backend, mode)
         else:
-            _judge_values(verdict, case, backend, mode, explained)
+            _judge_values(verdict, case, backend, mode, explained, poison)
     except HygieneFault as fault:
-        verdict.state, verdict.reason = FAIL, str(fault)
+        verdict.state, verdict.reason, verdict.place = FAIL, str(fault), place_of(backend.ops[case.op])
     except NotImplementedError as why_not:
         verdict.state = UNSUPPORTED
         verdict.reason = f"NotImplementedError: {str(why_not).strip() or 'it does not say what'}"
-    verdict.seconds = time.perf_counter() - start
     return verdict
 
 
@@ -78,11 +95,11 @@ def extends(case: Case, backend: Backend, outputs: list[Any]) -> bool:
     bounds, truths = judged(backend.reading_of(case.op), arguments, case.dtype,
                             declared(backend.arithmetic, case.dtype))
     return all(tuple(value.shape) == truths[name].value.shape[1:]
-               and compare(name, _widened(value)[None], truths[name], bounds[name], case).fraction <= 1
+               and compare(name, widened(value)[None], truths[name], bounds[name], case).fraction <= 1
                for name, value in zip(OPERATIONS[case.op].outputs, outputs))
 
 
-def _judge_values(verdict: Verdict, case: Case, backend: Backend, mode: str, explained: bool) -> None:
+def _judge_values(verdict: Verdict, case: Case, backend: Backend, mode: str, explained: bool, poison: bool) -> None:
     arguments = laid_out(case)
     _, why = fitted(backend.ops[case.op], case.op, arguments)
     if why:
@@ -90,10 +107,11 @@ def _judge_values(verdict: Verdict, case: Case, backend: Backend, mode: str, exp
         return
     verdict.arguments = arguments
     try:
-        outputs = watched_call(verdict, lambda: run(case, backend, mode, arguments))
-        again = run(case, backend, mode, arguments, second=True) if twice(case) else outputs
+        outputs = watched_call(verdict, lambda: run(case, backend, mode, arguments, poison=poison))
+        again = run(case, backend, mode, arguments, True, poison) if twice(case) else outputs
     except Trouble as trouble:
-        verdict.state, verdict.reason = FAIL, trouble.says
+        lacking = _lacking(trouble.error, arguments)
+        verdict.state, verdict.reason = (UNSUPPORTED, lacking) if lacking else (FAIL, trouble.says)
         return
     bounds, truths = expected(case, arguments, backend, adding(mode))
     if bounds is None:
@@ -101,9 +119,9 @@ def _judge_values(verdict: Verdict, case: Case, backend: Backend, mode: str, exp
         return
     for name, value, second in zip(OPERATIONS[case.op].outputs, outputs, again):
         _shape_and_dtype(name, value, truths[name].value.shape, case)
-        if not _same_bits(value, second):
+        if not same_bits(value, second):
             raise HygieneFault(f"{name} differs between two runs on the same input")
-        worst = compare(name, _widened(value), truths[name], bounds[name], case)
+        worst = compare(name, widened(value), truths[name], bounds[name], case)
         if verdict.worst is None or not worst.fraction <= verdict.worst.fraction:
             verdict.worst = worst
     assert verdict.worst is not None
@@ -116,8 +134,16 @@ def _judge_values(verdict: Verdict, case: Case, backend: Backend, mode: str, exp
         verdict.state, verdict.place = FAIL, place_of(backend.ops[case.op])
         if not explained:
             return
-        actual = {n: _widened(v) for n, v in zip(OPERATIONS[case.op].outputs, outputs)}
+        actual = {n: widened(v) for n, v in zip(OPERATIONS[case.op].outputs, outputs)}
         _explain(verdict, actual, arguments, backend, adding(mode))
+
+
+def _lacking(error: BaseException, arguments: Mapping[str, Any]) -> str:
+    """A word of the arguments that the function's own table has not: what it does not take, not what it gets wrong."""
+    if not isinstance(error, KeyError) or not error.args or not isinstance(error.args[0], str):
+        return ""
+    name = next((name for name, value in arguments.items() if isinstance(value, str) and value == error.args[0]), None)
+    return "" if name is None else f"the function knows no {name} {error.args[0]!r} (KeyError)"
 
 
 def _explain(verdict: Verdict, actual: Outputs, arguments: Mapping[str, Any], backend: Backend,
@@ -163,16 +189,3 @@ def _shape_and_dtype(name: str, value: Any, shape: tuple[int, ...], case: Case) 
     want = "uint8" if whole else str(TORCH[case.dtype]).removeprefix("torch.")
     if dtype != want:
         raise HygieneFault(f"{name} is {dtype}, not {want}")
-
-
-def _widened(value: Any) -> Array:
-    if isinstance(value, torch.Tensor):
-        return value.detach().to("cpu", torch.float64).numpy()
-    return np.asarray(value, dtype=np.float64)
-
-
-def _same_bits(a: Any, b: Any) -> bool:
-    if a is b:
-        return True
-    x, y = _widened(a), _widened(b)
-    return bool(np.array_equal(x, y, equal_nan=True))

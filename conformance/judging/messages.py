@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ def failure(verdict: Any) -> str:
     case, worst = verdict.case, verdict.worst
     rows = [f"FAIL {case.id}   {verdict.backend}, {verdict.mode}", ("what", slide(case.op))]
     if worst is None or verdict.reason:
-        rows.append(("because", verdict.reason))
+        rows += [("because", verdict.reason), ("given", shown(verdict.arguments or {}))]
     else:
         index = ", ".join(map(str, worst.index))
         terms = " + ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in worst.terms.items() if value)
@@ -44,6 +45,8 @@ def failure(verdict: Any) -> str:
         ]
     rows += _trap(verdict)
     rows.append(("function", verdict.place))
+    rows += [("undefined", f"lanes that {line} loads under a mask without `other` reach the result; 0 was taken")
+             for line in verdict.undefined]
     rows += [("at", frame) for frame in verdict.frames]
     rows += [("printed", line) for line in verdict.printed.splitlines()]
     if verdict.reading:
@@ -58,15 +61,18 @@ def failure(verdict: Any) -> str:
 def given(verdict: Any) -> str:
     """The arguments of the worst element: numbers where it is made of few, else shapes."""
     worst = verdict.worst
-    less = part_at(verdict.case.op, verdict.arguments, worst.output, worst.index)[0]
+    return shown(part_at(verdict.case.op, verdict.arguments, worst.output, worst.index)[0])
 
-    def shown(value: Any) -> str:
+
+def shown(arguments: Mapping[str, Any]) -> str:
+    """Arguments on one line: arrays of few numbers, and what is no array, as they are; of others the shape."""
+    def one(value: Any) -> str:
         if not isinstance(value, np.ndarray):
             return str(value)
-        if value.size <= FEW:
-            return ", ".join(f"{one:.9g}" for one in value.ravel())
+        if 0 < value.size <= FEW:
+            return ", ".join(f"{number:.9g}" for number in value.ravel())
         return "×".join(map(str, value.shape))
-    return " · ".join(f"{name} {shown(value)}" for name, value in less.items())
+    return " · ".join(f"{name} {one(value)}" for name, value in arguments.items())
 
 
 def _trap(verdict: Any) -> list[tuple[str, str]]:

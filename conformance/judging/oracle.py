@@ -46,6 +46,21 @@ def exact_truth(op: str, arguments: Mapping[str, Any]) -> dict[str, Truth]:
             for name, value in evaluate(op, exact, literal, lifted).items()}
 
 
+class Answered(dict[str, Any]):
+    """Exact arguments that come with their answer, since whether a dtype holds it is asked where they are drawn."""
+
+    def __init__(self, op: str, arguments: Mapping[str, Any]) -> None:
+        super().__init__(arguments)
+        self._op, self._drawn, self._truths = op, dict(arguments), exact_truth(op, arguments)
+
+    def answer(self, op: str) -> dict[str, Truth]:
+        """The exact truth of an op; found again if an argument has been replaced."""
+        same = op == self._op and self.keys() == self._drawn.keys()
+        if same and all(value is self[name] for name, value in self._drawn.items()):
+            return dict(self._truths)
+        return exact_truth(op, self)
+
+
 def _fraction(value: Any) -> Any:
     return Fraction(value) if isinstance(value, float) else value
 

@@ -14,6 +14,7 @@ from ...triton_kernels.runtime.launch import current_arch
 from ..backend import Backend
 from .cases import Case
 from .hygiene import Allocations, HygieneFault, Input, placed, unwritten
+from .numbers.lanes import Array
 from .operations import OPERATIONS, PARAMETERS
 
 if TYPE_CHECKING:
@@ -74,8 +75,9 @@ def _same(value: Any, default: Any) -> bool:
 
 
 def run(case: Case, backend: Backend, mode: str, arguments: Mapping[str, Any], second: bool = False,
-        exact: Memory | None = None) -> list[Any]:
-    """Call the backend's function once, watched; the outputs as a list. With `exact`, over the exact field."""
+        poison: bool | str = True, lines: set[str] | None = None, exact: Memory | None = None) -> list[Any]:
+    """Call the backend's function once, watched; the outputs as a list. With `exact`, over the exact field. `lines`:
+    whose loads left lanes undefined."""
     function = backend.ops[case.op]
     names = OPERATIONS[case.op].outputs
     arguments, _ = fitted(function, case.op, arguments)
@@ -93,8 +95,10 @@ def run(case: Case, backend: Backend, mode: str, arguments: Mapping[str, Any], s
             given[name] = inputs[-1].tensor
             if exact is not None:
                 exact.inputs.append(inputs[-1].span)
-    with case.pin(), _mode(mode, second, exact) as sim, Allocations(kernels_only=backend.kernels):
+    with case.pin(), _mode(mode, second, poison, exact) as sim, Allocations(kernels_only=backend.kernels):
         outputs = _listed(function(**given), names)
+    if lines is not None and sim is not None:
+        lines |= sim.open
     for one in inputs:
         one.check()
     for name, value in zip(names, outputs):
@@ -104,6 +108,32 @@ def run(case: Case, backend: Backend, mode: str, arguments: Mapping[str, Any], s
         if missing:
             raise HygieneFault(f"{missing} of {value.numel()} elements of {name} were never written by a kernel")
     return outputs
+
+
+def undefined_lanes(case: Case, backend: Backend, mode: str, arguments: Mapping[str, Any]) -> list[str]:
+    """The lines of kernels whose masked loads, for want of an `other`, change a result or end the run: each is tried
+    alone, against a run in which all such lanes hold 0."""
+    lines: set[str] = set()
+    plain = run(case, backend, mode, arguments, poison=False, lines=lines)
+    found = []
+    for line in sorted(lines):
+        try:
+            other = run(case, backend, mode, arguments, poison=line)
+        except Exception:                                # whatever it was, it does not happen where the lanes hold 0
+            found.append(line)
+            continue
+        found += [line] if not all(map(same_bits, plain, other)) else []
+    return found
+
+
+def widened(value: Any) -> Array:
+    if isinstance(value, torch.Tensor):
+        return value.detach().to("cpu", torch.float64).numpy()
+    return np.asarray(value, dtype=np.float64)
+
+
+def same_bits(a: Any, b: Any) -> bool:
+    return a is b or bool(np.array_equal(widened(a), widened(b), equal_nan=True))
 
 
 def _run_numpy(function: Any, names: tuple[str, ...], dtype: str, arguments: Mapping[str, Any]) -> list[Any]:
@@ -135,12 +165,13 @@ def _listed(result: Any, names: tuple[str, ...]) -> list[Any]:
 
 
 @contextlib.contextmanager
-def _mode(mode: str, second: bool, exact: Memory | None) -> Iterator[Any]:
+def _mode(mode: str, second: bool, poison: bool | str, exact: Memory | None) -> Iterator[Any]:
     """Simulated runs happen inside the simulator; a second one runs its programs in another order."""
     if mode != "simulated":
         yield None
         return
     from ..simulator import simulate
 
-    with simulate(check=True, order="random" if second else "forward", exact=exact) as sim:
+    order = "random" if second else "forward"
+    with simulate(check=True, order=order, poison=poison, exact=exact) as sim:
         yield sim

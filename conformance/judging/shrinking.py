@@ -16,7 +16,7 @@ TRIALS, SHRUNK = 24, 3           # cases that one failure may cost, and failures
 _done: Counter[str] = Counter()
 
 
-def smallest(case: Case, backend: Backend, mode: str) -> str:
+def smallest(case: Case, backend: Backend, mode: str, undefined: str = "poison") -> str:
     """What a failure needs beside plain arguments, and the id of that case; empty where the case has no factors."""
     label = case.id.split("/")[2]
     levels = read(case.op, label.removeprefix(COVERING)) if label.startswith(COVERING) else None
@@ -29,7 +29,8 @@ def smallest(case: Case, backend: Backend, mode: str) -> str:
             trial = Levels({**levels, name: level})
             if left and FACTORS[case.op].legal(trial):
                 left -= 1
-                if judge(case_at(case.op, trial, case.dtype), backend, mode, explained=False).state == FAIL:
+                trying = case_at(case.op, trial, case.dtype)
+                if judge(trying, backend, mode, explained=False, undefined=undefined).state == FAIL:
                     levels = trial
                     break
     needs = [f"{name} {level}" for name, level in levels.items() if level != FACTORS[case.op].all[name][0]]

@@ -46,6 +46,7 @@ class Verdict:
     frames: list[str] = field(factory=list)
     place: str = ""              # of the function that is judged
     smallest: str = ""           # what a failure needs beside plain arguments
+    undefined: list[str] = field(factory=list)       # lines of kernels whose undefined lanes reach a result
     printed: str = ""
     seconds: float = 0.0
     arguments: Mapping[str, Any] | None = field(default=None, repr=False)
@@ -68,7 +69,7 @@ class Verdict:
         return {"record": "case", "case": self.case.id, "id": self.case.op, "tier": self.case.tier,
                 "dtype": self.case.dtype, "backend": self.backend, "mode": self.mode, "state": self.state,
                 "fraction": _json_number(self.fraction), "reason": self.reason, "looks_like": self.looks_like,
-                "reading": self.reading, "place": self.place, "smallest": self.smallest,
+                "reading": self.reading, "place": self.place, "smallest": self.smallest, "undefined": self.undefined,
                 "printed": self.printed, "frames": self.frames,
                 "seconds": round(self.seconds, 4), "worst": worst, "repro": self.repro}
 

@@ -31,7 +31,7 @@ __all__ = ["KernelFault", "Sim", "simulate"]
 @contextmanager
 def simulate(
     check: bool = True, order: str = "forward", seed: int = 0, target: str | None = None,
-    overflow: bool | None = None, poison: bool = True, accumulate: str | None = None,
+    overflow: bool | None = None, poison: bool | str = True, accumulate: str | None = None,
     pretend_cuda: str | None = None, exact: Memory | None = None,
 ) -> Iterator[Sim]:
     """Run every Triton kernel started inside on CPU tensors; a fault raises `KernelFault`.
@@ -46,7 +46,8 @@ def simulate(
     pretend_cuda: answer what libraries ask of a GPU while they are imported or started, as one of this architecture
         would (`pretend.py`); it is the target, too.
     exact: every float carries an element of the exact field, and these are the elements in memory (`field/`).
-    poison: lanes that a mask turns off and no `other` fills hold NaN, or a far integer, instead of 0.
+    poison: lanes that a mask turns off and no `other` fills hold NaN, or a far integer, instead of 0; those of one
+        line alone, where it is named (`sim.open` has the lines, "file:number").
     """
     outer = active.sim() if active.depth() else None
     target = target or pretend_cuda or (outer.target if outer else "sm_90")

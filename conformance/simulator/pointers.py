@@ -6,9 +6,12 @@ the trailing arguments that only a GPU has a use for.
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import triton
 import triton.language as tl
 from triton.runtime.interpreter import TensorHandle
 
@@ -17,6 +20,8 @@ from . import active, internals, passes
 from .fault import KernelFault
 from .memory import View
 from .values import BF16, TORCH, Array, bits_type, everywhere, is_float, numpy_type, undefined
+
+_BELOW = (str(Path(__file__).resolve().parent), str(Path(__file__).parent), str(Path(triton.__file__).parent))
 
 
 def made_from(handle: Any) -> View | None:
@@ -53,7 +58,7 @@ def load(self: Any, ptr: Any, mask: Any, other: Any, *_: Any, **__: Any) -> Any:
     if on is None:
         found = np.empty(pointers.shape, dtype)
     elif other is None:
-        found = np.full(pointers.shape, undefined(dtype) if active.sim().poison else 0, dtype)
+        found = np.full(pointers.shape, undefined(dtype) if active.sim().poisons(kernel_line()) else 0, dtype)
     else:
         shape = np.broadcast_shapes(pointers.shape, other.data.shape)
         found = np.array(np.broadcast_to(plain(other.data), shape), dtype, order="C")
@@ -62,6 +67,14 @@ def load(self: Any, ptr: Any, mask: Any, other: Any, *_: Any, **__: Any) -> Any:
     if exact is not None and is_float(dtype):
         found = exact.load(pointers, found, on, None if other is None else other.data)
     return TensorHandle(found, element)
+
+
+def kernel_line() -> str:
+    """The line of the kernel that is running: the innermost that is neither ours nor Triton's."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_BELOW):
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 def load_all(self: Any, ptr: Any, *rest: Any) -> Any:

@@ -25,12 +25,13 @@ class Sim:
     `launches`, `bytes_read`, `bytes_written`, `bytes_requested` are totals; `kernels` has them per kernel.
     """
 
-    def __init__(self, check: bool, order: str, seed: int, target: str, overflow: bool, poison: bool,
+    def __init__(self, check: bool, order: str, seed: int, target: str, overflow: bool, poison: bool | str,
                  accumulate: str = "float32") -> None:
         if order not in ORDERS:
             raise ValueError(f"simulate(order={order!r}): the orders are {', '.join(ORDERS)}")
         self.check, self.order, self.target = check, order, target
         self.overflow, self.poison = overflow, poison
+        self.open: set[str] = set()             # lines whose loads have left lanes undefined
         if accumulate not in ACCUMULATE:
             raise ValueError(f"simulate(accumulate={accumulate!r}): products are added as {' or '.join(ACCUMULATE)}")
         if accumulate == "device" and target not in TENSOR_CORES:
@@ -57,6 +58,11 @@ class Sim:
         for tuner, before in self._kept.values():
             vars(tuner).clear()
             vars(tuner).update(before)
+
+    def poisons(self, line: str) -> bool:
+        """Whether the lanes that a load of this line leaves undefined hold anything, or 0."""
+        self.open.add(line)
+        return self.poison if isinstance(self.poison, bool) else self.poison == line
 
     @property
     def launches(self) -> int:

@@ -11,9 +11,9 @@ from chainrule.conformance.known_failures import as_known
 
 
 def test_case(case, chosen, record_property):
-    verdict = as_known(judge(case, chosen.backend, chosen.mode), chosen.known)
+    verdict = as_known(judge(case, chosen.backend, chosen.mode, undefined=chosen.undefined), chosen.known)
     if verdict.state == FAIL:
-        verdict.smallest = smallest(case, chosen.backend, chosen.mode)
+        verdict.smallest = smallest(case, chosen.backend, chosen.mode, chosen.undefined)
     record_property("chainrule", verdict.record())
     if verdict.state == FAIL:
         pytest.fail(verdict.report(), pytrace=False)

@@ -70,6 +70,9 @@ def conform(
     timeout: Annotated[float | None, typer.Option(help="seconds a case may take [300, where processes are]")] = None,
     simulate: Annotated[bool | None, typer.Option("--simulate/--native", help="where kernels run; without either, "
                                                   "on the GPU if there is one, else in the simulator")] = None,
+    undefined: Annotated[str, typer.Option(
+        help="lanes that a mask turns off and no `other` fills: poison, zero, or report [poison for our kernels, "
+             "report for others]")] = "",
     json: Annotated[Path | None, typer.Option(help="result file [build/conformance/results.jsonl]")] = None,
     list_: Annotated[bool, typer.Option("--list", help="show what would be judged (with -k: the cases)")] = False,
     coverage: Annotated[bool, typer.Option("--coverage", help="with --list: which pairs of levels it covers")] = False,
@@ -92,8 +95,8 @@ def conform(
             console.print(covering(chosen) if coverage else listing(chosen, keyword), soft_wrap=not coverage)
             return
         status = run(backend, ops=tuple(op or ()), dtypes=dtypes, quick=quick, replay=tuple(case or ()), mode=mode,
-                     keyword=keyword, levels=levels, field=field, xfail=xfail, first=first, workers=workers,
-                     timeout=timeout, json=json, console=console)
+                     keyword=keyword, levels=levels, field=field, undefined=undefined, xfail=xfail, first=first,
+                     workers=workers, timeout=timeout, json=json, console=console)
     except BackendError as why:
         refuse("conform", why)
     except KeyboardInterrupt:

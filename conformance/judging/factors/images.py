@@ -21,7 +21,8 @@ DILATIONS = ((1, 1), (2, 1), (1, 2), (2, 2), (3, 1))
 #: groups, and of each its channels and filters: one, several, depthwise, depthwise with a multiplier
 CHANNELS = ((1, 2, 3), (2, 2, 3), (5, 1, 1), (4, 1, 2), (3, 1, 3), (1, 1, 1), (1, 17, 2), (1, 2, 17), (1, 3, 65),
             (1, 33, 3))
-LAYER = {"batch": (2, 1, 3, 17), "channels": CHANNELS, "image": ((7, 9), (5, 5), (8, 6), (12, 7), (1, 11), (17, 18)),
+IMAGES = ((7, 9), (5, 5), (8, 6), (12, 7), (1, 11), (17, 18), (2, 131))
+LAYER = {"batch": (2, 1, 3, 17), "channels": CHANNELS, "image": IMAGES,
          "window": WINDOWS, "stride": STRIDES, "padding": PADDINGS, "dilation": DILATIONS}
 
 
@@ -93,7 +94,8 @@ def grad_b(s: Source, at: Levels) -> Arguments:
     return {"d": values(s, (at.batch, at.filters, *at.image), at.data), "n": at.n}
 
 
-POOLED = {"batch": (2, 1, 3, 17), "channels": (3, 1, 2, 17, 65), "image": ((7, 9), (4, 4), (9, 6), (12, 7), (6, 17)),
+POOLED = {"batch": (2, 1, 3, 17), "channels": (3, 1, 2, 17, 65),
+          "image": ((7, 9), (4, 4), (9, 6), (12, 7), (6, 17), (3, 131)),
           "k": ((2, 3), (2, 2), (1, 1), (3, 2), (4, 4), (3, 3)), "stride": (None, (1, 1), (2, 1), (1, 3), (5, 4)),
           "padding": ((0, 0), (1, 0), (0, 1), (1, 1))}
 HALVES: tuple[Rule, ...] = (lambda at: 2 * at.padding[0] <= at.k[0] and 2 * at.padding[1] <= at.k[1],

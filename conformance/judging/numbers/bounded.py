@@ -86,11 +86,18 @@ class Bounded:
         e = np.broadcast_to(self.e, self.v.shape)
         return Bounded(self.v[index], self.ar, self.mag[index], self.n, e[index])
 
+    @property
+    def exact(self) -> bool:
+        """Whether nothing has been rounded yet: a lifted number."""
+        return self.n == 0 and type(self.e) is float and self.e == 0.0
+
     def _of(self, other: Any) -> Bounded:
         """A constant of the formula: exact if float32 holds it, else rounded once."""
         if isinstance(other, Bounded):
             return other
         v = np.asarray(other, dtype=np.float64)
+        if type(other) is int and abs(other) <= 2**24:
+            return Bounded(v, self.ar)
         with np.errstate(over="ignore"):
             rounded = v.astype(np.float32) != v
         return Bounded(v, self.ar, e=np.where(rounded, self.ar.u * np.abs(v), 0.0))
@@ -123,8 +130,11 @@ class Bounded:
         if type(other) is int and other in (1, -1):
             return self if other == 1 else -self
         o = self._of(other)
+        v = self.v * o.v
+        if self.exact and o.exact:
+            return self._rounded(v, 0.0)
         a, b = self.error, o.error
-        return self._rounded(self.v * o.v, np.abs(o.v) * a + np.abs(self.v) * b + a * b)
+        return self._rounded(v, (np.abs(o.v) + b) * a + np.abs(self.v) * b)
 
     __rmul__ = __mul__
 

@@ -45,6 +45,15 @@ _adam("eps in the correction", lambda m, v, t, b1, b2, eps: m * ((1 - b2**t) ** 
 _adam("no correction", lambda m, v, t, b1, b2, eps: m / (sqrt(v) + eps))
 
 
+@reading("opt.adamw", "decay first")
+def adamw_decayed(lift: Lift, form: Form, theta: Array, D: Array, m: Array, v: Array, t: int, eta: Any, lam: Any,
+                  beta1: Any, beta2: Any, eps: Any) -> Outputs:
+    """θ(1 − ηλ) − ηr, as torch takes it: the same value, with θ's own rounding once more."""
+    new_m, new_v = _moments(lift(D), lift(m), lift(v), beta1, beta2)
+    r = new_m / (1 - beta1**t) / (sqrt(new_v / (1 - beta2**t)) + eps)
+    return named((lift(theta) * (1 - eta * lam) - eta * r, new_m, new_v), "m", "v")
+
+
 @reading("opt.lamb", "no correction")
 def lamb(lift: Lift, form: Form, theta: Array, D: Array, m: Array, v: Array, t: int, eta: Any, lam: Any, beta1: Any,
          beta2: Any, eps: Any) -> Outputs:
