@@ -26,7 +26,7 @@ def branches(x, n, B: tl.constexpr):
     i = p * B + tl.arange(0, B)
     v = tl.load(x + i, mask=i < n, other=0.0) + 1
     tl.store(x + i, v, mask=i < n)
-    if tl.sum(v) > 40:
+    if tl.sum(v) > 16:
         v = v * 2 + p
         if p % 3 == 0:
             v = -v

@@ -97,7 +97,25 @@ def vectors(n=40, m=None):
     return torch.arange(float(n)), torch.zeros(m or n), n
 
 
+@triton.jit
+def overlapping_stores(x, y, n, B: tl.constexpr, BUG: tl.constexpr):
+    i = tl.arange(0, B)
+    at = tl.program_id(0) * (B // 2 if BUG else B) + i
+    tl.store(y + at, tl.load(x + at))
+
+
+@triton.jit
+def overlapping_loads(x, y, n, B: tl.constexpr, BUG: tl.constexpr):
+    """Each element is read by two programs in one load, the later of which stores it."""
+    i = tl.arange(0, B)
+    at = tl.program_id(0) * (B // 2) + i
+    v = tl.load(x + at)
+    tl.store((x if BUG else y) + at, v + 1, mask=i < B // 2)
+
+
 BUGS = {
+    "stores overlap": (overlapping_stores, (3,), lambda: (*vectors(96), 32), "write race"),
+    "loads overlap": (overlapping_loads, (3,), lambda: (*vectors(96), 32), "read/write race"),
     "write race": (all_programs_store_one, (3,), lambda: (*vectors(32, 96), 32), "write race"),
     "read what another wrote": (neighbour_of_output, (2,), lambda: (*vectors(64), 32), "read/write race"),
     "overwrite what another reads": (shifted_in_place, (2,), lambda: (*vectors(64), 32), "read/write race"),
