@@ -56,7 +56,7 @@ CHECKED = {
     "affine_keeping": (lambda: (data(*X), data(*W), data(*B), "elu", 1.0, True, "ieee"), ["affine_kernel"]),
     "averaged": (lambda: (data(4, 3), data(*X), data(*W), 0.5, 4.0, True, "ieee"), ["average_kernel"]),
     "delta_through": (
-        lambda: (data(4, 3), data(*W), data(*X), "tanh", "z", 0.0, "bp.delta.chain", "ieee"),
+        lambda: (data(130, 3), data(*W), data(130, 6), "tanh", "z", 0.0, "bp.delta.chain", "ieee"),
         ["delta_kernel", "column_sums_kernel"]),
     "band_keeping": (lambda: (data(*X), data(6, 3), data(6), "elu", 1.0, True), ["band_kernel"]),
     "band_delta": (lambda: (data(*X), data(3)), ["band_kernel"]),
@@ -100,6 +100,8 @@ CHECKED = {
     "max_pool_places": (lambda: (places(2, 3, 3, 3), WINDOWS), []),
 }
 MORE = {
+    "delta_through, one tile": (
+        lambda: (data(4, 3), data(*W), data(*X), "tanh", "z", 0.0, "bp.delta.chain", "ieee"), ["delta_kernel"]),
     "band_keeping, shared": (lambda: (data(*X), data(3), None, "identity", 0.0, False), ["band_kernel"]),
     "band_averaged, shared, many": (
         lambda: (data(40, 6), data(40, 6, seed=1), 3, True, True, False), ["average_kernel", "join_kernel"]),
