@@ -324,3 +324,14 @@ def test_pooling_a_signal():
         y, at = F.max_pool1d(x, 3, 2, 1, return_indices=True)
     assert torch.equal(y, nn.functional.max_pool1d(x, 3, 2, 1))
     assert torch.equal(x.flatten(0, 1).gather(1, at.flatten(0, 1)).view_as(y), y)
+
+
+@pytest.mark.parametrize("norm", [True, False])
+def test_a_hook_on_every_module_sees_each_of_a_block(norm):
+    block, called = ours.ResidualBlock(2, 3, norm=norm), []
+    hook = nn.modules.module.register_module_forward_hook(lambda module, *_: called.append(module))
+    try:
+        block(data(2, 2, 4, 4))
+    finally:
+        hook.remove()
+    assert {*block.children(), block} == set(called)
