@@ -53,6 +53,17 @@ class DerivationText:
         new_line = " \\\\\n  "
         return f"\\begin{{aligned}}\n  {new_line.join(lines)}\n\\end{{aligned}}"
 
+    def markdown(self) -> str:
+        """The steps as Markdown with formulas between dollars: what a notebook sets where it can."""
+        target = self.steps[0].latex.partition(" = ")[0]
+        rows = [f"{k}. **{step.rule}**{f' · {step.why}' if step.why else ''}\n\n   $${target} = {right}$$"
+                for k, step in enumerate(self.steps, 1) for right in [step.latex.partition("= ")[2]]]
+        return "\n\n".join([f"**{self.id}** · {self.title}", *rows])
+
+    def _repr_markdown_(self) -> str:
+        """What a notebook shows where it sets Markdown."""
+        return self.markdown()
+
     def _repr_latex_(self) -> str:
         """What a notebook shows."""
         return f"$$\n{self.latex()}\n$$"

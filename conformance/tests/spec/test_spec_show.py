@@ -119,6 +119,12 @@ def test_an_unknown_id_suggests_near_ones():
 
 
 def test_a_notebook_shows_the_steps():
+    derivation = spec.derivation("conv1d.valid.grad_x")
+    page = derivation._repr_markdown_()
+    assert page.startswith("**conv1d.valid.grad_x** · ")
+    assert [line for line in page.split("\n") if line[:1].isdigit()] == [
+        f"{k}. **{step.rule}** · {step.why}" for k, step in enumerate(derivation.steps, 1)]
+    assert page.count(r"$$\frac{\partial \mathcal{L}}{\partial x_{p}} = ") == page.count("$$") / 2 == 5
     shown = spec.derivation("conv1d.valid.grad_x")._repr_latex_()
     assert shown.startswith("$$\n\\begin{aligned}")
     assert shown.count("&=") == 5
