@@ -67,7 +67,8 @@ def honest(order):
             def run(**arguments):
                 kind = next(v.dtype for v in arguments.values() if isinstance(v, torch.Tensor))
                 wide = {k: v.float().numpy() if isinstance(v, torch.Tensor) else v for k, v in arguments.items()}
-                return [torch.from_numpy(np.array(one, f32)).to(kind) for one in function(**wide)]
+                with np.errstate(all="ignore"):                  # of what is thrown away, or is to overflow
+                    return [torch.from_numpy(np.array(one, f32)).to(kind) for one in function(**wide)]
             backend.op(op)(run)
         return register
 
@@ -191,13 +192,15 @@ def test_no_false_alarm(op, order):
 
 
 def accused_of(op, backends, keep):
-    """Every case that `keep` takes, of every backend; the oracle is asked once a case. (runs, what was said)"""
+    """Every case that `keep` takes and that has examples, of every backend, the oracle asked once a case. (runs, what
+    was said)"""
     runs, said = 0, []
     for k, case in enumerate(cases_of(op)):
         if case.refused or case.convention or not keep(k, case):
             continue
         arguments = laid_out(case)
-        if any(fitted(one.ops[op], op, arguments)[1] for one in backends):
+        empty = any(isinstance(one, np.ndarray) and not one.size for one in arguments.values())
+        if empty or any(fitted(one.ops[op], op, arguments)[1] for one in backends):
             continue
         bounds, truths = expected(case, arguments, backends[0])
         if bounds is None:
