@@ -18,15 +18,11 @@ from torch._C import _get_tracing_state
 from torch.nn.modules import module as torchs
 
 from . import functional as F
-from . import nn as ours
 from .activations.table import ACTIVATIONS as TABLE
+from .nn import layers as ours
 from .runtime.launch import PLAIN, traced
 from .runtime.leaves import as_class
 
-#: The activations' names here, and the attribute that holds the parameter of each, by its class.
-ACTIVATIONS: dict[type[nn.Module], tuple[str, str, str]] = {
-    ours.Sigmoid: ("sigmoid", "", ""), ours.Tanh: ("tanh", "", ""), ours.ReLU: ("relu", "", ""),
-    ours.LeakyReLU: ("leaky", "slope", "negative_slope"), ours.ELU: ("elu", "alpha", "alpha")}
 LAYERS = (ours.Linear, ours.Conv2d)
 NORMS = (ours.BatchNorm1d, ours.BatchNorm2d)
 
@@ -64,10 +60,12 @@ def together(modules: Sequence[nn.Module]) -> int:
         return 1
     if kind is ours.Conv2d and then is ours.BatchNorm2d:
         return 3 if type(last) is ours.ReLU else 2
-    if kind in LAYERS and then in ACTIVATIONS:
-        name, _, attribute = ACTIVATIONS[then]
-        g, p = TABLE[name], getattr(rest[0], attribute) if attribute else 0.0
+    act = ours.named(rest[0])
+    if kind in LAYERS and act is not None:
+        g, p = TABLE[act[0]], next(iter(act[1].values()), 0.0)
         if g.legal is not None and not g.legal[0](p):
+            return 1
+        if kind is ours.Conv2d and g.heavy:
             return 1
         pools = kind is ours.Conv2d and type(last) is ours.MaxPool2d and _two_by_two(last) and g.rises(p)
         return 3 if pools else 2
@@ -82,8 +80,9 @@ def _fused(modules: Sequence[nn.Module], input: Tensor) -> Any:
         return ours.normalized(first, input, act="relu")
     if type(then) in NORMS:
         return _normalized(first, then, input, "relu" if len(modules) == 3 else "identity")
-    act, keyword, attribute = ACTIVATIONS[type(then)]
-    parameter: dict[str, Any] = {keyword: float(getattr(then, attribute))} if attribute else {}
+    found = ours.named(then)
+    assert found is not None
+    act, parameter = found
     if type(first) is ours.Linear:
         return F.linear_act(input, first.weight, first.bias, act, **parameter)
     return F.conv2d_act(input, first.weight, first.bias, act, *ours.geometry(first), pool=len(modules) == 3,

@@ -20,6 +20,8 @@ from torch import Tensor
 
 from .activations import checks as activation_checks
 from .activations import nodes as activations
+from .attention.functional import scaled_dot_product_attention as scaled_dot_product_attention
+from .attention.functional import self_attention as self_attention
 from .bands.functional import locally_connected1d as locally_connected1d
 from .bands.functional import shared_linear as shared_linear
 from .images.functional import conv1d as conv1d
@@ -34,6 +36,8 @@ from .losses import nodes as losses
 from .losses.functional import cross_entropy as cross_entropy
 from .losses.linear import linear_loss
 from .norms.functional import batch_norm as batch_norm
+from .norms.layer_functional import add_layer_norm as add_layer_norm
+from .norms.layer_functional import layer_norm as layer_norm
 from .runtime import checks, instead, library, nodes, refusals, resolved, torch_names
 from .runtime import precision as casting
 from .runtime.launch import asked
@@ -79,6 +83,31 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     return activations.activation(input, "elu", alpha)
 
 
+@instead.or_torch(torch.nn.functional.gelu)
+def gelu(input: Tensor, approximate: str = "none") -> Tensor:
+    """act.gelu   z Φ(z), elementwise; with approximate="tanh" act.gelu.tanh. Far below 0 it keeps its digits."""
+    if approximate not in ("none", "tanh"):
+        raise refusals.WrongValue(f"gelu: approximate = {approximate!r}; expected 'none' or 'tanh'")
+    checks.floating("gelu", input=input)
+    return activations.activation(input, "gelu" if approximate == "none" else "gelu.tanh", 0.0)
+
+
+@instead.or_torch(torch.nn.functional.softmax)
+def softmax(
+    input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: torch.dtype | None = None
+) -> Tensor:
+    """act.softmax   e^(z_k) / Σ_q e^(z_q) along one axis; dtype is the result's. Of a row of −∞ alone NaN, as torch."""
+    (input,) = casting.statistics(input)
+    checks.floating("softmax", input=input)
+    if dim is None:
+        raise refusals.WrongValue("softmax: dim = None; which axis is summed over has to be said")
+    if not -input.dim() <= dim < input.dim() or not input.shape[dim]:
+        raise refusals.WrongValue(f"softmax: no numbers along axis {dim} of shape {tuple(input.shape)}")
+    if dtype not in (None, input.dtype, torch.float32):
+        raise refusals.WrongValue(f"softmax: dtype = {dtype} has no kernel for {input.dtype}")
+    return activations.softmax(input, dim, dtype or input.dtype)
+
+
 def _not_in_place(name: str, inplace: bool) -> None:
     if inplace:
         raise refusals.WrongValue(f"{name}: inplace=True has no kernel")
@@ -107,7 +136,7 @@ def linear_act(
 ) -> Tensor:
     """net.layer.affine   g(x wᵀ + b) in one pass: input (…, I), weight (O, I), bias (O,) or None.
 
-    act is sigmoid, tanh, relu, leaky (slope=0.1), elu (alpha=1) or identity. precision is for float32:
+    act is sigmoid, tanh, relu, leaky (slope=0.1), elu (alpha=1), gelu, gelu.tanh or identity. precision is for float32:
     `ieee`, `tf32`, or None, which follows torch.set_float32_matmul_precision.
     """
     p = activation_checks.activation("linear_act", act, **parameter)

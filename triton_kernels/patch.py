@@ -24,7 +24,8 @@ from . import nn as ours
 TWINS: dict[type[nn.Module], type[nn.Module]] = {
     twin: getattr(ours, twin.__name__) for twin in (
         nn.Linear, nn.Conv1d, nn.Conv2d, nn.MaxPool1d, nn.MaxPool2d, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d,
-        nn.Sigmoid, nn.Tanh, nn.ReLU, nn.LeakyReLU, nn.ELU, nn.CrossEntropyLoss, nn.MSELoss, nn.BCEWithLogitsLoss,
+        nn.Sigmoid, nn.Tanh, nn.ReLU, nn.LeakyReLU, nn.ELU, nn.GELU, nn.Softmax, nn.LayerNorm, nn.MultiheadAttention,
+        nn.TransformerEncoder, nn.TransformerEncoderLayer, nn.CrossEntropyLoss, nn.MSELoss, nn.BCEWithLogitsLoss,
         *([nn.LinearCrossEntropyLoss] if hasattr(nn, "LinearCrossEntropyLoss") else []))}
 OURS = frozenset(TWINS.values())
 #: Where a module keeps what it was: in its own `__dict__`, so that copies and slices of a model can be undone, too.
@@ -144,7 +145,7 @@ def _change(path: str, module: nn.Module, wanted: set[str], fuse: bool) -> Chang
 
 def _why_not(module: nn.Module, wanted: set[str]) -> str:
     kind = type(module)
-    if kind in OURS or kind.__module__ == ours.__name__:
+    if kind in OURS or kind.__module__.startswith(ours.__name__):
         return "is ours"
     if kind not in TWINS:
         if isinstance(module, nn.modules.lazy.LazyModuleMixin):
@@ -178,6 +179,8 @@ def _no_kernel(module: nn.Module) -> str:
         if (module.weight is None) != (module.bias is None):
             return "a scale without a shift has no kernel"
         return "" if module.eps > 0 else f"eps={module.eps} has no kernel"
+    if isinstance(module, nn.MultiheadAttention) and (module.bias_k is not None or module.add_zero_attn):
+        return "add_bias_kv and add_zero_attn have no kernel"
     if isinstance(module, nn.BCEWithLogitsLoss):
         for option in ("weight", "pos_weight"):
             if getattr(module, option) is not None:

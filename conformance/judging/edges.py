@@ -28,6 +28,8 @@ class Special:
 
 SPECIAL: dict[str, Special] = {
     **{f"act.{a}{prime}": Special() for prime in ("", ".prime") for a in ACTIVATIONS},
+    **{f"act.{a}{prime}": Special(legal=lambda z: not np.isinf(z)) for prime in ("", ".prime")       # 0 · ∞
+       for a in ("gelu", "gelu.tanh")},
     # the value at a kink is a convention, a trap of its own; and no branch owns NaN
     "act.relu.prime": Special(legal=lambda z: z != 0 and not np.isnan(z)),
     "act.leaky.prime": Special(legal=lambda z: z != 0 and not np.isnan(z)),
@@ -75,6 +77,8 @@ EMPTY: dict[str, Callable[[], Arguments]] = {
     "opt.adamw": lambda: {**_adam(0, 1), "lam": 0.5},
     "opt.lamb": lambda: {**_adam(0, 1), "lam": 0.5},
     **{f"act.{a}{p}": lambda: {"z": np.zeros((0, 3))} for a in ACTIVATIONS for p in ("", ".prime")},
+    "act.softmax": lambda: {"z": np.ones((0, 4))},
+    "act.softmax.prime": lambda: {"d": np.ones((0, 4)), "z": np.ones((0, 4))},
     "norm.layer": lambda: _rows(0),
     "norm.layer.grad_x": lambda: {"d": np.ones((0, 4)), "x": np.ones((0, 4)), "gamma": np.ones(4), "eps": 0.5},
     "attn.head": lambda: _head(0),
@@ -129,6 +133,8 @@ REFUSED: dict[str, dict[str, Callable[[], Arguments]]] = {
         "sizes": lambda: {"d": np.ones((2, 4)), "x": np.ones((3, 4)), "gamma": np.ones(4), "eps": 0.5},
     },
     "norm.layer.grad_gamma": {"sizes": lambda: {"d": np.ones((2, 3)), "x": np.ones((2, 4)), "eps": 0.5}},
+    "act.softmax": {"rank": lambda: {"z": np.ones(4)}, "no-numbers": lambda: {"z": np.ones((2, 0))}},
+    "act.softmax.prime": {"sizes": lambda: {"d": np.ones((2, 3)), "z": np.ones((2, 4))}},
     "attn.head": {
         "widths": lambda: _head(K=np.ones((1, 2, 3, 5))),
         "keys": lambda: _head(V=np.ones((1, 2, 4, 5))),

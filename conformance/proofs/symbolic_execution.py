@@ -110,7 +110,15 @@ class Language:
 PRIMITIVES: dict[JITFunction, Callable[[Term], Term]] = {
     elementary.exp: lambda x: Term(sp.exp(x.value)),
     elementary.expm1: lambda x: Term(sp.exp(x.value) - 1),
+    elementary.density: lambda x: Term(_density(x.value)),
+    elementary.mills: lambda t: Term(sp.erfc(t.value / sp.sqrt(2)) / 2 / _density(t.value)),
 }
+#: Constants by their names in the kernels: what their digits stand for.
+CONSTANTS = {"ROOT": sp.sqrt(8 / sp.pi)}
+
+
+def _density(x: Any) -> Any:
+    return sp.exp(-x**2 / 2) / sp.sqrt(2 * sp.pi)
 
 
 def execute(function: JITFunction, *arguments: Any) -> Any:
@@ -121,11 +129,15 @@ def execute(function: JITFunction, *arguments: Any) -> Any:
 def _symbolic(function: Any) -> Callable[..., Any]:
     if function in PRIMITIVES:
         return PRIMITIVES[function]
-    names = {name: _meaning(value) for name, value in function.fn.__globals__.items()}
+    names = {name: _meaning(value, name) for name, value in function.fn.__globals__.items()}
     return types.FunctionType(function.fn.__code__, names, function.fn.__name__)
 
 
-def _meaning(value: Any) -> Any:
+def _meaning(value: Any, name: str) -> Any:
+    if name in CONSTANTS:
+        if float(CONSTANTS[name]) != value.value:
+            raise NotEqual(f"{name} is {value.value}; its digits should be those of {CONSTANTS[name]}")
+        return Term(CONSTANTS[name])
     if value is tl:
         return Language
     if isinstance(value, JITFunction):
@@ -156,13 +168,33 @@ class Claim:
 
 
 def vanishes(difference: Any) -> bool:
-    """Is the expression identically 0? With e^{−t} as one letter it is rational, but for logarithms, which expand."""
+    """Is the expression identically 0? With e^{−t} as one letter it is rational, but for logarithms, which expand; with
+    tanh and the normal distribution in it, once erf and every exponential have letters."""
+    if difference.has(sp.erf, sp.erfc, sp.tanh):
+        return bool(sp.cancel(sp.together(_lettered(difference))) == 0)
     e = sp.Symbol("e", positive=True)
     rational = sp.together(difference.subs(POSITIVE, -sp.log(e)))
     if sp.cancel(rational) == 0:
         return True
     factored = rational.replace(sp.log, lambda x: sp.log(sp.factor(x)))
     return bool(sp.simplify(sp.expand_log(factored, force=True)) == 0)
+
+
+def _lettered(expression: Any) -> Any:
+    """erfc as 1 − erf, tanh by exponentials, and of these one letter for all whose exponents are multiples."""
+    letters: list[tuple[Any, Any]] = []
+
+    def letter(exponent: Any) -> Any:
+        exponent = sp.expand(exponent)
+        for known, symbol in letters:
+            ratio = sp.cancel(exponent / known)
+            if ratio.is_Integer:
+                return symbol**ratio
+        letters.append((exponent, sp.Symbol(f"e{len(letters)}", positive=True)))
+        return letters[-1][1]
+
+    plain = expression.replace(sp.erfc, lambda x: 1 - sp.erf(x))
+    return plain.replace(sp.tanh, lambda x: 1 - 2 / (1 + sp.exp(2 * x))).replace(sp.exp, letter)
 
 
 def _resolved(expression: Any, symbol: Any, point: Any) -> Any:

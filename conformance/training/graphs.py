@@ -27,7 +27,8 @@ from chainrule.triton_kernels.runtime import launch
 from ..simulator import simulate
 
 #: What may stand beside kernels where nothing else is to compute: memory and views.
-PLUMBING = frozenset({"empty", "empty_strided", "empty_like", "new_empty", "expand", "getitem", "t", "view"})
+PLUMBING = frozenset({"empty", "empty_strided", "empty_like", "new_empty", "expand", "getitem", "permute",
+                      "select", "t", "unbind", "view"})
 
 
 @contextmanager

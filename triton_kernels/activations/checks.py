@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from ..runtime.checks import floating, rank
 from ..runtime.refusals import WrongType, WrongValue
 from .table import ACTIVATIONS
 
@@ -29,3 +30,9 @@ def anyhow(z: Tensor, act: str, **parameter: float) -> Tensor:
     if parameter.keys() - {g.parameter}:
         raise TypeError(f"{act} takes no {', '.join(parameter)}")
     return g.value(z, parameter.get(g.parameter, g.default))
+def rows(name: str, z: Tensor) -> None:
+    """z (R, K), K ≥ 1."""
+    floating(name, z=z)
+    rank(name, 2, z=z)
+    if not z.shape[1]:
+        raise WrongValue(f"{name}: z has shape {tuple(z.shape)}; expected (rows, K) with at least one number a row")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.autograd import Function
 
@@ -56,3 +57,33 @@ def activated(z: Tensor, act: str, p: float) -> Tensor:
         return z
     a: Tensor = applied(Activation, z, act, p) if saved.form(act, z.dtype, p) == "z" else ACTIVATIONS[act].value(z, p)
     return a
+
+
+class Softmax(Function):
+    """Shares of each row of a matrix, kept for backward."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(z: Tensor, dtype: torch.dtype) -> Any:
+        return room("activations.softmax", "act.softmax", z).forward(z, dtype)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.dtype = inputs[0].dtype
+        ctx.save_for_backward(output)
+
+    @staticmethod
+    @once
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        (p,) = ctx.saved_tensors
+        return room("activations.softmax", "act.softmax.prime", grad).backward(grad, p).to(ctx.dtype), None
+
+
+def softmax(z: Tensor, dim: int, dtype: torch.dtype) -> Tensor:
+    """Shares along one axis, which is made the last."""
+    if by_torch(z):
+        return torch.softmax(z, dim, dtype)
+    turned = z.movedim(dim, -1)
+    p: Tensor = applied(Softmax, turned.reshape(-1, turned.shape[-1]), dtype)
+    return p.view(turned.shape).movedim(-1, dim)

@@ -17,11 +17,13 @@ is kept if g′ recomputed from it has at least half the digits of the dtype, a 
     leaky     0.0e+00   keep a   0.0e+00   keep a   0.0e+00   keep a
 
 ELU keeps z whatever the error: α(eᶻ − 1) rounds to −0 for tiny z < 0, and −0 does not say whether g′ is 1
-or α. Leaky ReLU with a negative slope keeps z too: there a > 0 on both sides. float64 follows float32.
+or α. Leaky ReLU with a negative slope keeps z too: there a > 0 on both sides. GELU falls and rises again, and so
+keeps z. float64 follows float32.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -57,6 +59,31 @@ def _elu_prime(z: Tensor, p: float) -> Tensor:
     return torch.where(z < 0, p * torch.exp(z.clamp(max=0)), torch.ones_like(z))
 
 
+def _normal(z: Tensor) -> Tensor:
+    """Φ(z), through erfc: 1 + erf has no digits left far below 0."""
+    tail: Tensor = torch.special.erfc(z * -math.sqrt(0.5))
+    return 0.5 * tail
+
+
+def _gelu_prime(z: Tensor, p: float) -> Tensor:
+    return _normal(z) + z * torch.exp(-0.5 * z.square()) / math.sqrt(2 * math.pi)
+
+
+def _cubic(z: Tensor) -> Tensor:
+    """u with tanh's GELU = z σ(u)."""
+    return math.sqrt(8 / math.pi) * (z + 0.044715 * z**3)
+
+
+def _gelu_tanh_prime(z: Tensor, p: float) -> Tensor:
+    u = _cubic(z)
+    part = z * _sigmoid_prime(u, p)                         # 0 far out, where z² alone would overflow
+    return torch.sigmoid(u) + (part + part * z * z * (3 * 0.044715)) * math.sqrt(8 / math.pi)
+
+
+def _never(p: float) -> bool:
+    return False
+
+
 def _always(p: float) -> bool:
     return True
 
@@ -78,6 +105,7 @@ class Activation:
     default: float = 0.0
     legal: tuple[Callable[[float], bool], str] | None = None
     rises: Callable[[float], bool] = _always
+    heavy: bool = False             # beside a tile of 128 × 256 its registers spill: no kernel that moves boxes has it
     errors: dict[torch.dtype, float] = field(default_factory=dict)
     tells: Callable[[float], bool] = _always        # for which p does a tell on which side of 0 z lay?
     two_sided: bool = False                         # is g′ one number above 0, and one at and below it?
@@ -114,6 +142,8 @@ ACTIVATIONS: dict[str, Activation] = {
     "elu": Activation(
         lambda z, p: torch.where(z >= 0, z, p * torch.expm1(z.clamp(max=0))), _elu_prime, parameter="alpha",
         default=1.0, rises=lambda p: p >= 0),
+    "gelu": Activation(lambda z, p: z * _normal(z), _gelu_prime, rises=_never, heavy=True),
+    "gelu.tanh": Activation(lambda z, p: z * torch.sigmoid(_cubic(z)), _gelu_tanh_prime, rises=_never, heavy=True),
     "identity": Activation(
         lambda z, p: z.clone(), lambda z, p: torch.ones_like(z), lambda a, p: torch.ones_like(a)),
 }

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..runtime.checks import floating, rank, sizes
+from ..runtime.refusals import WrongType, WrongValue
 
 
 def head(name: str, Q: Tensor, K: Tensor, V: Tensor, keep: Tensor | None = None, d: Tensor | None = None) -> None:
@@ -22,19 +23,25 @@ def head(name: str, Q: Tensor, K: Tensor, V: Tensor, keep: Tensor | None = None,
     sizes(name, expected, **{"widths of Q and K": (D, K.shape[3]),
                              "numbers of keys and values": (K.shape[2], V.shape[2])})
     if not D:
-        raise ValueError(f"{name}: queries have 0 numbers; a score needs at least one")
+        raise WrongValue(f"{name}: queries have 0 numbers; a score needs at least one")
     if d is not None:
         sizes(name, "d (B, H, S, E)", **{"numbers of queries and of rows of d": (S, d.shape[2]),
                                          "widths of V and d": (E, d.shape[3])})
     if keep is not None:
         if not isinstance(keep, Tensor) or keep.dtype != torch.bool:
             kind = str(keep.dtype) if isinstance(keep, Tensor) else f"a {type(keep).__name__}"
-            raise TypeError(f"{name}: keep is {kind}; expected truth values (B, T), True where a key takes part")
+            raise WrongType(f"{name}: keep is {kind}; expected truth values (B, T), True where a key takes part")
         if keep.shape != (B, K.shape[2]) or keep.device != Q.device:
-            raise ValueError(f"{name}: keep has shape {tuple(keep.shape)} on {keep.device}; expected "
+            raise WrongValue(f"{name}: keep has shape {tuple(keep.shape)} on {keep.device}; expected "
                              f"({B}, {K.shape[2]}) on {Q.device}, one a key")
 
 
 def scaled(Q: Tensor, scale: float | None) -> float:
     """c: 1/√D unless given."""
     return 1 / math.sqrt(Q.shape[3]) if scale is None else float(scale)
+
+
+def apart(qkv: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Q, K and V (B, H, S, D) of what one product has made, (B, S, 3, H, D)."""
+    q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+    return q, k, v

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..runtime.wide import wide
-from .checks import head, scaled
+from .checks import apart, head, scaled
 
 
 def _parts(keep: Tensor | None, causal: bool, S: int, T: int, like: Tensor) -> Tensor | None:
@@ -60,6 +60,17 @@ def backward(
     to_v = P.transpose(2, 3) @ upstream
     to_q, to_k = scale * (B @ keys), scale * (B.transpose(2, 3) @ wide(q))
     return beside(to_q.to(q.dtype)), beside(to_k.to(k.dtype)), beside(to_v.to(v.dtype))
+
+
+def packed_backward(
+    d: Tensor, qkv: Tensor, o: Tensor, lse: Tensor, scale: float, keep: Tensor | None, causal: bool,
+    math: str | None,
+) -> Tensor:
+    """∂(Q, K, V) side by side, as qkv (B, S, 3, H, D) has them."""
+    out = torch.empty_like(qkv)
+    for place, gradient in zip(apart(out), backward(d, *apart(qkv), o, lse, scale, keep, causal, math)):
+        place.copy_(gradient)
+    return out
 
 
 def attention(

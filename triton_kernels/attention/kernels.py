@@ -25,13 +25,12 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from ..blocks.elementary import LOG2E
 from ..blocks.tiles import product
 from ..runtime.checks import kernel_dtype
 from ..runtime.configs import Row, choose
 from ..runtime.launch import current_arch, launch, math_mode
-from .checks import head, scaled
-
-LOG2E = tl.constexpr(1.4426950408889634)
+from .checks import apart, head, scaled
 
 
 @triton.jit
@@ -179,10 +178,14 @@ def keys_gradient(
 def backward_kernel(
     q, k, v, keep, o, d, lse, dq, dk, dv, H, S, T, D, E, scale, q_b, q_h, q_s, q_d, k_b, k_h, k_t, k_d, v_b, v_h, v_t,
     v_e, o_b, o_h, o_s, d_b, d_h, d_s, d_e, keep_b, keep_t, dq_b, dq_h, dq_s, dk_b, dk_h, dk_t, dv_b, dv_h, dv_t,
-    KEPT: tl.constexpr, CAUSAL: tl.constexpr, HELD: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr,
-    BK: tl.constexpr, BD: tl.constexpr, BE: tl.constexpr, PRECISION: tl.constexpr,
+    beside, PACKED: tl.constexpr, KEPT: tl.constexpr, CAUSAL: tl.constexpr, HELD: tl.constexpr, BM: tl.constexpr,
+    BN: tl.constexpr, BK: tl.constexpr, BD: tl.constexpr, BE: tl.constexpr, PRECISION: tl.constexpr,
 ):
-    """The first programs of a head own tiles of queries, the others tiles of keys."""
+    """The first programs of a head own tiles of queries, the others tiles of keys. PACKED: ∂K and ∂V lie in the memory
+    of ∂Q, so many numbers further each."""
+    if PACKED:
+        dk = dq + tl.cast(beside, tl.int64)
+        dv = dk + tl.cast(beside, tl.int64)
     of_queries = tl.cdiv(S, BM)
     tiles = of_queries + tl.cdiv(T, BN)
     bh, i = (tl.program_id(0) // tiles).to(tl.int64), tl.program_id(0) % tiles
@@ -246,22 +249,38 @@ def forward(
 
 def backward(
     d: Tensor, q: Tensor, k: Tensor, v: Tensor, o: Tensor, lse: Tensor, scale: float, keep: Tensor | None = None,
-    causal: bool = False, math: str | None = None, out: tuple[Tensor, Tensor, Tensor] | None = None,
+    causal: bool = False, math: str | None = None, out: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """(∂Q, ∂K, ∂V), in the memory of `out` where that is given, numbers of a head side by side."""
+    """(∂Q, ∂K, ∂V); in the memory of `out` (B, S, 3, H, D) where that is given, numbers of a head side by side."""
     B, H, S, D = q.shape
     T, E = v.shape[2:]
-    dq, dk, dv = out or (heads(B, H, S, D, q), heads(B, H, T, D, k), heads(B, H, T, E, v))
+    if out is None:
+        dq, dk, dv = heads(B, H, S, D, q), heads(B, H, T, D, k), heads(B, H, T, E, v)
+        written = dq, dk, dv
+    else:
+        dq, dk, dv = apart(out)
+        written = out, lse, lse                             # a graph follows writes to a tensor, not to views of it
     o = o if o.stride(3) == 1 else o.contiguous()
     if q.numel() + k.numel() + v.numel():
         row, how = _tiles("attn.head.grad", q, v, math)
         mask, steps = _kept(keep, lse)
         tiles = triton.cdiv(S, row.BM) + triton.cdiv(T, row.BN)
         launch(
-            backward_kernel, (tiles * B * H,), q, k, v, mask, o, d, lse, dq, dk, dv, H, S, T, D, E, scale,
+            backward_kernel, (tiles * B * H,), q, k, v, mask, o, d, lse, *written, H, S, T, D, E, scale,
             *q.stride(), *k.stride(), *v.stride(), *o.stride()[:3], *d.stride(), *steps, *dq.stride()[:3],
-            *dk.stride()[:3], *dv.stride()[:3], KEPT=keep is not None, CAUSAL=causal, **how)
+            *dk.stride()[:3], *dv.stride()[:3], 0 if out is None else out.stride(2), PACKED=out is not None,
+            KEPT=keep is not None, CAUSAL=causal, **how)
     return dq, dk, dv
+
+
+def packed_backward(
+    d: Tensor, qkv: Tensor, o: Tensor, lse: Tensor, scale: float, keep: Tensor | None, causal: bool,
+    math: str | None,
+) -> Tensor:
+    """∂(Q, K, V) side by side, as qkv (B, S, 3, H, D) has them; numbers of a head lie side by side there."""
+    out = torch.empty_like(qkv)
+    backward(d, *apart(qkv), o, lse, scale, keep, causal, math, out)
+    return out
 
 
 def attention(

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from ..runtime.library import Op, declare
 from . import composite
+from .checks import apart
 
 
 def _pairs(q: Tensor, k: Tensor, logits: int, values: int, v: Tensor) -> int:
@@ -13,9 +14,15 @@ def _pairs(q: Tensor, k: Tensor, logits: int, values: int, v: Tensor) -> int:
     return 2 * q.shape[:3].numel() * k.shape[2] * (logits * q.shape[3] + values * v.shape[3])
 
 
+def _packed(d: Tensor, qkv: Tensor, *_: object, **__: object) -> int:
+    q, k, v = apart(qkv)
+    return _pairs(q, k, 3, 2, v)
+
+
 declare(
     "attention.kernels", composite,
     Op("attention_forward", "forward", "attn.head", flops=lambda q, k, v, *_, **__: _pairs(q, k, 1, 1, v)),
     Op("attention_backward", "backward", "attn.head.grad_Q", flops=lambda d, q, k, v, *_, **__: _pairs(q, k, 3, 2, v)),
+    Op("attention_packed_backward", "packed_backward", "attn.head.grad_Q", flops=_packed),
     ids=composite.OPS,
 )

@@ -12,8 +12,9 @@ import attrs
 import torch
 from torch import Tensor
 
-from ..activations import saved
+from ..activations import saved, softmax
 from ..attention import kernels as attention
+from ..attention.checks import apart
 from ..bands import weights as band_weights
 from ..blocks.reduce import column_sums
 from ..images import checks as image_checks
@@ -222,12 +223,27 @@ def _heads(numbers: int, backward: bool) -> Callable[[torch.dtype, Row], Any]:
     """Attention of 64 × 12 heads of so many numbers, or as many as the row holds, where they lie in one product."""
     def call(d: torch.dtype, row: Row) -> Any:
         D = max(numbers, row.BK) if row.BK > 32 else numbers
-        q, k, v = empty(64, 256, 3, 12, D, dtype=d).permute(2, 0, 3, 1, 4).unbind()
+        qkv = empty(64, 256, 3, 12, D, dtype=d)
+        q, k, v = apart(qkv)
         if not backward:
             return attention.forward(q, k, v, 0.125)
         o, lse = attention.heads(64, 12, 256, D, q), empty(64, 12, 256, dtype=FP32)
-        return attention.backward(o, q, k, v, o, lse, 0.125)
+        return attention.packed_backward(o, qkv, o, lse, 0.125, None, False, None)
     return call
+
+
+def _each(op: str) -> Callable[[torch.dtype, Row], Any]:
+    return lambda d, row: OPS[op](empty(N, N, dtype=d))
+
+
+def _shares(d: torch.dtype, row: Row) -> Any:
+    """Softmax of rows that just fit, or of four tiles."""
+    return OPS["act.softmax"](empty(N, 4 * row.BN if configs.is_pinned("act.softmax.long") else row.BN, dtype=d))
+
+
+def _shares_gradient(d: torch.dtype, row: Row) -> Any:
+    x = empty(N, 4 * row.BN if configs.is_pinned("act.softmax.long") else row.BN, dtype=d)
+    return softmax.backward(x, x)
 
 
 def _neighbours(op: str, shared: bool) -> Callable[[torch.dtype, Row], Any]:
@@ -263,6 +279,8 @@ SUBJECTS = (
     Subject("layer, relu", "net.layer.affine", _layer("relu"), matrix=True, dtypes=(BF16,)),
     Subject("layer, relu, tf32", "net.layer.affine", _layer("relu", "tf32"), matrix=True, dtypes=(FP32,)),
     Subject("delta, elu", "bp.delta", _delta("elu"), matrix=True),
+    Subject("layer, gelu", "net.layer.affine", _layer("gelu"), matrix=True),
+    Subject("delta, gelu", "bp.delta", _delta("gelu"), matrix=True, dtypes=(BF16,)),
     Subject("delta, relu, tf32", "bp.delta", _delta("relu", "tf32"), False, True, dtypes=(FP32,)),
     Subject("average", "alg.average", _average(), matrix=True),
     Subject("average, added up", "alg.average", _added_up, matrix=True),
@@ -279,6 +297,10 @@ SUBJECTS = (
     Subject("average and adamw, boxes, split", "alg.average.update.boxes", _joined_update, matrix=True, dtypes=(BF16,)),
     Subject("average and adamw, joined", "alg.average.update.join", _joined_update, dtypes=(FP32,), launch=1),
     Subject("tanh", "pointwise", lambda d, row: OPS["act.tanh"](empty(N, N, dtype=d))),
+    *(Subject(f"{g}{prime}", "pointwise", _each(f"act.{g}{prime}"))
+      for g in ("gelu", "gelu.tanh") for prime in ("", ".prime")),
+    *(Subject(f"{what} of rows{long}", f"act.softmax{long.replace(', ', '.')}", call)
+      for what, call in (("softmax", _shares), ("∂ softmax", _shares_gradient)) for long in ("", ", long")),
     Subject("tanh, strided", "strided", lambda d, row: OPS["act.tanh"](empty(9, N, N, dtype=d)[::2, ::2, ::2]), False),
     Subject("sgd", "pointwise", lambda d, row: OPS["opt.sgd"](empty(N, N, dtype=d), empty(N, N, dtype=d), 0.1)),
     Subject("logits", "pointwise", _pair("loss.xent.logits")),

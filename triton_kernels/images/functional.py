@@ -50,6 +50,8 @@ def conv2d_act(
     act is sigmoid, tanh, relu, leaky (slope=0.1), elu (alpha=1) or identity. On a CPU torch keeps the unpooled map.
     """
     p = activation("conv2d_act", act, **parameter)
+    if ACTIVATIONS[act].heavy:
+        raise WrongValue(f"conv2d_act: {act} behind a convolution has no kernel")
     if pool and not ACTIVATIONS[act].rises(p):
         own = f" with {ACTIVATIONS[act].parameter} = {p}" if ACTIVATIONS[act].parameter else ""
         raise WrongValue(f"conv2d_act: {act}{own} falls somewhere, so its maxima are not those of z")

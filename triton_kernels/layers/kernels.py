@@ -20,6 +20,7 @@ from torch import Tensor
 
 from ..activations import kernels as activations
 from ..activations.checks import activation
+from ..activations.table import ACTIVATIONS
 from ..blocks.reduce import column_sums, sum_rows
 from ..blocks.tiles import divided, product, regularised, tile_of
 from ..runtime import checks
@@ -117,7 +118,7 @@ def _affine(
     x: Tensor, w: Tensor, b: Tensor | None, act: str, p: float, out: Tensor, z: Tensor, math: str | None
 ) -> tuple[Tensor, Tensor]:
     keep_z = z is not out
-    moving = _moving_boxes("net.layer.affine", out, x, w)
+    moving = None if ACTIVATIONS[act].heavy else _moving_boxes("net.layer.affine", out, x, w)
     if moving:
         moving.affine(x, w, b, activations.VALUE[act], p, keep_z, out, z)
         return out, z
@@ -146,7 +147,8 @@ def delta_partial(
     """((δ w) ⊙ g′(saved), its sums over parts of the batch), one row a part, in float32."""
     G = activations.derivative(act, form)
     out = torch.empty(saved.shape, dtype=delta.dtype, device=delta.device)
-    moving = _moving_boxes("bp.delta", out, delta, w, saved) if saved.stride(-1) == 1 else None
+    light = saved.stride(-1) == 1 and not ACTIVATIONS[act].heavy
+    moving = _moving_boxes("bp.delta", out, delta, w, saved) if light else None
     if moving:
         return out, moving.delta(delta, w, saved, G, p, out)
     row, grid, tile = _tiles("bp.delta", out, name)

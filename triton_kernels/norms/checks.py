@@ -13,19 +13,19 @@ def layer_norm(name: str, x: Tensor, **features: Tensor | None) -> None:
     """x (rows, D) with D ≥ 1, and D numbers in each of the others; these may be float32."""
     floating(name, x=x)
     if x.dim() != 2 or not x.shape[1]:
-        raise ValueError(f"{name}: x has shape {tuple(x.shape)}; expected (rows, D) with at least one number a row")
+        raise WrongValue(f"{name}: x has shape {tuple(x.shape)}; expected (rows, D) with at least one number a row")
     for label, t in features.items():
         if t is None:
             continue
         if not isinstance(t, torch.Tensor):
-            raise TypeError(f"{name}: {label} is a {type(t).__name__}; expected a tensor")
+            raise WrongType(f"{name}: {label} is a {type(t).__name__}; expected a tensor")
         whole(name, label, t)
         if t.dtype not in (x.dtype, torch.float32):
-            raise TypeError(f"{name}: {label} is {t.dtype}, x is {x.dtype}; expected that, or torch.float32")
+            raise WrongType(f"{name}: {label} is {t.dtype}, x is {x.dtype}; expected that, or torch.float32")
         if t.device != x.device:
             raise ValueError(f"{name}: {label} is on {t.device}, x is on {x.device}; expected one device")
         if t.shape != (x.shape[1],):
-            raise ValueError(f"{name}: {label} has shape {tuple(t.shape)}; expected ({x.shape[1]},), one per feature")
+            raise WrongValue(f"{name}: {label} has shape {tuple(t.shape)}; expected ({x.shape[1]},), one per feature")
 
 
 def batch_norm(name: str, x: Tensor, **channels: Tensor | None) -> None:

@@ -231,11 +231,11 @@ def forward(
     x: Tensor, gamma: Tensor | None, beta: Tensor | None, eps: float, added: Tensor | None = None,
     written: bool = True,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """(y, μ, 1/√(σ² + ε), x + added): y empty unless `written`, the sum x itself where nothing is added."""
+    """(y, μ, 1/√(σ² + ε), x + added): y empty unless `written`, the sum where nothing is added."""
     (R, D), device = x.shape, x.device
     mean, rstd = (torch.empty(R, dtype=torch.float32, device=device) for _ in range(2))
     y = torch.empty((R if written else 0, D), dtype=x.dtype, device=device)
-    summed = x if added is None else torch.empty((R, D), dtype=x.dtype, device=device)
+    summed = torch.empty((0 if added is None else R, D), dtype=x.dtype, device=device)
     row, whole, how = _how(x)
     other = x if added is None else added
     if R:
@@ -260,6 +260,8 @@ def backward(
     """(∂ℒ/∂x + past, the shares of (Σ d x̂, Σ d)), each only where it is wanted."""
     R, D = x.shape
     dx = torch.empty((R, D), dtype=x.dtype, device=x.device) if wants_x else None
+    if not R:
+        return dx, torch.empty((0, 2 * D), dtype=torch.float32, device=x.device) if wants_sums else None
     row, whole, how = _how(x)
     other = d if past is None else past
     how |= {"SCALED": gamma is not None, "PAST": past is not None}
@@ -289,6 +291,15 @@ def sums(d: Tensor, x: Tensor, mean: Tensor, rstd: Tensor, centred: bool) -> Ten
     return partial
 
 
+def gradients(
+    d: Tensor, x: Tensor, mean: Tensor, rstd: Tensor, gamma: Tensor | None, past: Tensor | None, dtype: torch.dtype,
+    wants_x: bool, wants_sums: bool,
+) -> tuple[Tensor | None, Tensor | None]:
+    """(∂ℒ/∂x + past, (Σ d x̂, Σ d) in a row of this dtype), each only where it is wanted."""
+    dx, partial = backward(d, x, mean, rstd, gamma, past, wants_x, wants_sums)
+    return dx, None if partial is None else column_sums(partial, dtype)
+
+
 def layer(x: Tensor, gamma: Tensor, beta: Tensor, eps: float) -> Tensor:
     layer_norm("norm.layer", x, gamma=gamma, beta=beta)
     kernel_dtype("norm.layer", x)
@@ -299,8 +310,6 @@ def grad_x_op(d: Tensor, x: Tensor, gamma: Tensor, eps: float) -> Tensor:
     same("norm.layer.grad_x", d=d, x=x)
     layer_norm("norm.layer.grad_x", x, gamma=gamma)
     kernel_dtype("norm.layer.grad_x", x)
-    if not x.shape[0]:
-        return torch.empty_like(x)
     _, mean, rstd, _ = forward(x, None, None, eps, written=False)
     dx, _ = backward(d, x, mean, rstd, gamma, wants_sums=False)
     assert dx is not None

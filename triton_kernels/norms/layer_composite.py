@@ -17,9 +17,9 @@ def forward(
     x: Tensor, gamma: Tensor | None, beta: Tensor | None, eps: float, added: Tensor | None = None,
     written: bool = True,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """(y, μ, 1/√(σ² + ε), x + added): y empty unless `written`, the sum x itself where nothing is added."""
-    summed = x if added is None else x + added
-    xw = wide(summed)
+    """(y, μ, 1/√(σ² + ε), x + added): y empty unless `written`, the sum where nothing is added."""
+    summed = x.new_empty((0, x.shape[1])) if added is None else x + added
+    xw = wide(x if added is None else summed)
     mean = xw.mean(1)
     away = xw - mean[:, None]
     rstd = 1 / (away.square().mean(1) + eps).sqrt()
@@ -29,11 +29,11 @@ def forward(
     return y.to(x.dtype), mean, rstd, summed
 
 
-def backward(
-    d: Tensor, x: Tensor, mean: Tensor, rstd: Tensor, gamma: Tensor | None, past: Tensor | None = None,
-    wants_x: bool = True, wants_sums: bool = True,
+def gradients(
+    d: Tensor, x: Tensor, mean: Tensor, rstd: Tensor, gamma: Tensor | None, past: Tensor | None, dtype: torch.dtype,
+    wants_x: bool, wants_sums: bool,
 ) -> tuple[Tensor | None, Tensor | None]:
-    """(∂ℒ/∂x + past, (Σ d x̂, Σ d) in one row), each only where it is wanted."""
+    """(∂ℒ/∂x + past, (Σ d x̂, Σ d) in a row of this dtype), each only where it is wanted."""
     dw = wide(d)
     hat = (wide(x) - mean[:, None]) * rstd[:, None]
     dx = None
@@ -41,13 +41,7 @@ def backward(
         g = dw if gamma is None else dw * wide(gamma)
         inner = (g - g.mean(1, keepdim=True) - hat * (g * hat).mean(1, keepdim=True)) * rstd[:, None]
         dx = (inner if past is None else inner + wide(past)).to(x.dtype)
-    both = torch.cat([(dw * hat).sum(0), dw.sum(0)])[None] if wants_sums else None
-    return dx, both
-
-
-def column_sums(partial: Tensor, dtype: torch.dtype) -> Tensor:
-    """Σ over the shares, rounded to dtype."""
-    return partial.sum(0).to(dtype)
+    return dx, torch.cat([(dw * hat).sum(0), dw.sum(0)]).to(dtype) if wants_sums else None
 
 
 def layer(x: Tensor, gamma: Tensor, beta: Tensor, eps: float) -> Tensor:
@@ -61,7 +55,7 @@ def grad_x(d: Tensor, x: Tensor, gamma: Tensor, eps: float) -> Tensor:
     same("norm.layer.grad_x", d=d, x=x)
     layer_norm("norm.layer.grad_x", x, gamma=gamma)
     _, mean, rstd, _ = forward(x, None, None, eps, written=False)
-    dx, _ = backward(d, x, mean, rstd, gamma, wants_sums=False)
+    dx, _ = gradients(d, x, mean, rstd, gamma, None, x.dtype, True, False)
     assert dx is not None
     return dx
 

@@ -1,4 +1,4 @@
-"""The passes of batch normalization as ops of training code."""
+"""The passes of batch and layer normalization as ops of training code."""
 
 from __future__ import annotations
 
@@ -15,4 +15,9 @@ declare(
     Op("norm_backward", "backward", "norm.batch.grad_x"),
     ids=composite.OPS,
 )
-declare("norms.layer", layer_composite, ids=layer_composite.OPS)
+declare(
+    "norms.layer", layer_composite,
+    Op("layer_norm", "forward", "norm.layer"),
+    Op("layer_norm_backward", "gradients", "norm.layer.grad_x"),
+    ids=layer_composite.OPS,
+)

@@ -106,6 +106,8 @@ _ROWS = (                                                 # BM rows of at most B
     Row(4, 256, warps=4), Row(1, 1024, warps=4), Row(1, 4096, warps=8), Row(1, 16384, warps=16),
     Row(1, 32768, warps=16, bits=(16, 32) if triton() < (3, 9) else HALF),      # later compilers spill float32
 )
+_SHARES = (Row(4, 256, warps=4), Row(1, 1024, warps=4), Row(1, 4096, warps=8), Row(1, 16384, warps=16))
+_LONG_SHARES = (Row(1, 4096, warps=8),)                   # more numbers a row than that: two passes
 _LONG_ROWS = (Row(1, 4096, warps=8),)                     # more classes than that: two passes
 _NORM_ROWS = (Row(4, 256, warps=4), Row(1, 1024, warps=4), Row(1, 2048, warps=8))     # BM rows of at most BN numbers
 _LONG_NORM_ROWS = (Row(1, 1024, warps=4),)                # longer ones, a tile at a time
@@ -165,6 +167,7 @@ _TABLES: dict[str, dict[str, tuple[Row, ...]]] = {
         "optimizers": _OPTIMIZERS, "norm.channels": _CHANNELS, "norm.planes": _PLANES,
         "pointwise": _POINTWISE, "strided": _STRIDED, "columns": _COLUMNS,
         "norm.rows": _NORM_ROWS, "norm.rows.long": _LONG_NORM_ROWS,
+        "act.softmax": _SHARES, "act.softmax.long": _LONG_SHARES,
         "loss.softmax": _ROWS, "loss.softmax.long": _LONG_ROWS, "loss.mean": _MEAN,
         "attn.head": _HEADS, "attn.head.grad": _HEADS_GRAD_120 if arch == "sm_120" else _HEADS_GRAD,
         "conv1d": _WINDOWS, "conv2d": _WINDOWS,
@@ -225,7 +228,7 @@ def choose(op: str, shape: tuple[int, ...], dtype: torch.dtype, arch: str = "def
     if op in IMAGE_BOXES:
         m, n, k = shape             # D is split over the pixels as well, so few tiles are enough
         return _boxed(candidates, m, n, k, 1 if op == "conv2d.layer.grad_w.boxes" else processors(arch))
-    if op in ("loss.softmax", "norm.rows"):
+    if op in ("loss.softmax", "norm.rows", "act.softmax"):
         return next((row for row in candidates if shape[1] <= row.BN), candidates[-1])
     if op in ATTENTION:
         return next((row for row in candidates if shape[1] <= row.BK), candidates[-1])

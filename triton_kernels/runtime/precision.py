@@ -21,6 +21,11 @@ def losses(*tensors: Any) -> tuple[Any, ...]:
     return _cast(tensors, torch.float32) if autocast_somewhere() and _autocasts(tensors[0]) else tensors
 
 
+def statistics(*tensors: Any) -> tuple[Any, ...]:
+    """What a norm of rows and a softmax take in float32: under autocast of CUDA, but not of the CPU, as in torch."""
+    return _cast(tensors, torch.float32) if autocast_somewhere() and _autocasts(tensors[0]) == "cuda" else tensors
+
+
 def _autocasts(first: Any) -> str:
     """The kind of device that a tensor is on, if autocast is on there."""
     device = first.device.type if isinstance(first, Tensor) else ""

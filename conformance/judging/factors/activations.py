@@ -16,6 +16,8 @@ PARAMETER: dict[str, dict[str, tuple[float | None, ...]]] = {
 }
 # the value of a derivative at a kink is a convention, a trap of its own; and no branch owns NaN
 KINKED: dict[str, tuple[str, ...]] = {**dict.fromkeys(("relu", "leaky", "elu"), ("ties", "nan")), "identity": ("nan",)}
+# far below 0 these are 0 times something that is not a number any more
+UNBOUNDED: dict[str, tuple[str, ...]] = dict.fromkeys(("gelu", "gelu.tanh"), ("infinite", "large"))
 # 0 · ∞ is no number, and no answer of the deck's
 RULES: tuple[Rule, ...] = (lambda at: at.slope != 0 or at.data != "infinite",)
 
@@ -29,7 +31,8 @@ def _make(parameter: str | None) -> Make:
 
 for _act in ACTIVATIONS:
     for _prime in ("", ".prime"):
-        _kinds = tuple(k for k in KINDS if not (_prime and k in KINKED.get(_act, ())) and
+        _left_out = (*UNBOUNDED.get(_act, ()), *(KINKED.get(_act, ()) if _prime else ()))
+        _kinds = tuple(k for k in KINDS if k not in _left_out and
                        not (k == "large" and _act not in ("relu", "leaky", "identity")))
         _own = PARAMETER.get(_act, {})
         factors(f"act.{_act}{_prime}", levels={"shape": SHAPES, "data": _kinds, **_own}, rules=RULES)(

@@ -6,14 +6,14 @@ import numpy as np
 
 from ..numbers.formats import round_to
 from ..numbers.lanes import Array
-from ..operations import ACTIVATIONS
+from ..operations import LAYERED
 from ..recipes import Arguments, Source
 from .base import Levels, Rule, factors
 from .regimes import values
 
 SIZES = (5, 1, 2, 16, 17, 64, 65, 129, 1025)
 PRODUCTS = 1_060_000                     # what one case may cost: two sizes past 1,024 where the third is 1
-ACTS = ("relu", *(act for act in ACTIVATIONS if act != "relu"))
+ACTS = ("relu", *(act for act in LAYERED if act != "relu"))
 KINDS = ("normal", "small", "positive", "wide", "cancelling", "ties", "zero")
 
 

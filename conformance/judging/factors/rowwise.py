@@ -30,6 +30,23 @@ def gamma(s: Source, at: Levels) -> Array:
     return {"normal": s.normal((at.features,)), "zero": np.zeros(at.features), "one": np.ones(at.features)}[at.gamma]
 
 
+SCORES = ("spread", "normal", "small", "wide", "low", "high", "ties", "constant", "one far", "minus infinity", "nan")
+_SHARES = {"rows": (17, 1, 2, 65), "numbers": (10, 1, 2, 3, 16, 17, 64, 65, 128, 129, 257, 1025, 4099),
+           "data": SCORES}
+_FEW: tuple[Rule, ...] = (lambda at: at.rows * at.numbers <= 20_000,)
+
+
+@factors("act.softmax", levels=_SHARES, rules=_FEW)
+def softmax(s: Source, at: Levels) -> Arguments:
+    return {"z": values(s, (at.rows, at.numbers), at.data)}
+
+
+@factors("act.softmax.prime", levels={**_SHARES, "d": ("normal", "small", "wide", "zero", "constant")}, rules=_FEW)
+def softmax_prime(s: Source, at: Levels) -> Arguments:
+    z = values(s, (at.rows, at.numbers), at.data)
+    return {"d": values(s, z.shape, at.d), "z": z}
+
+
 @factors("norm.layer", levels={**_SIZES, "data": KINDS, "gamma": GAMMA, "eps": EPS}, rules=RULES)
 def layer(s: Source, at: Levels) -> Arguments:
     return {"x": spread(s, (at.rows, at.features), at.data), "gamma": gamma(s, at), "beta": s.normal((at.features,)),

@@ -15,6 +15,7 @@ from . import (
 )
 from .base import (
     ACTIVATIONS,
+    LAYERED,
     OPERATIONS,
     PARAMETERS,
     READINGS,
@@ -29,6 +30,6 @@ from .base import (
     stable,
 )
 
-__all__ = ["ACTIVATIONS", "OPERATIONS", "PARAMETERS", "READINGS", "Form", "Lift", "Operation", "Outputs", "activations",
-           "attention", "bands", "convolution", "convolution_layers", "evaluate", "literal", "losses", "networks",
-           "operation_of", "reading_id", "readings", "rows", "stable", "training", "updates"]
+__all__ = ["ACTIVATIONS", "LAYERED", "OPERATIONS", "PARAMETERS", "READINGS", "Form", "Lift", "Operation", "Outputs",
+           "activations", "attention", "bands", "convolution", "convolution_layers", "evaluate", "literal", "losses",
+           "networks", "operation_of", "reading_id", "readings", "rows", "stable", "training", "updates"]

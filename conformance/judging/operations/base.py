@@ -25,6 +25,7 @@ Form = Callable[[str], Callable[..., Any]]
 Outputs = dict[str, Any]
 
 ACTIVATIONS = tuple(TABLE)             # those that have kernels; value and derivative are the reference's
+LAYERED = tuple(act for act in ACTIVATIONS if not act.startswith("gelu"))     # the deck's, as a layer may have it
 PARAMETERS = {"leaky": {"slope": 0.1}, "elu": {"alpha": 1.0}}      # as the deck prints them; α it leaves open
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..numbers.lanes import Array
-from ..operations import ACTIVATIONS
+from ..operations import LAYERED
 from ..operations.bands import corners
 from .base import Arguments, Family, Recipe, Source, drawn, exact_pair
 from .networks import thin
@@ -83,7 +83,7 @@ def grad_b(s: Source, size: tuple[int, ...], kind: str) -> Arguments:
 
 _SIZES = ((5, 13, 3), (2, 6, 5), (1, 1, 1), (3, 4, 9), (9, 130, 7), (2, 1, 3))
 _MANY = ((35, 9, 3),)                                       # examples enough to be split
-_ACTS = tuple(f"normal-{act}" for act in ACTIVATIONS if act != "identity")
+_ACTS = tuple(f"normal-{act}" for act in LAYERED if act != "identity")
 
 FAMILIES: dict[str, Family] = {}
 for _op, _which in (("arch.local.layer", LOCAL), ("arch.shared.layer", SHARED)):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..numbers.lanes import Array
-from ..operations import ACTIVATIONS
+from ..operations import LAYERED
 from .base import Arguments, Family, Source, drawn, exact_pair
 
 Size = tuple[int, ...]
@@ -116,7 +116,7 @@ _SIZES = (
 _MANY = ((3, 1, 2, 1, 11, 10, 2, 1, 1, 1, 0, 0, 1, 1),)     # pixels enough to be split
 _POOLS = ((2, 3, 7, 9, 2, 3, 2, 1, 1, 1), (1, 1, 2, 2, 2, 2, 2, 2, 0, 0), (2, 5, 9, 6, 2, 2, 2, 2, 0, 0),
           (1, 2, 8, 9, 3, 2, 1, 3, 1, 0), (1, 1, 7, 6, 5, 4, 3, 2, 2, 2))
-_ACTS = tuple(f"normal-{act}" for act in ACTIVATIONS if act != "identity")
+_ACTS = tuple(f"normal-{act}" for act in LAYERED if act != "identity")
 _OWN = ("channels-last",)
 
 FAMILIES: dict[str, Family] = {

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..numbers.formats import round_to
 from ..numbers.lanes import Array
-from ..operations import ACTIVATIONS
+from ..operations import ACTIVATIONS, LAYERED
 from .base import DISTRIBUTIONS, Arguments, Family, Source, drawn, exact_elements, exact_pair
 
 
@@ -125,9 +125,9 @@ FAMILIES: dict[str, Family] = {
     **{f"act.{a}{prime}": Family(activation, _FLAT, ("exact",) if a in ("relu", "identity") else (),
                                  ("normal", "small", "wide")) for prime in ("", ".prime") for a in ACTIVATIONS},
     "net.layer.affine": Family(affine, _MATRIX, ("exact-relu", "exact-identity"),
-                               (*DISTRIBUTIONS, *(f"normal-{a}" for a in ACTIVATIONS if a != "identity"))),
+                               (*DISTRIBUTIONS, *(f"normal-{a}" for a in LAYERED if a != "identity"))),
     "bp.delta.chain": Family(delta_chain, _MATRIX, ("exact-relu", "exact-identity"),
-                             (*DISTRIBUTIONS, *(f"normal-{a}" for a in ACTIVATIONS if a != "sigmoid"))),
+                             (*DISTRIBUTIONS, *(f"normal-{a}" for a in LAYERED if a != "sigmoid"))),
     "bp.delta.rec": Family(delta_rec, _MATRIX),
     "alg.average": Family(average, _MATRIX),
     "opt.sgd": Family(sgd, _FLAT),

@@ -50,9 +50,23 @@ def layer_grad_beta(s: Source, size: tuple[int, ...], kind: str) -> Arguments:
     return {"d": layer_grad(s, size, kind)["d"]}
 
 
+def softmax(s: Source, size: tuple[int, ...], kind: str) -> Arguments:
+    """`saturated`: one number far above the others, as logits up to 10⁴ are."""
+    z = s.normal(size, 2.0**10) if kind == "saturated" else drawn(s, size, kind)
+    return {"z": z if kind != "equal" else 0 * z + s.normal((size[0], 1))}
+
+
+def softmax_grad(s: Source, size: tuple[int, ...], kind: str) -> Arguments:
+    plain = kind in ("saturated", "equal")
+    return {"d": drawn(s, size, "normal" if plain else kind), **softmax(s, size, kind)}
+
+
 _ROWS = ((5, 12), (3, 268), (37, 4), (1, 1000))
 _SPREAD = ("normal", "shifted", "small", "positive", "wide", "flat", "equal")
+_SHARED = ("normal", "small", "wide", "positive", "saturated", "equal")
 FAMILIES: dict[str, Family] = {
+    "act.softmax": Family(softmax, ((17, 10), (3, 1), (1, 37), (5, 130)), (), _SHARED),
+    "act.softmax.prime": Family(softmax_grad, ((17, 10), (3, 1), (1, 37), (5, 130)), (), _SHARED),
     "norm.layer": Family(layer, _ROWS, ("exact",), _SPREAD),
     "norm.layer.grad_x": Family(layer_grad, _ROWS, ("exact",), _SPREAD),
     "norm.layer.grad_gamma": Family(layer_grad_gamma, _ROWS, ("exact",), _SPREAD),

@@ -95,5 +95,48 @@ def _layer_norm_gradients() -> None:
     fault(op, "last element unwritten", lambda d: zero_last(d.sum(0)))
 
 
+
+def shares(z: Array, axis: int = 1) -> Array:
+    largest = z.max(axis, keepdims=True)
+    e = np.exp(z - np.where(np.isneginf(largest), 0.0, largest))
+    return np.asarray(e / e.sum(axis, keepdims=True))
+
+
+def _softmaxes() -> None:
+    op = "act.softmax"
+    fault(op, "over the wrong axis", lambda z: shares(z, 0), False)
+    fault(op, "over the whole matrix", lambda z: shares(z.reshape(1, -1)).reshape(z.shape), False)
+    fault(op, "the running maximum starts at 0", lambda z: _diluted(
+        z, lambda z: np.maximum(z.max(1, keepdims=True), 0)), False)
+    fault(op, "no maximum subtracted, in float32", lambda z: _diluted(z, lambda z: 0 * z[:, :1]), False)
+    fault(op, "padded lanes counted as e⁰", lambda z: np.exp(z - z.max(1, keepdims=True)) / (
+        np.exp(z - z.max(1, keepdims=True)).sum(1, keepdims=True) + _padded(z) - z.shape[1]), False)
+    fault(op, "not normalised", lambda z: np.exp(z - z.max(1, keepdims=True)), False)
+    fault(op, "the last number left out of the sum", lambda z: np.exp(z - z.max(1, keepdims=True)) / np.exp(
+        z - z.max(1, keepdims=True))[:, :-1].sum(1, keepdims=True), False)
+    fault(op, "exponents in bfloat16", lambda z: shares(rounded(z - z.max(1, keepdims=True), 8)), False)
+    fault(op, "the logarithm of it", lambda z: np.log(shares(z)), False)
+    fault(op, "last element unwritten", lambda z: zero_last(shares(z)), False)
+    op = "act.softmax.prime"
+    fault(op, "the Jacobian's diagonal alone", lambda d, z: d * shares(z) * (1 - shares(z)), False)
+    fault(op, "the mean of d unweighted", lambda d, z: shares(z) * (d - d.mean(1, keepdims=True)), False)
+    fault(op, "Σ p d missing", lambda d, z: shares(z) * d, False)
+    fault(op, "p missing", lambda d, z: d - (shares(z) * d).sum(1, keepdims=True), False)
+    fault(op, "sign of Σ p d", lambda d, z: shares(z) * (d + (shares(z) * d).sum(1, keepdims=True)), False)
+    fault(op, "z for p", lambda d, z: z * (d - (z * d).sum(1, keepdims=True)), False)
+    fault(op, "p in bfloat16", lambda d, z: rounded(shares(z), 8) * (
+        d - (rounded(shares(z), 8) * d).sum(1, keepdims=True)), False)
+    fault(op, "over the wrong axis", lambda d, z: shares(z, 0) * (d - (shares(z, 0) * d).sum(0, keepdims=True)), False)
+    fault(op, "last element unwritten", lambda d, z: zero_last(shares(z) * (
+        d - (shares(z) * d).sum(1, keepdims=True))), False)
+
+
+def _diluted(z: Array, base: Callable[[Array], Array]) -> Array:
+    """In float32, where e^−200 is 0 and e^200 infinite."""
+    e = np.exp((z - base(z)).astype(np.float32))
+    return np.asarray(e / e.sum(1, keepdims=True), dtype=np.float64)
+
+
+_softmaxes()
 _layer_norms()
 _layer_norm_gradients()

@@ -13,7 +13,7 @@ from chainrule.conformance.proofs import symbolic_execution as symbolic
 from chainrule.conformance.simulator import simulate
 from chainrule.triton_kernels.activations import kernels as act
 from chainrule.triton_kernels.blocks import pointwise
-from chainrule.triton_kernels.blocks.elementary import exp, expm1, log1p
+from chainrule.triton_kernels.blocks.elementary import density, exp, expm1, log1p, mills
 from chainrule.triton_kernels.losses import kernels as losses
 
 CLAIMS = symbolic.claims()
@@ -122,6 +122,16 @@ def _log1p(z, p):
 
 
 @triton.jit
+def _density(z, p):
+    return density(z)
+
+
+@triton.jit
+def _mills(z, p):
+    return mills(tl.abs(z))
+
+
+@triton.jit
 def _xent(z, p):
     return losses.xent_logits(z, p)
 
@@ -129,6 +139,11 @@ def _xent(z, p):
 @triton.jit
 def _xent_delta(z, p):
     return losses.xent_logits_delta(z, p)
+
+
+def ratio(t):
+    """Φ(−t)/φ(t), beyond 1000 by its expansion."""
+    return 1 / t - t**-3 if t > 1000 else mpmath.erfc(t / mpmath.sqrt(2)) / 2 / mpmath.npdf(t)
 
 
 def logistic(z):
@@ -144,6 +159,8 @@ ACCURATE = {                    # the function, the exact value, the parameter, 
     "tanh": (act.tanh, mpmath.tanh, 0, 3),
     "tanh_prime": (act.tanh_prime, lambda z: mpmath.sech(z) ** 2, 0, 4),
     "elu": (act.elu, lambda z: z if z >= 0 else mpmath.expm1(z), 1, 2),
+    "density": (_density, mpmath.npdf, 0, 60),          # the square of x has one rounding
+    "mills": (_mills, lambda t: ratio(abs(t)), 0, 5),
     "elu_prime": (act.elu_prime, lambda z: 1 if z >= 0 else mpmath.exp(z), 1, 2),
     "xent, y = 1": (_xent, lambda z: mpmath.log1p(mpmath.exp(-z)), 1, 3),
     "xent, y = 0": (_xent, lambda z: mpmath.log1p(mpmath.exp(z)), 0, 3),
@@ -176,9 +193,10 @@ def test_specials(name, table):
         nan, high, low = pointwise.unary(getattr(act, table)[name], z, 0.5).tolist()
     wanted = {
         "VALUE": {"sigmoid": (1, 0), "tanh": (1, -1), "relu": (math.inf, 0), "leaky": (math.inf, -math.inf),
-                  "elu": (math.inf, -0.5), "identity": (math.inf, -math.inf)},
+                  "elu": (math.inf, -0.5), **dict.fromkeys(("gelu", "gelu.tanh"), (math.inf, None)),
+                  "identity": (math.inf, -math.inf)},
         "PRIME": {"sigmoid": (0, 0), "tanh": (0, 0), "relu": (1, 0), "leaky": (1, 0.5), "elu": (1, 0),
-                  "identity": (1, 1)},
+                  **dict.fromkeys(("gelu", "gelu.tanh"), (None, None)), "identity": (1, 1)},
     }[table][name]
-    assert (high, low) == wanted
+    assert [(a, b) for a, b in zip((high, low), wanted) if b is not None and a != b] == []      # 0 · ∞ has no answer
     assert math.isnan(nan) or (name, table) == ("identity", "PRIME")

@@ -26,6 +26,7 @@ def data(*shape, seed=0):
 X, W, B = data(4, 6), data(5, 6, seed=1), data(5, seed=2)
 IMAGE, FILTERS = data(2, 3, 6, 5), data(5, 3, 3, 3, seed=1)
 ROW, TAPS = data(2, 3, 7), data(5, 3, 2, seed=1)
+HEADS = data(2, 2, 3, 5)
 CLASSES = torch.tensor([0, 5, 2, 2])
 
 #: function: (the call, its tensors); the first is what comes in, the others are float32 parameters
@@ -38,6 +39,11 @@ FUNCTIONS = {
     "conv2d, unbatched": (lambda f, x, w, b: f.conv2d(x[0], w, b), (IMAGE, FILTERS, B)),
     "max_pool2d": (lambda f, x: f.max_pool2d(x, 2), (IMAGE,)),
     "batch_norm": (lambda f, x, g, b: f.batch_norm(x, None, None, g, b, True), (IMAGE, data(3), data(3, seed=1))),
+    "gelu": (lambda f, x: f.gelu(x), (X,)), "softmax": (lambda f, x: f.softmax(x, 1), (X,)),
+    "softmax, in float32": (lambda f, x: f.softmax(x, 0, dtype=torch.float32), (X,)),
+    "layer_norm": (lambda f, x, g, b: f.layer_norm(x, (6,), g, b), (X, data(6), data(6, seed=1))),
+    "scaled_dot_product_attention": (
+        lambda f, q, k, v: f.scaled_dot_product_attention(q, k, v, is_causal=True), (HEADS, HEADS + 1, 2 * HEADS)),
     "cross_entropy": (lambda f, x: f.cross_entropy(x, CLASSES), (X,)),
     "cross_entropy, shares": (lambda f, x, y: f.cross_entropy(x, y), (X, torch.softmax(X, 1))),
     "mse_loss": (lambda f, x, y: f.mse_loss(x, y), (X, data(4, 6, seed=3))),
@@ -150,5 +156,6 @@ def test_modules(name, where):
 def test_every_function_is_here():
     public = {name for name, f in vars(F).items() if callable(f) and not name.startswith("_")
               and getattr(f, "__module__", "").startswith("chainrule")}
-    beside = {"conv2d_act", "linear_act", "mlp", "sgd", "sgd_", "asked", "locally_connected1d", "shared_linear"}
+    beside = {"conv2d_act", "linear_act", "mlp", "add_layer_norm", "self_attention",
+              "sgd", "sgd_", "asked", "locally_connected1d", "shared_linear"}
     assert public - beside == {name.partition(",")[0] for name in FUNCTIONS}

@@ -40,10 +40,11 @@ X, W, B, W2, B2, C = (4, 6), (3, 6), (3,), (2, 3), (2,), (6,)
 CASES = {
     **{name: (lambda x, name=name: getattr(F, name)(x), (X,))
        for name in ("sigmoid", "tanh", "relu", "leaky_relu", "elu")},
+    "gelu": (lambda x: F.gelu(x, "tanh"), (X,)), "softmax": (lambda x: F.softmax(x, 0), (X,)),
     "linear": (lambda x, w, b: F.linear(x, w, b), (X, W, B)),
     "linear without bias": (lambda x, w: F.linear(x, w), (X, W)),
     **{f"linear_act {act}": (lambda x, w, b, act=act: F.linear_act(x, w, b, act), (X, W, B))
-       for act in ("sigmoid", "tanh", "relu", "leaky", "elu")},
+       for act in ("sigmoid", "tanh", "relu", "leaky", "elu", "gelu")},
     "mlp": (lambda x, w, b, w2, b2: F.mlp(x, [w, w2], [b, b2], "elu"), (X, W, B, W2, B2)),
     "cross_entropy": (lambda x: F.cross_entropy(x, torch.tensor([0, 5, 2, 2])), (X,)),
     "cross_entropy, weighted": (lambda x: F.cross_entropy(
@@ -64,6 +65,13 @@ CASES = {
     "shared_linear without bias": (lambda x, w: F.shared_linear(x, w), (X, (3,))),
     "sgd": (lambda x, y: F.sgd(x.detach(), y.detach(), 0.5) * x * y, (X, X)),
     "batch_norm": (lambda x, g, b: batch_norm(x, None, None, g, b, True), (X, C, C)),
+    "layer_norm": (lambda x, g, b: F.layer_norm(x, (6,), g, b), (X, C, C)),
+    "layer_norm, bare": (lambda x: F.layer_norm(x, X), (X,)),
+    "add_layer_norm": (lambda x, y, g, b: torch.cat(F.add_layer_norm(x, y, (6,), g, b)), (X, X, C, C)),
+    "attention": (lambda q, k, v: F.scaled_dot_product_attention(q, k, v), ((2, 2, 3, 4), (2, 2, 5, 4), (2, 2, 5, 3))),
+    "attention, masked": (lambda q, k, v: F.scaled_dot_product_attention(
+        q, k, v, torch.tensor([[[[True, False, True]]]])), ((2, 2, 3, 4),) * 3),
+    "self_attention": (lambda x: F.self_attention(x, None, True), ((2, 3, 3, 2, 4),)),
     "batch_norm, residual": (
         lambda x, g, b, r: batch_norm(x, None, None, g, b, True, added=r, act="relu"), (X, C, C, X)),
     "batch_norm, evaluation": (lambda x, g, b: batch_norm(x, *running(), g, b), (X, C, C)),

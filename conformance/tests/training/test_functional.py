@@ -51,6 +51,8 @@ def agree(ours, theirs, tensors, grads, terms):
 ACTIVATIONS = {
     "sigmoid": (F.sigmoid, torch.sigmoid), "tanh": (F.tanh, torch.tanh), "relu": (F.relu, T.relu),
     "leaky_relu": (F.leaky_relu, T.leaky_relu), "elu": (F.elu, T.elu),
+    "gelu": (F.gelu, T.gelu), "gelu_tanh": (lambda z: F.gelu(z, "tanh"), lambda z: T.gelu(z, approximate="tanh")),
+    "softmax": (lambda z: F.softmax(z, 0), lambda z: T.softmax(z, 0)),
     "leaky_relu_falling": (lambda z: F.leaky_relu(z, -0.5), lambda z: T.leaky_relu(z, -0.5)),
     "elu_half": (lambda z: F.elu(z, 0.5), lambda z: T.elu(z, 0.5)),
 }
@@ -66,9 +68,9 @@ def test_activation(name, dtype, where):
 
 @pytest.mark.parametrize("where", WHERE)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
-@pytest.mark.parametrize("act", ["sigmoid", "tanh", "relu", "elu", "identity"])
+@pytest.mark.parametrize("act", ["sigmoid", "tanh", "relu", "elu", "gelu", "identity"])
 def test_linear_act(act, dtype, where):
-    torch_act = {"relu": T.relu, "elu": T.elu, "identity": lambda z: z}.get(act) or getattr(torch, act)
+    torch_act = {"relu": T.relu, "elu": T.elu, "gelu": T.gelu, "identity": lambda z: z}.get(act) or getattr(torch, act)
     with WHERE[where]():
         agree(
             lambda x, w, b: F.linear_act(x, w, b, act), lambda x, w, b: torch_act(T.linear(x, w, b)),
@@ -230,7 +232,7 @@ MISUSE = {
     "linear: columns of input and of weight differ: 4 and 3": lambda: F.linear(data(5, 4), data(2, 3)),
     "linear_act: entries of bias and rows of weight differ: 3 and 2": lambda: F.linear_act(
         data(5, 4), data(2, 4), data(3)),
-    "linear_act: activation 'gelu' is unknown": lambda: F.linear_act(data(5, 4), data(2, 4), act="gelu"),
+    "linear_act: activation 'mish' is unknown": lambda: F.linear_act(data(5, 4), data(2, 4), act="mish"),
     "relu: input is complex64": lambda: F.relu(torch.ones(3, dtype=torch.complex64)),
     "tanh: input is a list": lambda: F.tanh([1.0]),
     "mse_loss: input has shape (3,), target has (2,)": lambda: F.mse_loss(data(3), data(2)),

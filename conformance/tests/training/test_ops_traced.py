@@ -53,6 +53,8 @@ WINDOWS = sizes(image_checks.pool("max_pool2d", IMAGE, 2, 2, 0))
 CHECKED = {
     "act_value": (lambda: (data(*X), "tanh", 0.0), ["unary_kernel"]),
     "act_backward": (lambda: (data(*X), data(*X, seed=1).t().contiguous().t(), "tanh", "z", 0.0), ["binary_kernel"]),
+    "softmax": (lambda: (data(*X).t(), torch.bfloat16), ["softmax_kernel"]),
+    "softmax_backward": (lambda: (data(*X), data(*X, seed=1).softmax(1)), ["gradient_kernel"]),
     "affine_keeping": (lambda: (data(*X), data(*W), data(*B), "elu", 1.0, True, "ieee"), ["affine_kernel"]),
     "averaged": (lambda: (data(4, 3), data(*X), data(*W), 0.5, 4.0, True, "ieee"), ["average_kernel"]),
     "delta_through": (
@@ -66,6 +68,9 @@ CHECKED = {
     "attention_backward": (
         lambda: (data(2, 3, 5, 8, seed=4), *heads(), data(2, 3, 5, 8, seed=5), data(2, 3, 5, seed=6), 0.5, None, False,
                  "ieee"), ["backward_kernel"]),
+    "attention_packed_backward": (
+        lambda: (data(2, 3, 5, 6, seed=4), data(2, 5, 3, 3, 6), data(2, 3, 5, 6, seed=5), data(2, 3, 5, seed=6), 0.5,
+                 torch.tensor([[True, True, False, True, True]] * 2), True, "ieee"), ["backward_kernel"]),
     "loss": (lambda: ("loss.softmax", data(*X), torch.tensor([0, 5, 2, 2])), ["softmax_rows_kernel"]),
     "class_loss": (
         lambda: (data(*X), torch.tensor([0, 5, -100, 2]), data(6).abs(), -100, 0.25), ["softmax_rows_kernel"]),
@@ -84,6 +89,10 @@ CHECKED = {
     "norm_backward": (
         lambda: (data(*X), data(*X, seed=1), data(*X, seed=4), *running(), data(6), data(2, 6), True, True),
         ["grad_x_kernel"]),
+    "layer_norm": (lambda: (data(*X), data(6), data(6), 1e-5, data(*X, seed=1), True), ["forward_kernel"]),
+    "layer_norm_backward": (
+        lambda: (data(*X), data(*X, seed=1), data(4), data(4).abs(), data(6), data(*X, seed=2), torch.float32, True,
+                 True), ["backward_kernel", "column_sums_kernel"]),
     "convolution": (
         lambda: (data(*IMAGE), data(*FILTERS), data(4), SIZES, "tanh", 0.0, True, "ieee"), ["correlate_kernel"]),
     "convolution_backward": (
@@ -120,6 +129,14 @@ MORE = {
     "max_pool_backward, through g": (
         lambda: (data(2, 3, 3, 3), places(2, 3, 3, 3), WINDOWS, data(2, 3, 3, 3, seed=1), "tanh", "z", 0.0),
         ["pool_gradient_kernel"]),
+    "act_value, of a normal distribution": (lambda: (data(*X), "gelu.tanh", 0.0), ["unary_kernel"]),
+    "affine_keeping, gelu": (lambda: (data(*X), data(*W), data(*B), "gelu", 0.0, True, "ieee"), ["affine_kernel"]),
+    "softmax, long": (lambda: (data(2, 16400), torch.float32), ["softmax_long_kernel"]),
+    "layer_norm, bare and long": (
+        lambda: (data(2, 2050), None, None, 1e-5, None, True), ["forward_long_kernel"]),
+    "layer_norm_backward, sums alone": (
+        lambda: (data(*X), data(*X, seed=1), data(4), data(4).abs(), None, None, torch.bfloat16, False, True),
+        ["backward_kernel", "column_sums_kernel"]),
     "loss, square": (lambda: ("loss.square", data(*X), data(*X, seed=1)), ["pair_kernel"]),
     "loss, many classes": (lambda: ("loss.softmax", data(1, 33000), torch.tensor([7])), ["softmax_long_kernel"]),
     "affine_keeping, nothing kept": (
@@ -211,8 +228,9 @@ def kernels_of(module):
 
 
 MODULES = [f"chainrule.triton_kernels.{name}" for name in (
-    "blocks.pointwise", "layers.kernels", "losses.kernels", "norms.kernels", "blocks.reduce", "images.layer",
-    "images.filters", "images.pooled", "images.pool", "bands.kernels", "bands.weights")]
+    "blocks.pointwise", "activations.softmax", "layers.kernels", "losses.kernels", "norms.kernels", "norms.layer",
+    "attention.kernels", "blocks.reduce",
+    "images.layer", "images.filters", "images.pooled", "images.pool", "bands.kernels", "bands.weights")]
 
 
 def meanings(function, seen):

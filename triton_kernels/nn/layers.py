@@ -1,37 +1,17 @@
-"""torch.nn's modules over these kernels: same constructor, repr and `state_dict` as their torch twin, which they
-subclass; the deck's networks; and layers that torch has as several modules, fused.
-
-A module adds no state of its own in `__init__`, so that a torch module becomes one by changing its class (`patch`).
-Names that are not here are torch.nn's (`torch_names`).
-"""
+"""torch.nn's modules over these kernels, and layers that torch has as several modules, fused."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
-import torch
 from torch import Tensor, nn
-from torch.nn import Flatten as Flatten
-from torch.nn import Identity as Identity
-from torch.nn import Module as Module
-from torch.nn import ModuleDict as ModuleDict
-from torch.nn import ModuleList as ModuleList
-from torch.nn import Parameter as Parameter
-from torch.nn import Sequential as Sequential
-from torch.nn.modules.module import _has_any_global_hook
 
-from . import functional as F
-from . import functional as functional
-from .activations import checks as activation_checks
-from .activations.nodes import activation
-from .bands.modules import LocallyConnected1d as LocallyConnected1d
-from .bands.modules import SharedLinear as SharedLinear
-from .runtime import torch_names
-from .runtime.launch import fall_back
-from .runtime.leaves import Twin, leaf
-from .runtime.leaves import untouched as untouched
+from .. import functional as F
+from ..activations import checks as activation_checks
+from ..activations.nodes import activation
+from ..runtime.launch import fall_back
+from ..runtime.leaves import Twin, leaf
+from ..runtime.leaves import untouched as untouched
 
 
 class Sigmoid(Twin, nn.Sigmoid):
@@ -68,6 +48,22 @@ class ELU(Twin, nn.ELU):
     @leaf
     def forward(self, input: Tensor) -> Tensor:
         return F.elu(input, self.alpha, self.inplace)
+
+
+class GELU(Twin, nn.GELU):
+    """act.gelu, or act.gelu.tanh where approximate="tanh"."""
+
+    @leaf
+    def forward(self, input: Tensor) -> Tensor:
+        return F.gelu(input, self.approximate)
+
+
+class Softmax(Twin, nn.Softmax):
+    """act.softmax   along one axis."""
+
+    @leaf
+    def forward(self, input: Tensor) -> Tensor:
+        return F.softmax(input, self.dim)
 
 
 class Linear(Twin, nn.Linear):
@@ -169,6 +165,14 @@ def normalized(
         training, momentum, norm.eps, added=added, act=act)
 
 
+class LayerNorm(Twin, nn.LayerNorm):
+    """norm.layer   γ (x − μ) / √(σ² + ε) + β of the last axes."""
+
+    @leaf
+    def forward(self, input: Tensor) -> Tensor:
+        return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
+
+
 class CrossEntropyLoss(Twin, nn.CrossEntropyLoss):
     """loss.softmax.weighted of class indices, and its mean (or sum, or none)."""
 
@@ -213,7 +217,7 @@ class BCEWithLogitsLoss(Twin, nn.BCEWithLogitsLoss):
 class LinearAct(Linear):
     """net.layer.affine   g(x wᵀ + b) in one pass: Linear's arguments, then the name of g and its parameter.
 
-    act is sigmoid, tanh, relu, leaky (slope=0.1), elu (alpha=1) or identity. `state_dict` is Linear's.
+    act is sigmoid, tanh, relu, leaky (slope=0.1), elu (alpha=1), gelu, gelu.tanh or identity. `state_dict` is Linear's.
     """
 
     def __init__(self, in_features: int, out_features: int, act: str = "relu", bias: bool = True, **how: Any) -> None:
@@ -252,98 +256,20 @@ class ConvActPool(Conv2d):
         return f"{nn.Conv2d.extra_repr(self)}, act={self.act}, pool={self.pool}"  # type: ignore[no-untyped-call]
 
 
-class MLP(Twin, nn.Module):
-    """net.out   a feed-forward network: act after every layer but the last, all kernels one autograd node.
-
-    sizes n_1 … n_{L+1}. The parameters are those of `layers`, Linear modules; where one of these has been replaced, or
-    has hooks, they are called one after the other. device and dtype as torch's modules take them.
-    """
-
-    def __init__(
-        self, sizes: Sequence[int], act: str = "relu", bias: bool = True, *, device: Any = None,
-        dtype: torch.dtype | None = None, **parameter: float,
-    ) -> None:
-        super().__init__()
-        activation_checks.activation("MLP", act, **parameter)
-        if len(sizes) < 2:
-            raise ValueError(f"MLP: sizes = {list(sizes)}; expected at least two, of the input and of the output")
-        self.layers = nn.ModuleList(Linear(a, b, bias, device, dtype) for a, b in pairwise(sizes))
-        self.act = act
-        self.parameter: dict[str, Any] = dict(parameter)
-
-    def forward(self, input: Tensor) -> Tensor:
-        return _layers(list(self.layers), input, self.act, **self.parameter)
+#: The activations' names here, and the attribute that holds the parameter of each, by its class.
+ACTIVATIONS: dict[type[nn.Module], tuple[str, str, str]] = {
+    Sigmoid: ("sigmoid", "", ""), Tanh: ("tanh", "", ""), ReLU: ("relu", "", ""), GELU: ("gelu", "", ""),
+    LeakyReLU: ("leaky", "slope", "negative_slope"), ELU: ("elu", "alpha", "alpha")}
 
 
-class Net(Twin, nn.Module):
-    """torch.net   the deck's network for images of one channel and side 30 to 33: 81,194 parameters."""
-
-    kernel_size, features = 3, 16 * 6 * 6
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv1 = ConvActPool(1, 6, self.kernel_size)
-        self.conv2 = ConvActPool(6, 16, self.kernel_size)
-        self.fc1 = Linear(self.features, 120)
-        self.fc2 = Linear(120, 84)
-        self.fc3 = Linear(84, 10)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = torch.flatten(self.conv2(self.conv1(x)), 1)
-        return _layers((self.fc1, self.fc2, self.fc3), x, "relu")
-
-
-class LeNet(Net):
-    """lenet   5 × 5 filters on a 32 × 32 image, all maps connected, max pooling, ReLU, a linear last layer."""
-
-    kernel_size, features = 5, 16 * 5 * 5
-
-
-class ResidualBlock(Twin, nn.Module):
-    """net.residual.block   relu(conv₂(relu(conv₁(x))) + x) with 3 × 3 filters; with `norm`, batch norm behind each.
-
-    With batch norm, the sum and the ReLU ride on the second norm's pass. Channels stay, or change with the
-    stride by a 1 × 1 convolution on the way past.
-    """
-
-    def __init__(self, channels: int, out_channels: int | None = None, stride: int = 1, norm: bool = True) -> None:
-        super().__init__()
-        out = channels if out_channels is None else out_channels
-        self.conv1 = Conv2d(channels, out, 3, stride, 1, bias=not norm)
-        self.conv2 = Conv2d(out, out, 3, 1, 1, bias=not norm)
-        self.norm1 = BatchNorm2d(out) if norm else None
-        self.norm2 = BatchNorm2d(out) if norm else None
-        self.past = Conv2d(channels, out, 1, stride, bias=False) if stride != 1 or out != channels else None
-
-    def forward(self, x: Tensor) -> Tensor:
-        past = x if self.past is None else self.past(x)
-        alone = type(self.conv1) is Conv2d and untouched(self.conv1)
-        if alone and self.norm1 is None and not _has_any_global_hook():          # type: ignore[no-untyped-call]
-            inner = F.conv2d_act(x, self.conv1.weight, self.conv1.bias, "relu", *geometry(self.conv1))
-        else:
-            inner = _normed(self.norm1, self.conv1(x), None)
-        return _normed(self.norm2, self.conv2(inner), past)
-
-
-def _normed(norm: nn.Module | None, x: Tensor, past: Tensor | None) -> Tensor:
-    """relu(norm(x) + past), in one pass where it is our norm and nobody would see it called."""
-    if type(norm) is BatchNorm2d and untouched(norm) and not _has_any_global_hook():     # type: ignore[no-untyped-call]
-        return normalized(norm, x, past, "relu")
-    x = x if norm is None else norm(x)
-    return F.relu(x if past is None else x + past)
-
-
-def _layers(layers: Sequence[Any], x: Tensor, act: str, **parameter: Any) -> Tensor:
-    """Linear layers, act after every one but the last: one node, or where that would pass something over, one by
-    one."""
-    alone = not _has_any_global_hook()                       # type: ignore[no-untyped-call]
-    if alone and all(type(one) is Linear and untouched(one) for one in layers):
-        return F.mlp(x, [one.weight for one in layers], [one.bias for one in layers], act, **parameter)
-    p = activation_checks.activation("MLP", act, **parameter)
-    for one in layers[:-1]:
-        x = activation(one(x), act, p)
-    found: Tensor = layers[-1](x)
-    return found
+def named(module: nn.Module) -> tuple[str, dict[str, Any]] | None:
+    """What an activation module of ours computes: its name here, and its parameter."""
+    if type(module) not in ACTIVATIONS:
+        return None
+    name, keyword, attribute = ACTIVATIONS[type(module)]
+    if name == "gelu" and module.approximate != "none":
+        return (f"gelu.{module.approximate}", {}) if module.approximate == "tanh" else None
+    return name, {keyword: float(getattr(module, attribute))} if attribute else {}
 
 
 def geometry(conv: nn.Conv1d | nn.Conv2d) -> tuple[Any, ...]:
@@ -357,7 +283,3 @@ def _zeros_around(conv: Any) -> bool:
         return "_conv_forward" not in vars(conv)
     fall_back(f"{type(conv).__name__}: padding_mode={conv.padding_mode!r} has no kernel", "torch's own module runs")
     return False
-
-
-__getattr__ = torch_names.torchs("nn", nn)
-__dir__ = torch_names.listed(globals(), nn)
