@@ -32,9 +32,9 @@ from .images.functional import max_pool2d as max_pool2d
 from .layers import checks as layer_checks
 from .layers import nodes as layers
 from .losses import checks as loss_checks
+from .losses import linear as _linear_loss
 from .losses import nodes as losses
 from .losses.functional import cross_entropy as cross_entropy
-from .losses.linear import linear_loss
 from .norms.functional import batch_norm as batch_norm
 from .norms.layer_functional import add_layer_norm as add_layer_norm
 from .norms.layer_functional import layer_norm as layer_norm
@@ -234,7 +234,7 @@ def linear_cross_entropy(
     input, linear_weight, linear_bias = casting.products(input, linear_weight, linear_bias)
     how = (-100 if ignore_index is None else int(ignore_index), float(label_smoothing),
            getattr(options, "batch_chunk_size", None))
-    loss = linear_loss(input, linear_weight, linear_bias, target, weight, how, reduction).to(out)
+    loss = _linear_loss.linear_loss(input, linear_weight, linear_bias, target, weight, how, reduction).to(out)
     return loss if reduction != "none" else loss.view(shape)
 
 

@@ -38,6 +38,7 @@ FUNCTIONS = {
     "conv2d": (lambda f, x, w, b: f.conv2d(x, w, b), (IMAGE, FILTERS, B)),
     "conv2d, unbatched": (lambda f, x, w, b: f.conv2d(x[0], w, b), (IMAGE, FILTERS, B)),
     "max_pool2d": (lambda f, x: f.max_pool2d(x, 2), (IMAGE,)),
+    "max_pool1d": (lambda f, x: f.max_pool1d(x, 2), (ROW,)),
     "batch_norm": (lambda f, x, g, b: f.batch_norm(x, None, None, g, b, True), (IMAGE, data(3), data(3, seed=1))),
     "gelu": (lambda f, x: f.gelu(x), (X,)), "softmax": (lambda f, x: f.softmax(x, 1), (X,)),
     "softmax, in float32": (lambda f, x: f.softmax(x, 0, dtype=torch.float32), (X,)),
@@ -46,6 +47,7 @@ FUNCTIONS = {
         lambda f, q, k, v: f.scaled_dot_product_attention(q, k, v, is_causal=True), (HEADS, HEADS + 1, 2 * HEADS)),
     "cross_entropy": (lambda f, x: f.cross_entropy(x, CLASSES), (X,)),
     "cross_entropy, shares": (lambda f, x, y: f.cross_entropy(x, y), (X, torch.softmax(X, 1))),
+    "linear_cross_entropy": (lambda f, x, w: f.linear_cross_entropy(x, w, CLASSES), (X, data(6, 6, seed=3))),
     "mse_loss": (lambda f, x, y: f.mse_loss(x, y), (X, data(4, 6, seed=3))),
     "mse_loss, broadcast": (lambda f, x, y: f.mse_loss(x, y), (X, data(1, 6, seed=3))),
     "binary_cross_entropy_with_logits": (

@@ -40,6 +40,7 @@ CALLS = {
     "conv2d_act": (lambda x, w, b: F.conv2d_act(x, w, b, "sigmoid"), (IMAGE, FILTERS, (3,))),
     "conv2d_act, pooled": (pooled, (IMAGE, FILTERS, (3,))),
     "max_pool2d": (lambda x: F.max_pool2d(x, 2), (IMAGE,)),
+    "max_pool1d": (lambda x: F.max_pool1d(x, 2), ((2, 3, 7),)),
     "batch_norm": (lambda x, g, b: F.batch_norm(x, None, None, g, b, True), ((4, 5), (5,), (5,))),
     "batch_norm, all in one": (
         lambda x, g, b, r: F.batch_norm(x, None, None, g, b, True, added=r, act="relu"), ((4, 5), (5,), (5,), (4, 5))),
@@ -52,6 +53,7 @@ CALLS = {
     "self_attention": (lambda x: F.self_attention(x, None, True), ((2, 3, 3, 2, 4),)),
     "cross_entropy": (lambda z: F.cross_entropy(z, Y), ((4, 5),)),
     "cross_entropy, each": (lambda z: F.cross_entropy(z, Y, label_smoothing=0.25, reduction="none"), ((4, 5),)),
+    "linear_cross_entropy": (lambda x, w: F.linear_cross_entropy(x, w, Y), ((4, 6), (5, 6))),
     "mse_loss": (F.mse_loss, ((4, 5), (4, 5))),
     "binary_cross_entropy_with_logits": (F.binary_cross_entropy_with_logits, ((4, 5), (4, 5))),
     "locally_connected1d": (F.locally_connected1d, ((4, 5), (5, 3), (5,))),
@@ -125,7 +127,7 @@ def test_a_second_derivative_is_refused_in_one_sentence(name, where):
     given = inputs(name)
     with WHERE[where]():
         loss = loss_of(CALLS[name][0](*given))
-        first = torch.autograd.grad(loss.square() if name == "max_pool2d" else loss, given, create_graph=True)
+        first = torch.autograd.grad(loss.square() if name.startswith("max_pool") else loss, given, create_graph=True)
         for gradient in first:
             with pytest.raises(RuntimeError, match=r"cannot be differentiated again; use torch\.nn\.functional where"):
                 gradient.square().sum().backward(retain_graph=True)
