@@ -105,7 +105,7 @@ class Activation:
     default: float = 0.0
     legal: tuple[Callable[[float], bool], str] | None = None
     rises: Callable[[float], bool] = _always
-    heavy: bool = False             # beside a tile of 128 × 256 its registers spill: no kernel that moves boxes has it
+    heavy: bool = False             # beside large tiles its registers spill: no kernel that moves boxes has it
     errors: dict[torch.dtype, float] = field(default_factory=dict)
     tells: Callable[[float], bool] = _always        # for which p does a tell on which side of 0 z lay?
     two_sided: bool = False                         # is g′ one number above 0, and one at and below it?

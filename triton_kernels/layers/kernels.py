@@ -147,11 +147,11 @@ def delta_partial(
     """((δ w) ⊙ g′(saved), its sums over parts of the batch), one row a part, in float32."""
     G = activations.derivative(act, form)
     out = torch.empty(saved.shape, dtype=delta.dtype, device=delta.device)
-    light = saved.stride(-1) == 1 and not ACTIVATIONS[act].heavy
-    moving = _moving_boxes("bp.delta", out, delta, w, saved) if light else None
+    heavy = ACTIVATIONS[act].heavy
+    moving = None if heavy or saved.stride(-1) != 1 else _moving_boxes("bp.delta", out, delta, w, saved)
     if moving:
         return out, moving.delta(delta, w, saved, G, p, out)
-    row, grid, tile = _tiles("bp.delta", out, name)
+    row, grid, tile = _tiles("bp.delta.heavy" if heavy else "bp.delta", out, name)
     partial = torch.empty(
         (triton.cdiv(out.shape[0], row.BM), out.shape[1]), dtype=torch.float32, device=delta.device)
     if out.numel():
