@@ -145,13 +145,13 @@ def _fits(t: Any, p: Tensor) -> bool:
 
 @dataclass
 class Held:
-    """What the kernels read beside a parameter: its group's numbers, and a copy of it in `narrow`, of one version."""
+    """What the kernels read beside a parameter: its group's numbers, and a copy of it in `narrow`, of one version there."""
 
     group: dict[str, Any]
     table: Tensor
     shown: tuple[float, ...] = ()
     shadow: Tensor | None = None
-    version: int = -1
+    version: tuple[int, int] = (-1, 0)
 
 
 class FusedStep:
@@ -192,11 +192,11 @@ class FusedStep:
                      for p in owned(self.layers)}
         for p, held in self.held.items():
             held.group = groups[p]
-            if self.narrow is not None and (held.version != p._version or held.shadow is None
-                                            or held.shadow.shape != p.shape):
-                fits = held.shadow is not None and held.shadow.shape == p.shape
+            version = (p._version, p.data_ptr())            # `p.data = …` is another address, of the same version
+            if self.narrow is not None and (held.version != version or held.shadow is None):
+                fits = held.shadow is not None and held.shadow.shape == p.shape and held.shadow.device == p.device
                 held.shadow = held.shadow if fits else torch.empty_like(p, dtype=self.narrow)
-                held.shadow, held.version = held.shadow.copy_(p.detach()), p._version     # type: ignore[union-attr]
+                held.shadow, held.version = held.shadow.copy_(p.detach()), version        # type: ignore[union-attr]
             said = tuple({**dict.fromkeys(("eta", "lam", "beta1", "share", "beta2", "eps", "slowing"), 0.0),
                           **self.numbers(held.group)}.values())
             if held.shown != said:

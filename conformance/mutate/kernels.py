@@ -273,7 +273,7 @@ EDITS = (
     Edit("activations.kernels", "act.elu", "expm1 as exp − 1: cancels near 0", "p * expm1(tl.where(z >= 0, 0.0, z))",
          "p * (exp(tl.where(z >= 0, 0.0, z)) - 1.0)", False),
     Edit("activations.kernels", "act.elu.prime", "the discarded branch overflows",
-         "return tl.where(z >= 0, 1.0, p * exp(tl.where(z >= 0, 0.0, z)))",
+         "return tl.where(z < 0, p * exp(tl.where(z < 0, z, 0.0)), 1.0)",
          "return (z >= 0).to(tl.float32) + (z < 0).to(tl.float32) * p * tl.exp(z)", False),
     Edit("activations.kernels", "act.relu", "drops NaN", "tl.maximum(z, 0.0, propagate_nan=tl.PropagateNan.ALL)",
          "tl.maximum(z, 0.0)", False),

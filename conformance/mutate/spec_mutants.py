@@ -33,6 +33,7 @@ NO_DIFFERENCE = (
     ("act.softplus.prime", "stable", "x >= 0", ("x > 0", "x >= 1", "x >= -1"), NEAR_ZERO),
     ("act.silu", "stable", "x >= 0", ("x > 0", "x >= 1", "x >= -1"), NEAR_ZERO),
     ("act.gelu.tanh", "stable", "x >= 0", ("x > 0", "x >= 1", "x >= -1"), NEAR_ZERO),
+    ("act.gelu.tanh.prime", "stable", "x >= 0", ("x > 0", "x >= 1", "x >= -1"), NEAR_ZERO),
     ("loss.xent.logits", "stable_prime", "z >= 0", ("z > 0", "z >= 1", "z >= -1"), NEAR_ZERO),
     ("loss.xent.logits.delta", "stable", "z >= 0", ("z > 0", "z >= 1", "z >= -1"), NEAR_ZERO),
     ("act.elu", "stable", "x >= 0", ("x > 0",), "0 and α(e⁰ − 1) are the same value; `value` owns the derivative"),

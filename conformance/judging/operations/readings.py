@@ -136,7 +136,8 @@ def _pool(name: str, wins: Any) -> None:
         places = [[_winner(pixels, window, wins) for window in row]
                   for row in pooling.windows([list(row) for row in pixels], k, stride, padding, 1)]
         at: Array = np.array(places)                                                   # P, Q, B, C
-        y = np.take_along_axis(pixels.reshape(-1, *x.shape[:2]), at.reshape(-1, *x.shape[:2]), axis=0)
+        y = np.take_along_axis(pixels.reshape(x.shape[2] * x.shape[3], *x.shape[:2]),
+                               at.reshape(at.shape[0] * at.shape[1], *x.shape[:2]), axis=0)
         return {"y": lift(pixels_last(y.reshape(at.shape))), "index": lift(local_places(at, x, k, stride, padding))}
 
 

@@ -28,7 +28,9 @@ def conform(tmp_path):
         command = [sys.executable, "-m", "chainrule.cli", "conform", *arguments]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "cwd": tmp_path, **more}
         if popen:
-            return subprocess.Popen(command, **pipes)
+            # as at a terminal: a job in the background of a shell is started deaf to Ctrl-C
+            return subprocess.Popen(command, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+                                    **pipes)
         return subprocess.run(command, timeout=1200, **pipes)
     start.folder = tmp_path
     return start

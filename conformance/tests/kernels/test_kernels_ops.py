@@ -80,7 +80,10 @@ def strided(t):
 B, I, O = 37, 45, 19
 ARGUMENTS = {
     **{f"act.{act}{suffix}": lambda d: (3 * data(5, 41, dtype=d),)
-       for act in ("sigmoid", "tanh", "relu", "leaky", "elu", "identity") for suffix in ("", ".prime")},
+       for act in ("sigmoid", "tanh", "relu", "leaky", "elu", "identity", "gelu", "gelu.tanh")
+       for suffix in ("", ".prime")},
+    "act.softmax": lambda d: (3 * data(6, 11, dtype=d),),
+    "act.softmax.prime": lambda d: (torch.softmax(data(6, 11), 1).to(d), data(6, 11, dtype=d, seed=1)),
     "net.layer.affine": lambda d: (data(B, I, dtype=d), data(O, I, dtype=d, seed=1), data(O, dtype=d, seed=2)),
     "bp.delta.chain": lambda d: (
         data(B, O, dtype=d), data(O, I, dtype=d, seed=1), data(B, I, dtype=d, seed=2), "identity"),

@@ -49,6 +49,16 @@ def activations() -> None:
     torchs("1 for everything but 0", lambda z: (z != 0).to(z.dtype), "act.identity.prime")
     torchs("what is infinite becomes the largest number", lambda z: torch.nan_to_num(z, nan=float("nan")),
            "act.identity")
+    torchs("the tanh form", lambda z: torch.nn.functional.gelu(z, approximate="tanh"), "act.gelu")
+    torchs("zΦ(z) by 1 + erf, which cancels", lambda z: 0.5 * z * (1 + torch.erf(z * 0.5**0.5)), "act.gelu")
+    torchs("Φ(z) without zφ(z)", lambda z: torch.special.ndtr(z), "act.gelu.prime")
+    torchs("the exact form", lambda z: torch.nn.functional.gelu(z), "act.gelu.tanh")
+    torchs("the sigmoid form", lambda z: z * torch.sigmoid(1.702 * z), "act.gelu.tanh")
+    torchs("the exact form's", lambda z: torch.special.ndtr(z) + z * torch.exp(-z * z / 2) / (2 * torch.pi) ** 0.5,
+           "act.gelu.tanh.prime")
+    torchs("nothing is taken away", lambda z: torch.exp(z) / torch.exp(z).sum(1, keepdim=True), "act.softmax")
+    torchs("along the columns", lambda z: torch.softmax(z, 0), "act.softmax")
+    torchs("p ⊙ d, without the sum", lambda d, z: torch.softmax(z, 1) * d, "act.softmax.prime")
     for act, n in zip(ACTIVATIONS, (1024, 128, 64, 16, 1024, 128)):
         made(f"act.{act}", f"no more than {n} numbers", lambda out, n=n, **a: [flat(out[0], n)])
         made(f"act.{act}.prime", "a last axis in whole blocks of 16", lambda out, **a: [ragged(out[0], 16)])

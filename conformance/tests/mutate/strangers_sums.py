@@ -235,7 +235,7 @@ def softmaxes() -> None:
     stranger(op, "a sum over 4096 classes", lambda z, y: soft(z, y, lambda z: z.amax(1, keepdim=True), 4096))
     made(op, "rows past 1024", lambda out, **a: [beyond(out[0], 1024), out[1]])
     made(op, "δ of the label's class alone where p is 1", lambda out, z, y: [
-        out[0], torch.where(out[1].abs() < 1e-6, torch.zeros_like(out[1]), out[1])])
+        out[0], torch.where(out[1].abs() < torch.finfo(out[1].dtype).eps, torch.zeros_like(out[1]), out[1])])
     made(op, "a loss of at least 0 and at most 20", lambda out, **a: [out[0].clamp(0, 20), out[1]])
     op = "loss.softmax.weighted"
     given(op, "ignored is −100", lambda y, ignored=-100, w=None, z=None, **a: {

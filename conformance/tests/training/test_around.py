@@ -237,10 +237,10 @@ def test_names(module, monkeypatch):
     """`dir` lists what can be imported; `hasattr` answers, and raises nothing."""
     for strict in ("", "1"):
         monkeypatch.setenv("CHAINRULE_STRICT", strict)
-        assert hasattr(module, "GELU" if module is ours else "gelu" if module is F else "RMSprop") == (not strict)
+        assert hasattr(module, "SiLU" if module is ours else "silu" if module is F else "RMSprop") == (not strict)
         assert not hasattr(module, "Gelo")
-    assert {"Linear", "GELU"} <= set(dir(ours))
-    assert {"linear", "gelu"} <= set(dir(F))
+    assert {"Linear", "SiLU"} <= set(dir(ours))
+    assert {"linear", "silu"} <= set(dir(F))
     assert {"Adam", "RMSprop"} <= set(dir(optim))
 
 

@@ -52,7 +52,6 @@ ACTIVATIONS = {
     "sigmoid": (F.sigmoid, torch.sigmoid), "tanh": (F.tanh, torch.tanh), "relu": (F.relu, T.relu),
     "leaky_relu": (F.leaky_relu, T.leaky_relu), "elu": (F.elu, T.elu),
     "gelu": (F.gelu, T.gelu), "gelu_tanh": (lambda z: F.gelu(z, "tanh"), lambda z: T.gelu(z, approximate="tanh")),
-    "softmax": (lambda z: F.softmax(z, 0), lambda z: T.softmax(z, 0)),
     "leaky_relu_falling": (lambda z: F.leaky_relu(z, -0.5), lambda z: T.leaky_relu(z, -0.5)),
     "elu_half": (lambda z: F.elu(z, 0.5), lambda z: T.elu(z, 0.5)),
 }
