@@ -145,7 +145,7 @@ def _fits(t: Any, p: Tensor) -> bool:
 
 @dataclass
 class Held:
-    """What the kernels read beside a parameter: its group's numbers, and a copy of it in `narrow`, of one version there."""
+    """What the kernels read beside a parameter: its group's numbers, and its copy in `narrow`, of one version there."""
 
     group: dict[str, Any]
     table: Tensor

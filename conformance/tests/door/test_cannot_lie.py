@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import pytest
 from typer.testing import CliRunner
@@ -29,8 +30,8 @@ def conform(tmp_path):
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "cwd": tmp_path, **more}
         if popen:
             # as at a terminal: a job in the background of a shell is started deaf to Ctrl-C
-            return subprocess.Popen(command, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-                                    **pipes)
+            heard = partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+            return subprocess.Popen(command, preexec_fn=heard, **pipes)
         return subprocess.run(command, timeout=1200, **pipes)
     start.folder = tmp_path
     return start

@@ -20,6 +20,7 @@ def test_everything_is_traceable(request):
     assert trace.complaints(Path(path).read_text(encoding="utf-8") if path else None) == []
 
 
+@pytest.mark.slow                   # as `chainrule derive --check` does before every merge
 def test_the_derived_files_are_what_the_derivations_give():
     report = command.check()
     assert report.ok, report.text()

@@ -247,6 +247,7 @@ def printed_under(seed: str) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.slow                   # `.ci/run` derives everything under two
 def test_identical_bytes_under_three_hash_seeds():
     here = "".join(pages.module(d) + pages.page(d) + pages.digest(d) for d in map(command.make, IDS))
     expected = hashlib.sha256(here.encode()).hexdigest()

@@ -197,7 +197,7 @@ def free_port():
         return s.getsockname()[1]
 
 
-@pytest.mark.parametrize("world", [2, 3])
+@pytest.mark.parametrize("world", [pytest.param(2, marks=pytest.mark.slow), 3])
 def test_shards_train_as_the_whole_batch(world):
     pytest.importorskip("sklearn")
     torch.multiprocessing.spawn(worker, args=(world, free_port()), nprocs=world)
