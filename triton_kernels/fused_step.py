@@ -13,13 +13,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.module import _has_any_global_hook
 from torch.optim import optimizer as torchs_optimizer
 
 from . import functional
 from .activations import saved
 from .activations.nodes import through
-from .runtime.leaves import torchs, untouched
+from .runtime.leaves import alone, torchs
 from .runtime.library import room
 from .runtime.wide import wide
 from .updates import composite as composite_training
@@ -77,7 +76,7 @@ def refusal(
         return f"the model is a {type(model).__name__}; it must be a Sequential of Linear layers and activations"
     if loss not in LOSSES:
         return "the loss is none of cross_entropy, mse_loss and binary_cross_entropy_with_logits"
-    if not all(map(untouched, model.modules())) or _has_any_global_hook():       # type: ignore[no-untyped-call]
+    if not alone(*model.modules()):
         return "a hook, or a forward of its own, wants to see a module called"
     return _parameters(layers) or _optimizer(layers, optimizer)
 

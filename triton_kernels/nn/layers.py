@@ -11,6 +11,7 @@ from ..activations import checks as activation_checks
 from ..activations.nodes import activation
 from ..runtime.launch import fall_back
 from ..runtime.leaves import Twin, leaf
+from ..runtime.leaves import alone as alone
 from ..runtime.leaves import untouched as untouched
 
 

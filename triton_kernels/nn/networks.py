@@ -8,13 +8,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.module import _has_any_global_hook
 
 from .. import functional as F
 from ..activations import checks as activation_checks
 from ..activations.nodes import activation
 from ..runtime.leaves import Twin
-from .layers import BatchNorm2d, Conv2d, ConvActPool, Linear, geometry, normalized, untouched
+from .layers import BatchNorm2d, Conv2d, ConvActPool, Linear, alone, geometry, normalized
 
 
 class MLP(Twin, nn.Module):
@@ -82,8 +81,7 @@ class ResidualBlock(Twin, nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         past = x if self.past is None else self.past(x)
-        alone = type(self.conv1) is Conv2d and untouched(self.conv1)
-        if alone and self.norm1 is None and not _has_any_global_hook():          # type: ignore[no-untyped-call]
+        if type(self.conv1) is Conv2d and self.norm1 is None and alone(self.conv1):
             inner = F.conv2d_act(x, self.conv1.weight, self.conv1.bias, "relu", *geometry(self.conv1))
         else:
             inner = _normed(self.norm1, self.conv1(x), None)
@@ -92,7 +90,7 @@ class ResidualBlock(Twin, nn.Module):
 
 def _normed(norm: nn.Module | None, x: Tensor, past: Tensor | None) -> Tensor:
     """relu(norm(x) + past), in one pass where it is our norm and nobody would see it called."""
-    if type(norm) is BatchNorm2d and untouched(norm) and not _has_any_global_hook():     # type: ignore[no-untyped-call]
+    if type(norm) is BatchNorm2d and alone(norm):
         return normalized(norm, x, past, "relu")
     x = x if norm is None else norm(x)
     return F.relu(x if past is None else x + past)
@@ -101,8 +99,7 @@ def _normed(norm: nn.Module | None, x: Tensor, past: Tensor | None) -> Tensor:
 def _layers(layers: Sequence[Any], x: Tensor, act: str, **parameter: Any) -> Tensor:
     """Linear layers, act after every one but the last: one node, or where that would pass something over, one by
     one."""
-    alone = not _has_any_global_hook()                       # type: ignore[no-untyped-call]
-    if alone and all(type(one) is Linear and untouched(one) for one in layers):
+    if all(type(one) is Linear for one in layers) and alone(*layers):
         return F.mlp(x, [one.weight for one in layers], [one.bias for one in layers], act, **parameter)
     p = activation_checks.activation("MLP", act, **parameter)
     for one in layers[:-1]:

@@ -6,13 +6,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.module import _has_any_global_hook
 
 from .. import functional as F
 from ..runtime.instead import or_torch
 from ..runtime.leaves import Twin, leaf
 from ..runtime.refusals import WrongType, WrongValue
-from .layers import LayerNorm, Linear, named, untouched
+from .layers import LayerNorm, Linear, alone, named
 
 
 class MultiheadAttention(Twin, nn.MultiheadAttention):
@@ -156,11 +155,6 @@ class TransformerEncoder(Twin, nn.TransformerEncoder):
         for layer in self.layers:
             src = layer(src, *masks)
         return src if self.norm is None else self.norm(src)
-
-
-def alone(*modules: nn.Module) -> bool:
-    """May somebody else do what these compute, since nobody would see them called?"""
-    return all(map(untouched, modules)) and not _has_any_global_hook()       # type: ignore[no-untyped-call]
 
 
 def added(norm: nn.Module, past: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from torch import Tensor, nn
 from torch.fx import Proxy
+from torch.nn.modules.module import _has_any_global_hook
 
 from .launch import fall_back
 
@@ -52,6 +53,11 @@ def untouched(module: nn.Module) -> bool:
     return (
         not any(inside[kind] for kind in _HOOKS) and "forward" not in inside and "_conv_forward" not in inside
         and module._compiled_call_impl is None)
+
+
+def alone(*modules: nn.Module) -> bool:
+    """May somebody else do what calling these does, since nobody would see them called?"""
+    return all(map(untouched, modules)) and not _has_any_global_hook()       # type: ignore[no-untyped-call]
 
 
 class Twin:
