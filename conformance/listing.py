@@ -39,8 +39,7 @@ def by_op(chosen: Selection) -> dict[str, list[Case]]:
 def arguments(op: str, case: Case) -> list[str]:
     """Each argument of an op: the shape of an array, what else it may be, the default of a number."""
     given = case.arguments()
-    parameters = list(inspect.signature(OPERATIONS[op].evaluate).parameters.values())[2:]        # lift and form aside
-    named = {p.name: p for p in parameters if p.kind is not p.VAR_KEYWORD}
+    named = {p.name: p for p in OPERATIONS[op].parameters if p.kind is not p.VAR_KEYWORD}
     return [one_argument(name, given.get(name), named.get(name)) for name in dict.fromkeys((*given, *named))]
 
 

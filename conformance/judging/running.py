@@ -12,7 +12,7 @@ import torch
 
 from ...triton_kernels.runtime.launch import current_arch
 from ..backend import Backend
-from .cases import Case
+from .cases import Case, cases_of
 from .hygiene import Allocations, HygieneFault, Input, placed, unwritten
 from .numbers.lanes import Array
 from .operations import OPERATIONS, PARAMETERS
@@ -57,10 +57,15 @@ def fitted(function: Any, op: str, arguments: Mapping[str, Any]) -> tuple[dict[s
     return fits, ""
 
 
+def letters(op: str) -> list[str]:
+    """What an op's arguments are called."""
+    own = (p.name for p in OPERATIONS[op].parameters if p.kind is not p.VAR_KEYWORD)
+    return list(dict.fromkeys((*own, *next(cases_of(op)).arguments(), *optional_arguments(op))))
+
+
 def optional_arguments(op: str) -> dict[str, Any]:
     """The arguments that an op can do without, and what it then takes."""
-    parameters = list(inspect.signature(OPERATIONS[op].evaluate).parameters.values())[2:]         # lift and form aside
-    found = {p.name: None if p.default is p.empty else p.default for p in parameters
+    found = {p.name: None if p.default is p.empty else p.default for p in OPERATIONS[op].parameters
              if p.default is not p.empty or "None" in str(p.annotation)}
     return {**found, **(PARAMETERS.get(op.split(".")[1], {}) if op.startswith("act.") else {})}
 

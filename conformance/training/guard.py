@@ -25,7 +25,7 @@ from ..judging.comparing import compare, judged
 from ..judging.numbers.lanes import Array
 from ..judging.operations import OPERATIONS
 from ..judging.parts import cut, fewer, free
-from ..judging.running import adding
+from ..judging.running import adding, letters
 from .chains import DTYPE, as_array, sentence
 
 MOST = 200_000               # products that one check may cost
@@ -45,6 +45,7 @@ class Guarded:
     def __init__(self, function: Callable[..., Any], op: str, every: int, given: Translation | None,
                  arithmetic: str, most: int, seed: int) -> None:
         self.function, self.op, self.every, self.given = function, known_op(op), every, given
+        self.letters = letters(self.op)
         self.arithmetic, self.most, self.random = arithmetic, most, np.random.default_rng(seed)
         self.calls = self.checks = self.unjudged = 0
         self.worst = self.seconds = 0.0
@@ -79,11 +80,10 @@ class Guarded:
             bound = inspect.signature(self.function).bind(*args, **kwargs)
             bound.apply_defaults()
             named = bound.arguments
-        letters = list(inspect.signature(OPERATIONS[self.op].evaluate).parameters)[2:]
-        strange = [name for name in named if name not in letters]
+        strange = [name for name in named if name not in self.letters]
         if strange:
             raise BackendError(f"guard({self.op}): the function's {', '.join(strange)} is no argument of the op, which "
-                               f"takes {', '.join(letters)}; say given=lambda …: dict(…) to translate")
+                               f"takes {', '.join(self.letters)}; say given=lambda …: dict(…) to translate")
         tensors = [t for t in named.values() if isinstance(t, torch.Tensor) and t.dtype in DTYPE]
         self.dtype = DTYPE[tensors[0].dtype] if tensors else "fp32"
         self.mode = "native" if any(t.is_cuda for t in tensors) else "simulated"

@@ -7,6 +7,7 @@ An op is called by keyword with tensors. The same arguments become the reference
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -39,6 +40,11 @@ class Operation:
     dot: bool = False            # the inputs meet in a matrix product, so tf32 may round them
     integers: tuple[str, ...] = ()       # outputs that are places, not numbers: uint8
     axes: str = ""               # of its arrays, by name, so that a part of it can be taken (`parts`)
+
+    @property
+    def parameters(self) -> list[inspect.Parameter]:
+        """What it takes, lift and form aside."""
+        return list(inspect.signature(self.evaluate).parameters.values())[2:]
 
 
 OPERATIONS: dict[str, Operation] = {}

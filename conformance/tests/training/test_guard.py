@@ -110,6 +110,17 @@ def test_names_are_translated_and_strange_ones_refused():
         guard(linear, op="net.layer.affine", every=0)
 
 
+@pytest.mark.parametrize(("op", "function", "given"), [
+    ("act.leaky", lambda z, slope=0.1: torch.where(z > 0, z, slope * z), {"z": data(0, 7), "slope": 0.25}),
+    ("conv1d.valid.grad_x", lambda d, theta: torch.nn.functional.conv_transpose1d(
+        d[None, None], theta[None, None])[0, 0], {"d": data(0, 6), "theta": data(1, 3)}),
+])
+def test_an_argument_that_a_formula_hands_on_is_the_ops_own(op, function, given):
+    guarded = guard(function, op=op, every=1)
+    guarded(**given)
+    assert guarded.checks == 1
+
+
 def test_a_nan_that_comes_in_is_nobodys_fault_here():
     guarded = guard(affine, op="net.layer.affine", every=1)
     guarded(data(0, 3, 4) * float("nan"), data(1, 2, 4), data(2, 2), "identity")
