@@ -119,8 +119,7 @@ def average(delta: Tensor, a: Tensor, w: Tensor, n: float, name: str = "alg.aver
         "columns of delta and rows of w": (delta.shape[1], w.shape[0]),
         "columns of a and of w": (a.shape[1], w.shape[1]),
     })
-    if not n > 0:
-        raise WrongValue(f"{name}: n = {n}; an average needs at least one example")
+    examples(name, n)
 
 
 def same(name: str, **tensors: Tensor) -> None:
