@@ -8,7 +8,7 @@ run without ours, `program.run_decompositions({**torch.export.default_decomposit
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 import torch
@@ -40,16 +40,21 @@ def module_of(identity: str) -> str:
     return MODULES[identity]
 
 
+def kernel_of(identity: str) -> Callable[..., Any]:
+    """The function that starts an id's kernel."""
+    found: Callable[..., Any] = kernels(module_of(identity), identity).OPS[identity]
+    return found
+
+
 def _operation(identity: str, fallback: Callable[..., Any]) -> Callable[..., Any]:
     def run(*args: Any, **kwargs: Any) -> Any:
         lead = next((value for value in (*args, *kwargs.values()) if isinstance(value, torch.Tensor)), None)
-        if runs_kernel(lead):
-            return kernels(module_of(identity), identity).OPS[identity](*args, **kwargs)
-        return fallback(*args, **kwargs)
+        return (kernel_of(identity) if runs_kernel(lead) else fallback)(*args, **kwargs)
 
     if hasattr(fallback, "__name__"):
         wraps(fallback)(run)
     run.__name__ = identity
+    run.kernel = partial(kernel_of, identity)       # type: ignore[attr-defined]     # for who must say where it stands
     return run
 
 

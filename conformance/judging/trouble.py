@@ -54,6 +54,7 @@ def frames(error: BaseException) -> list[str]:
 
 
 def place_of(function: Any) -> str:
-    """Where a function stands: file and line."""
-    code = getattr(inspect.unwrap(function), "__code__", None)
+    """Where a function stands: file and line; of one that takes a kernel by its tensors, the kernel's."""
+    kernel = getattr(function, "kernel", None)
+    code = getattr(inspect.unwrap(kernel() if kernel else function), "__code__", None)
     return "" if code is None else f"{code.co_filename}:{code.co_firstlineno} {code.co_name}"

@@ -18,6 +18,7 @@ from chainrule.conformance.command import MANY, _processes
 from chainrule.conformance.judging.cases import cases
 from chainrule.conformance.judging.judge import judge
 from chainrule.conformance.judging.operations import OPERATIONS
+from chainrule.conformance.judging.trouble import place_of
 from chainrule.conformance.results import SCHEMA
 from chainrule.conformance.selection import select
 
@@ -209,3 +210,8 @@ def test_a_long_run_takes_the_cores_it_is_worth(monkeypatch, count, mode, needed
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)))
     chosen = attrs.evolve(select("torch"), mode=mode, cases=tuple(cases(("act.relu",)))[:1] * count)
     assert _processes(chosen, needed=needed) == processes
+
+
+@pytest.mark.parametrize(("name", "file"), [("triton", "softmax.py:"), ("torch", "softmax_composite.py:")])
+def test_a_failure_names_the_file_of_what_failed(name, file):
+    assert f"activations/{file}" in place_of(load(name).ops["act.softmax"])
