@@ -3,6 +3,7 @@ assembler warned of. For AMD's GPUs the same, as far as their assembly text says
 
 from __future__ import annotations
 
+import io
 import math
 import re
 import struct
@@ -11,6 +12,7 @@ import tempfile
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from functools import cache
 from itertools import accumulate
 from pathlib import Path
@@ -18,7 +20,7 @@ from typing import Any, NamedTuple
 
 import attrs
 import triton
-from triton.backends.nvidia.compiler import get_ptxas
+from triton.compiler.compiler import make_backend
 
 INSTRUCTION = re.compile(r"^\s*/\*([0-9a-f]+)\*/\s*(?:@!?U?P\w+\s+)?([A-Z][\w.]+)(.*)", re.MULTILINE)
 MATRIX = re.compile(r"(HGMMA|HMMA|QGMMA|DMMA|UTC\w*MMA)\b|v_mfma_")
@@ -88,7 +90,7 @@ def _facts(kernel: Any, listing: list[Instruction], said: str) -> Facts:
         loads=_widths(operations, "LDG"), stores=_widths(operations, "STG"), copies=_widths(operations, "LDGSTS"),
         boxes={what: n for what, opcode in (("load", "UTMALDG"), ("store", "UTMASTG"))
                if (n := sum(k for name, k in operations.items() if name.startswith(opcode)))},
-        loop=loop(listing), warnings=warned(said) if said else assembled(kernel.asm["ptx"]),
+        loop=loop(listing), warnings=warned(said) if said else assembled(kernel),
     )
 
 
@@ -152,19 +154,14 @@ def warned(said: str) -> tuple[str, ...]:
     return tuple(sorted({line.partition(":")[2].strip() for line in said.splitlines() if "warning" in line.lower()}))
 
 
-def assembled(ptx: str) -> tuple[str, ...]:
-    """The same of a kernel that Triton remembers, and with it no words."""
-    found = re.search(r"^\.target (sm_(\d+)\w*)", ptx, re.MULTILINE)
-    arch, number = (found[1], int(found[2])) if found else ("sm_90", 90)
-    with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder) / "kernel.ptx"
-        source.write_text(ptx)
-        done = subprocess.run(
-            [get_ptxas(number).path, "-v", "--warn-on-spills", f"--gpu-name={arch}", str(source), "-o",
-             str(Path(folder) / "kernel.cubin")], capture_output=True, text=True, check=False)
-    if done.returncode:
-        return (f"ptxas failed: {done.stderr.strip()[:200]}",)
-    return warned(done.stderr)
+def assembled(kernel: Any) -> tuple[str, ...]:
+    """The same of a kernel that Triton remembers, and with it no words: assembled again by Triton's own hand, since the
+    same PTX under other flags may spill where it did not."""
+    target, words = kernel.metadata.target, io.StringIO()
+    with triton.knobs.nvidia.scope(), redirect_stdout(words):
+        triton.knobs.nvidia.dump_ptxas_log = True
+        make_backend(target).make_cubin(kernel.asm["ptx"], {}, kernel.metadata, target.arch)
+    return warned(words.getvalue())
 
 
 def amd(kernel: Any) -> Facts:

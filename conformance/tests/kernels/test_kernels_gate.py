@@ -162,8 +162,17 @@ def test_what_a_kernel_starts_besides_is_judged_too(monkeypatch):
     assert measured("delta, elu", row)["wrong"] == ["column_sums_kernel: 3 spill instructions"]
 
 
-def test_what_the_assembler_says_is_kept():
-    assert assembled("no assembly at all")[0].startswith("ptxas failed: ")
+@pytest.mark.parametrize(("name", "table", "arch", "row", "spills"), [
+    ("average, added up", "alg.average", "sm_120", configs.Row(128, 64, 32, 8, 3), False),  # it would, without -lineinfo
+    ("delta, elu", "bp.delta", "sm_80", configs.Row(128, 128, 32, 4, 4), True),
+])
+def test_a_remembered_kernel_is_assembled_as_it_was(tmp_path, monkeypatch, name, table, arch, row, spills):
+    monkeypatch.setattr(triton.knobs.cache, "dir", str(tmp_path))
+    said = {}
+    with configs.pinned(table, row):
+        kernel = compiled(lambda: SUBJECT[name].call(torch.bfloat16, row), arch, said)[0][1]
+    assert any("Registers are spilled" in one for one in assembled(kernel)) is spills
+    assert machine_code.warned(said[kernel.hash]) == assembled(kernel)
 
 
 @triton.jit
