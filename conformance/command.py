@@ -28,8 +28,9 @@ UNDEFINED = ("poison", "zero", "report")
 
 def conform(target: str | None, *, ops: tuple[str, ...] = (), dtypes: tuple[str, ...] = (), quick: bool = False,
             replay: tuple[str, ...] = (), mode: str = "auto", keyword: str = "", first: bool = False,
-            levels: bool = False, field: bool = False, undefined: str = "", xfail: str = "", workers: int | None = None,
-            timeout: float | None = None, json: Path | None = None, console: Console | None = None) -> int:
+            levels: bool = False, field: bool = False, undefined: str = "", xfail: str = "", fuzz: int | None = None,
+            seed: int | None = None, workers: int | None = None, timeout: float | None = None, json: Path | None = None,
+            console: Console | None = None) -> int:
     """Judge a backend; the exit code. Raises BackendError for a run that cannot be started.
 
     Functions that are not ours run in a process of their own (`workers`), so that one that dies or never returns
@@ -41,8 +42,9 @@ def conform(target: str | None, *, ops: tuple[str, ...] = (), dtypes: tuple[str,
         raise BackendError(f"--undefined {undefined}: undefined lanes are {', '.join(UNDEFINED)}")
     if timeout is not None and timeout <= 0:
         raise BackendError(f"--timeout {timeout:g}: a time is more than 0 seconds")
+    random = drawing(fuzz, seed, **{"--quick": quick, "--levels": levels, "--field": field, "--case": bool(replay)})
     chosen = select(target, ops=ops, dtypes=dtypes, quick=quick, replay=replay, mode=mode, keyword=keyword,
-                    levels=levels, exactly=field, undefined=undefined, xfail=xfail)
+                    levels=levels, exactly=field, undefined=undefined, xfail=xfail, **random)
     needed = timeout is not None or not ours(target, ops)
     apart = workers if workers is not None else _processes(chosen, needed=needed)
     patience = timeout if timeout is not None else PATIENCE if apart else None
@@ -60,6 +62,7 @@ def conform(target: str | None, *, ops: tuple[str, ...] = (), dtypes: tuple[str,
         arguments += ["--chainrule-field"] if field else []
         arguments += [f"--chainrule-xfail={xfail}"] if xfail else []
         arguments += [f"--chainrule-undefined={undefined}"] if undefined else []
+        arguments += [f"--chainrule-{name}={value}" for name, value in random.items()]
         arguments += ["-x"] if first else []
         arguments += ["-n", str(apart), f"--max-worker-restart={RESTARTS}"] if apart else []
         if patience:
@@ -77,6 +80,20 @@ def conform(target: str | None, *, ops: tuple[str, ...] = (), dtypes: tuple[str,
     page = write([path], path.with_suffix(".html") if json else path.with_name("index.html"))
     console.print(f"[dim]report:  {page}[/]", highlight=False, soft_wrap=True)
     return results.exit_code()
+
+
+def drawing(fuzz: int | None, seed: int | None, **others: bool) -> dict[str, int]:
+    """What `select` is told of --fuzz and --seed: nothing where neither is given."""
+    if fuzz is None and seed is not None:
+        raise BackendError(f"--seed {seed}: it is --fuzz that draws from a seed; say how many cases, as in --fuzz 500")
+    if fuzz is None:
+        return {}
+    besides = [name for name, given in others.items() if given]
+    if fuzz < 1 or (seed or 0) < 0:
+        raise BackendError(f"--fuzz {fuzz} --seed {seed or 0}: a number of cases is 1 or more, a seed 0 or more")
+    if besides:
+        raise BackendError(f"--fuzz draws its own cases; leave out {besides[0]}; -k, --op, --dtype restrict it")
+    return {"fuzz": fuzz, "seed": seed or 0}
 
 
 def _processes(chosen: Selection, *, needed: bool) -> int:

@@ -26,6 +26,8 @@ OPTIONS = (
     ("--chainrule-case", {"metavar": "ID", "action": "append", "default": [], "help": "replay this case"}),
     ("--chainrule-undefined", {"choices": ("", "poison", "zero", "report"), "default": "",
                                "help": "what lanes hold that a mask turns off and no `other` fills"}),
+    ("--chainrule-fuzz", {"metavar": "N", "type": int, "default": 0, "help": "so many cases drawn at random instead"}),
+    ("--chainrule-seed", {"metavar": "S", "type": int, "default": 0, "help": "what --chainrule-fuzz draws from"}),
     ("--chainrule-json", {"metavar": "FILE", "default": None, "help": "write one JSON record per case"}),
     ("--deck", {"metavar": "FILE", "default": None, "help": "the deck's text, to find each printed formula in it"}),
 )

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from difflib import get_close_matches
 from functools import cache
+from itertools import islice
 from typing import Any
 
 from _pytest.mark.expression import Expression
 from attrs import evolve, field, frozen
 
 from .backend import BUILT_IN, Backend, BackendError, load
-from .judging.cases import DTYPES, Case, case_of, cases, field_cases
+from .judging.cases import DTYPES, Case, case_of, cases, field_cases, fuzzed
 from .judging.recipes import FAMILIES
 from .known_failures import listed
+
+UNMATCHED = 100              # cases drawn for each one that is to match -k
 
 
 @frozen
@@ -39,9 +42,10 @@ def select(target: str | None = None, *, xfail: str = "", **how: Any) -> Selecti
 
 def _selected(target: str | None, *, ops: tuple[str, ...] = (), dtypes: tuple[str, ...] = (), quick: bool = False,
               replay: tuple[str, ...] = (), mode: str = "auto", keyword: str = "", levels: bool = False,
-              exactly: bool = False, undefined: str = "") -> Selection:
-    """The cases of a run; with `exactly` those over the exact field alone. Functions given as --op restrict it to their
-    ids when no backend is named. With `levels` no dtype sees every pair of levels, and each sees every level."""
+              exactly: bool = False, undefined: str = "", fuzz: int = 0, seed: int = 0) -> Selection:
+    """The cases of a run; with `exactly` those over the exact field alone, with `fuzz` so many drawn at random from
+    `seed`. Functions given as --op restrict it to their ids when no backend is named. With `levels` no dtype sees every
+    pair of levels, and each sees every level."""
     wanted_by = matching(keyword)
     unknown = [d for d in dtypes if d not in DTYPES]
     if unknown:
@@ -52,6 +56,9 @@ def _selected(target: str | None, *, ops: tuple[str, ...] = (), dtypes: tuple[st
     if replay:
         return Selection(backend, where(backend, mode), found(replay, backend), undefined)
     wanted = tuple(d for d in DTYPES if d in (dtypes or DTYPES))
+    if fuzz:
+        random = _random(backend, only, wanted, wanted_by, fuzz, seed)
+        return Selection(backend, where(backend, mode), random, undefined)
     thorough = "none" if levels else next((d for d in wanted if d in backend.dtypes), wanted[0])
     if exactly:
         over_field = [one for op in only for one in field_cases(op, wanted) if one.quick or not (quick or levels)]
@@ -60,6 +67,14 @@ def _selected(target: str | None, *, ops: tuple[str, ...] = (), dtypes: tuple[st
                                              *backend.extra_of(op, quick))]
     return Selection(backend, where(backend, mode),
                      tuple(c for c in chosen if c.dtype in wanted and wanted_by(c.id)), undefined)
+
+
+def _random(backend: Backend, only: tuple[str, ...], wanted: tuple[str, ...], wanted_by: Callable[[str], bool],
+            fuzz: int, seed: int) -> tuple[Case, ...]:
+    """The first so many cases that match, of the ops and the dtypes that the backend has."""
+    ops, dtypes = tuple(op for op in only if op in backend.ops), tuple(d for d in wanted if d in backend.dtypes)
+    drawn = fuzzed(ops, dtypes or wanted, seed) if ops else iter(())
+    return tuple(islice((case for case in islice(drawn, UNMATCHED * fuzz) if wanted_by(case.id)), fuzz))
 
 
 def ours(target: str | None, ops: tuple[str, ...]) -> bool:
@@ -115,4 +130,5 @@ def of(config: Any) -> Selection:
                   quick=option("--chainrule-quick"), replay=tuple(option("--chainrule-case")),
                   mode=option("--chainrule-mode"), keyword=option("--chainrule-keyword"),
                   levels=option("--chainrule-levels"), exactly=option("--chainrule-field"),
-                  undefined=option("--chainrule-undefined"), xfail=option("--chainrule-xfail"))
+                  undefined=option("--chainrule-undefined"), xfail=option("--chainrule-xfail"),
+                  fuzz=option("--chainrule-fuzz"), seed=option("--chainrule-seed"))

@@ -11,16 +11,18 @@ the case id, so an id replays its case on any machine.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
+from itertools import count
 from typing import Any
 
 import numpy as np
 from attrs import field, frozen
 
 from .edges import EMPTY, POINTS, REFUSED, SPECIAL, traps
-from .factors import FACTORS, Levels, brief, read, rows, word
+from .factors import FACTORS, Levels, brief, drawn, read, rows, word
 from .numbers.formats import FORMATS, round_to
 from .oracle import Answered
 from .recipes import DISTRIBUTIONS, FAMILIES, Arguments, Recipe, source
@@ -95,21 +97,34 @@ def _covering(op: str, dtype: str, thorough: bool) -> Iterator[Case]:
         yield case_at(op, rows(op)[k], dtype, k)
 
 
-def case_at(op: str, levels: Levels, dtype: str, row: int | None = None) -> Case:
-    """The case of an op at these levels of its factors."""
-    id = f"{op}/T1/{COVERING}{word(op, levels)}/{dtype}"
+def case_at(op: str, levels: Levels, dtype: str, row: int | None = None, draw: str = "") -> Case:
+    """The case of an op at these levels of its factors; `draw` asks for other data there."""
+    id = f"{op}/T1/{COVERING}{word(op, levels)}{draw and '.'}{draw}/{dtype}"
     return Case(id, op, "T1", dtype, lambda: FACTORS[op].make(source(id, dtype), levels), layout=levels.layout, row=row)
+
+
+def levels_of(id: str) -> tuple[Levels, str] | None:
+    """The levels that a case is named by, and which draw of its data; None for a case that is named otherwise."""
+    op, _, label, _ = id.split("/") if id.count("/") == 3 else ("", "", "", "")
+    digits, _, draw = label.removeprefix(COVERING).partition(".")
+    levels = read(op, digits) if op in FACTORS and label.startswith(COVERING) else None
+    return None if levels is None or not (draw or "0").isdecimal() else (levels, draw)
 
 
 def case_of(id: str) -> Case | None:
     """The case at the levels that an id names, whether or not the covering design has that row."""
-    op, _, rest = id.partition("/")
-    _, _, rest = rest.partition("/")
-    label, _, dtype = rest.partition("/")
-    if op not in FACTORS or dtype not in DTYPES or not label.startswith(COVERING):
-        return None
-    levels = read(op, label.removeprefix(COVERING))
-    return None if levels is None else case_at(op, levels, dtype)
+    found, op, dtype = levels_of(id), id.partition("/")[0], id.rpartition("/")[2]
+    return None if found is None or dtype not in DTYPES else case_at(op, found[0], dtype, draw=found[1])
+
+
+def fuzzed(ops: tuple[str, ...], dtypes: tuple[str, ...], seed: int) -> Iterator[Case]:
+    """Cases without end, one op after the other, at levels drawn at random. What an op gets does not depend on which
+    others there are."""
+    for k in count():
+        for op in ops:
+            rng = np.random.default_rng([seed, zlib.crc32(op.encode()), k])
+            dtype = dtypes[rng.integers(len(dtypes))]
+            yield case_at(op, drawn(op, rng), dtype, draw=str(rng.integers(10**6)))
 
 
 LAYOUTS = ("transposed", "strided", "expanded", "offset")       # and a family's own

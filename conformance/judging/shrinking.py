@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..backend import Backend
-from .cases import COVERING, Case, case_at
-from .factors import FACTORS, Levels, read
+from .cases import Case, case_at, levels_of
+from .factors import FACTORS, Levels
 from .judge import judge
 from .verdict import FAIL
 
@@ -18,10 +18,10 @@ _done: Counter[str] = Counter()
 
 def smallest(case: Case, backend: Backend, mode: str, undefined: str = "poison") -> str:
     """What a failure needs beside plain arguments, and the id of that case; empty where the case has no factors."""
-    label = case.id.split("/")[2]
-    levels = read(case.op, label.removeprefix(COVERING)) if label.startswith(COVERING) else None
-    if levels is None or _done[case.op] >= SHRUNK:
+    found = levels_of(case.id)
+    if found is None or _done[case.op] >= SHRUNK:
         return ""
+    levels, draw = found
     _done[case.op] += 1
     left = TRIALS
     for name in FACTORS[case.op].all:
@@ -29,12 +29,12 @@ def smallest(case: Case, backend: Backend, mode: str, undefined: str = "poison")
             trial = Levels({**levels, name: level})
             if left and FACTORS[case.op].legal(trial):
                 left -= 1
-                trying = case_at(case.op, trial, case.dtype)
+                trying = case_at(case.op, trial, case.dtype, draw=draw)
                 if judge(trying, backend, mode, explained=False, undefined=undefined).state == FAIL:
                     levels = trial
                     break
     needs = [f"{name} {level}" for name, level in levels.items() if level != FACTORS[case.op].all[name][0]]
-    return f"{', '.join(needs) or 'plain arguments'}   --case {case_at(case.op, levels, case.dtype).id}"
+    return f"{', '.join(needs) or 'plain arguments'}   --case {case_at(case.op, levels, case.dtype, draw=draw).id}"
 
 
 def simpler(op: str, name: str, level: Any) -> Iterator[Any]:

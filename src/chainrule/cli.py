@@ -61,6 +61,9 @@ def conform(
                                         "their equations, rounding aside (in the simulator)")] = False,
     xfail: Annotated[str, typer.Option(metavar="FILE", help="known failures, [[xfail]] with case and reason; one that "
                                        "passes fails")] = "",
+    fuzz: Annotated[int | None, typer.Option(metavar="N", help="judge N cases drawn at random instead: sizes between "
+                                             "the levels, levels that never met, other data")] = None,
+    seed: Annotated[int | None, typer.Option(metavar="S", help="what --fuzz draws from [0]")] = None,
     case: Annotated[list[str] | None, typer.Option(help="replay one case by its id (repeatable)")] = None,
     keyword: Annotated[str, typer.Option("-k", help="only cases whose id matches, as in pytest -k")] = "",
     first: Annotated[bool, typer.Option("-x", help="stop at the first failure")] = False,
@@ -81,6 +84,7 @@ def conform(
     try:
         from .conformance.backend import BackendError
         from .conformance.command import conform as run
+        from .conformance.command import drawing
         from .conformance.listing import coverage as covering
         from .conformance.listing import listing
         from .conformance.selection import select
@@ -90,13 +94,14 @@ def conform(
     mode = "auto" if simulate is None else "simulated" if simulate else "native"
     try:
         if list_ or coverage:
+            random = drawing(fuzz, seed, **{"--quick": quick, "--levels": levels, "--field": field})
             chosen = select(backend, ops=tuple(op or ()), dtypes=dtypes, quick=quick, keyword=keyword, levels=levels,
-                            exactly=field, xfail=xfail)
+                            exactly=field, xfail=xfail, **random)
             console.print(covering(chosen) if coverage else listing(chosen, keyword), soft_wrap=not coverage)
             return
         status = run(backend, ops=tuple(op or ()), dtypes=dtypes, quick=quick, replay=tuple(case or ()), mode=mode,
-                     keyword=keyword, levels=levels, field=field, undefined=undefined, xfail=xfail, first=first,
-                     workers=workers, timeout=timeout, json=json, console=console)
+                     keyword=keyword, levels=levels, field=field, undefined=undefined, xfail=xfail, fuzz=fuzz,
+                     seed=seed, first=first, workers=workers, timeout=timeout, json=json, console=console)
     except BackendError as why:
         refuse("conform", why)
     except KeyboardInterrupt:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import string
 import zlib
 from collections import Counter
@@ -33,6 +34,7 @@ from ..recipes import Arguments, Source
 DESIGNS = Path(__file__).with_name("designs.json")        # written by `python -m` of this package
 DIGITS = string.digits + string.ascii_letters
 LAYOUTS = ("contiguous", "transposed", "strided", "expanded", "offset")
+SIZE = 16                    # a factor with such a whole number among its levels is a size
 LARGE = 100                  # a size that a case need not have twice
 DRAWN = 20                   # legal rows, of which the one that covers most is taken
 TRIES = 400                  # rows drawn to complete a pair that the covering design left out
@@ -101,20 +103,57 @@ def rows(op: str) -> tuple[Levels, ...]:
 
 
 def word(op: str, levels: Mapping[str, Any]) -> str:
-    """The levels of a row as digits, one for each factor in its order: what a case is called by."""
-    one = FACTORS[op].all
-    return "".join(DIGITS[[repr(level) for level in one[name]].index(repr(levels[name]))] for name in one)
+    """The levels of a row as digits, one for each factor in its order: what a case is called by. A size that is no
+    level stands there itself, between lines: `03_137_2`."""
+    def digit(level: Any, among: tuple[Any, ...]) -> str:
+        known = [repr(one) for one in among]
+        return DIGITS[known.index(repr(level))] if repr(level) in known else f"_{level}_"
+
+    return "".join(digit(levels[name], among) for name, among in FACTORS[op].all.items())
 
 
 def read(op: str, text: str) -> Levels | None:
     """The levels that a word stands for; None if it is none, or a rule forbids them."""
-    one = FACTORS[op]
-    numbers = [DIGITS.find(digit) for digit in text]
-    sizes = [len(levels) for levels in one.all.values()]
-    if len(numbers) != len(sizes) or not all(0 <= i < n for i, n in zip(numbers, sizes)):
+    one, digits = FACTORS[op], re.findall(r"_\d+_|[0-9a-zA-Z]", text)
+    if "".join(digits) != text or len(digits) != len(one.all):
         return None
-    row = one.levels_of(tuple(numbers))
+    row = Levels()
+    for (name, among), digit in zip(one.all.items(), digits):
+        if digit.startswith("_"):
+            row[name] = int(digit.strip("_"))
+            if not is_size(among) or row[name] not in between(among):
+                return None
+        elif DIGITS.index(digit) < len(among):
+            row[name] = among[DIGITS.index(digit)]
+        else:
+            return None
     return row if one.legal(row) else None
+
+
+def is_size(levels: tuple[Any, ...]) -> bool:
+    """Whether a factor is a size, so that what lies between its levels is one of it, too."""
+    return all(type(level) is int and level > 0 for level in levels) and max(levels) >= SIZE
+
+
+def between(levels: tuple[int, ...]) -> range:
+    """The sizes from the smallest level to the largest, in steps that all levels share: odd ones where all are odd."""
+    return range(min(levels), max(levels) + 1, math.gcd(*(level - min(levels) for level in levels)) or 1)
+
+
+def drawn(op: str, rng: np.random.Generator) -> Levels:
+    """Levels at random: of a size any number between its levels, small ones as often as large ones."""
+    one = FACTORS[op]
+    for _ in range(TRIES):
+        row = Levels((name, _size(levels, rng) if is_size(levels) else levels[rng.integers(len(levels))])
+                     for name, levels in one.all.items())
+        if one.legal(row):
+            return row
+    return rows(op)[rng.integers(len(rows(op)))]
+
+
+def _size(levels: tuple[int, ...], rng: np.random.Generator) -> int:
+    sizes = between(levels)
+    return sizes[int(math.exp(rng.uniform(0, math.log(len(sizes) + 1)))) - 1]
 
 
 @cache
