@@ -144,13 +144,11 @@ def _fits(t: Any, p: Tensor) -> bool:
 
 @dataclass
 class Held:
-    """What the kernels read beside a parameter: its group's numbers, and its copy in `narrow`, of one version there."""
+    """What the kernels read beside a parameter: its group's numbers."""
 
     group: dict[str, Any]
     table: Tensor
     shown: tuple[float, ...] = ()
-    shadow: Tensor | None = None
-    version: tuple[int, int] = (-1, 0)
 
 
 class FusedStep:
@@ -175,10 +173,7 @@ class FusedStep:
 
     def refresh(self) -> None:
         """Look at the model and the optimizer as they are now, and put what the groups say where the kernels read it:
-        also before a graph is replayed.
-
-        A parameter that something else has written gets a new shadow; the kernels write both.
-        """
+        also before a graph is replayed."""
         reason = refusal(self.model, self.loss, self.optimizer)
         if reason is not None:
             raise ValueError(f"make_step(fused=True): by now {reason}; make the step again, without fused")
@@ -191,11 +186,6 @@ class FusedStep:
                      for p in owned(self.layers)}
         for p, held in self.held.items():
             held.group = groups[p]
-            version = (p._version, p.data_ptr())            # `p.data = …` is another address, of the same version
-            if self.narrow is not None and (held.version != version or held.shadow is None):
-                fits = held.shadow is not None and held.shadow.shape == p.shape and held.shadow.device == p.device
-                held.shadow = held.shadow if fits else torch.empty_like(p, dtype=self.narrow)
-                held.shadow, held.version = held.shadow.copy_(p.detach()), version        # type: ignore[union-attr]
             said = tuple({**dict.fromkeys(("eta", "lam", "beta1", "share", "beta2", "eps", "slowing"), 0.0),
                           **self.numbers(held.group)}.values())
             if held.shown != said:
@@ -236,11 +226,18 @@ class FusedStep:
     def parameter(self, kernels: Any, p: Tensor) -> Any:
         tensors, t = (p.detach(), *self.states(p)), self.counted(p)
         held = self.held[p]
-        return kernels.Parameter(tensors, tensors, held.table, held.table if t is None else t, held.shadow)
+        return kernels.Parameter(tensors, tensors, held.table, held.table if t is None else t)
 
-    def seen(self, p: Tensor | None) -> Tensor | None:
-        """What the products multiply by: a parameter, or its shadow."""
-        return p if p is None or self.narrow is None else self.held[p].shadow
+    def seen(self) -> dict[Tensor | None, Tensor | None]:
+        """What the products multiply by, for each parameter: itself, or a copy in `narrow`. A copy of the step before
+        may be no copy any more: `p.data.mul_()` moves neither p's version nor its address, and to compare the two
+        reads more than to make it again."""
+        own = owned(self.layers)
+        if self.narrow is None:
+            return {None: None, **{p: p for p in own}}
+        copies = [torch.empty_like(p, dtype=self.narrow) for p in own]
+        torch._foreach_copy_(copies, own)
+        return {None: None, **dict(zip(own, copies))}
 
     def stepped(self, p: Tensor, D: Tensor) -> None:
         own, t = self.states(p), self.counted(p)
@@ -250,12 +247,12 @@ class FusedStep:
     @torch.no_grad()
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
         x = x if self.narrow is None else x.to(self.narrow)
-        linear, kept = room("layers.kernels", "net.layer.affine", x), []
+        linear, kept, seen = room("layers.kernels", "net.layer.affine", x), [], self.seen()
         activations = [x]
         for layer, act, p in self.layers:
             form = saved.form(act, x.dtype, p)
             a, z = linear.affine_keeping(
-                activations[-1], self.seen(layer.weight), self.seen(layer.bias), act, p, form == "z", None)
+                activations[-1], seen[layer.weight], seen[layer.bias], act, p, form == "z", None)
             activations.append(a)
             kept.append(z if form == "z" else a)
         losses, delta = room("losses.kernels", self.identity, x).loss(self.identity, activations[-1], y)
@@ -267,7 +264,7 @@ class FusedStep:
             below = sums_below = None
             if l:                       # from the old Θ, so before it moves
                 _, act, p = self.layers[l - 1]
-                weight = self.seen(self.layers[l][0].weight)
+                weight = seen[self.layers[l][0].weight]
                 below, sums_below = linear.delta_partial(
                     delta, weight, kept[l - 1], act, saved.form(act, x.dtype, p), p, "bp.delta.chain", None)
             self.moved(l, delta, activations[l], n, sums)

@@ -32,7 +32,7 @@ def make_step(
     is stored; ValueError with the reason where something has to see it. Its n is the batch's, so a target that is to be
     ignored (-100) gives NaN there. clip: the largest length of the gradient.
     accumulate: update at every so many calls, with the mean of their gradients. narrow: with `fused`, products take
-    copies of float32 parameters in this dtype, which each update writes along.
+    copies of float32 parameters in this dtype, made at each step.
     """
     if accumulate < 1 or (clip is not None and not clip > 0):
         raise ValueError(f"make_step: clip = {clip} and accumulate = {accumulate}; both are positive")

@@ -148,6 +148,57 @@ def test_narrow_products_and_wide_parameters(name, where):
     assert torch.equal(mean, torch.tensor(3.0).bfloat16().log())
 
 
+def swapped(model):
+    """An average of weights takes their place, as for an evaluation."""
+    average = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.5))
+    with torch.no_grad():
+        torch._foreach_mul_([p.data for p in average.module.parameters()], -0.5)
+    for p, q in zip(model.parameters(), average.module.parameters()):
+        p.data, q.data = q.data, p.data
+
+
+def set_(model):
+    with torch.no_grad():
+        for p in model.parameters():
+            p.set_(p.flip(0).contiguous())
+
+
+#: Ways to write a parameter; of most of them neither its version nor its address tells.
+WRITES = {
+    "data.mul_": lambda m: [p.data.mul_(-0.5) for p in m.parameters()],
+    "data.copy_": lambda m: [p.data.copy_(p.data.flip(0)) for p in m.parameters()],
+    "detach().mul_": lambda m: [p.detach().mul_(-0.5) for p in m.parameters()],
+    "numpy": lambda m: [p.detach().numpy().__imul__(-0.5) for p in m.parameters()],
+    "an entry of data": lambda m: [p.data.view(-1)[-1:].fill_(2.0) for p in m.parameters()],
+    "_foreach_mul_": lambda m: torch._foreach_mul_([p.data for p in m.parameters()], -0.5),
+    "load_state_dict": lambda m: m.load_state_dict({key: -t for key, t in m.state_dict().items()}),
+    "its state's tensors": lambda m: [t.neg_() for t in m.state_dict().values()],
+    "vector_to_parameters": lambda m: nn.utils.vector_to_parameters(
+        -nn.utils.parameters_to_vector(m.parameters()).detach(), m.parameters()),
+    "an average swapped in": swapped, "set_": set_,
+}
+
+
+@pytest.mark.parametrize(("write", "kernels"), [
+    *((write, False) for write in WRITES), *((write, True) for write in ("data.mul_", "numpy"))])
+def test_narrow_copies_are_of_what_is_there(write, kernels):
+    """A step that has run before does what one that knows nothing does, whoever has written to its parameters."""
+    ours, plain, still = (network(torch.float32) for _ in range(3))
+    how = {"fused": True, "narrow": torch.bfloat16}
+    run, as_was = (make_step(m, functional.cross_entropy, OPTIMIZERS["sgd"](m), **how) for m in (ours, still))
+    first, second = batches(torch.float32, count=2)
+    with simulate(check=False, target="sm_90") if kernels else contextlib.nullcontext():
+        for step_, model in ((run, ours), (as_was, still), (None, plain)):
+            (step_ or make_step(model, functional.cross_entropy, OPTIMIZERS["sgd"](model), **how))(*first)
+        WRITES[write](ours)
+        WRITES[write](plain)
+        anew = make_step(plain, functional.cross_entropy, OPTIMIZERS["sgd"](plain), **how)
+        found, wanted, before = run(*second), anew(*second), as_was(*second)
+    assert torch.equal(found, wanted)
+    assert not torch.equal(found, before)
+    assert same(ours, plain)
+
+
 def test_narrow_is_for_fused_steps_of_float32():
     model = network(torch.float32)
     for how in ({}, {"fused": True, "narrow": torch.float32}):
