@@ -93,7 +93,10 @@ class Example:
 
 @attrs.frozen
 class Equation:
-    """A record. `value` is the machine form; its free indices and their ranges are `index`."""
+    """A record. `value` is the machine form; its free indices and their ranges are `index`.
+
+    Each name in `wrt` has a gradient record of its own, or its reason in `underived`.
+    """
     id: str
     kind: str = attrs.field(validator=_one_of(KINDS))
     status: str = attrs.field(validator=_one_of(STATUSES))
@@ -114,6 +117,7 @@ class Equation:
     stable: str | None = None
     stable_prime: str | None = None
     wrt: tuple[str, ...] = _list()
+    underived: Mapping[str, str] = _table()
     errata: tuple[str, ...] = _list()
     readings: tuple[Reading, ...] = _list()
     traps: tuple[Trap, ...] = _list()

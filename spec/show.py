@@ -212,7 +212,7 @@ def _gradients(equation: Equation) -> list[RenderableType]:
         text = _derived_page(gradient.id) if gradient.of == equation.id else ""
         if text:
             parts += [Text(gradient.id, style="yellow"), *formula(read(text).result, indent=2)]
-    return parts
+    return [*parts, *(entry(f"by {name}", why, "") for name, why in equation.underived.items())]
 
 
 def _kernel(id: str, source: str) -> list[RenderableType]:

@@ -11,14 +11,14 @@ from typing import Any
 from chainrule import reference
 from chainrule.reference.attention import attention
 from chainrule.spec import Equation, get, load
-from chainrule.spec.derivations import derived
-from chainrule.spec.derive.chapters import from_records, linear
+from chainrule.spec.derivations import derived, derived_ids
+from chainrule.spec.derive.chapters import from_records
 from chainrule.spec.derive.steps import sample
 from chainrule.spec.expressions import indices
 
 from . import form_instances
 from .certify_forms import call
-from .claim import Claim, Drawing, Functions, certifies
+from .claim import CLAIMS, Claim, Drawing, Functions, certifies
 
 ATTENTION = next(id for id, function in reference.FUNCTIONS.items() if function is attention)
 
@@ -46,35 +46,6 @@ def _scalar(own: Equation, of: Equation) -> None:
 for _pair in from_records.scalar_pairs(load()):
     _scalar(*_pair)
 _scalar(get("act.sigmoid.prime"), get("act.sigmoid"))       # the deck prints this one, so it has a form of its own
-
-
-def _linear(own: Equation, of: Equation) -> None:
-    """A gradient that is made from its record: the claim is made from it, too; an activation is the identity."""
-    sizes = list(form_instances.small_sizes(of, Random(0), 12))
-
-    @certifies(own.id, of.id, sizes)
-    def build(draw: Drawing, f: Functions, **size: int) -> Claim:
-        drawn = {name: form_instances.nested({form_instances.key(at): draw() for at in indices(ranges, size)})
-                 for name, ranges in of.arrays.items()}
-        values: dict[str, Any] = {**size, **drawn, **{
-            name: (lambda u: u) if sort == "function" else draw() for name, sort in of.symbols.items()}}
-        by, gradient = own.wrt[0], derived(own.id)
-        others = list(inspect.signature(gradient).parameters)[1:]
-        scalars, alone = by in of.symbols, not of.index
-
-        def forward(v: Any) -> Any:
-            result = call(of, {**values, by: v[0] if scalars else v}, f[of.id])
-            return [result] if alone else result
-
-        def back(d: Any) -> Any:
-            found = gradient(d[0] if alone else d, *(values[name] for name in others))
-            return [found] if scalars else found
-
-        return Claim([values[by]] if scalars else values[by], forward, back)
-
-
-for _id in linear.IDS:
-    _linear(get(_id), get(get(_id).of))
 
 
 @certifies("act.softmax.prime", "act.softmax", box(K=range(1, 9)))
@@ -334,3 +305,40 @@ def _head(by: str, gradient: Callable[..., Any]) -> None:
 _head("Q", derived("attn.head.grad_Q"))
 _head("K", derived("attn.head.grad_K"))
 _head("V", lambda d, Q, K, V, scale: derived("attn.head.grad_V")(d, Q, K, scale))
+
+
+@certifies("net.a.grad_z", "net.a", box(q=range(1, 6)))
+def activations(draw: Drawing, f: Functions, q: int) -> Claim:
+    z = draw.layer(q)
+    return Claim(z, lambda v: [None, *f["net.a"](v, f["act.tanh"])[1:]],
+                 lambda d: derived("net.a.grad_z")(d, [None, *(derived("act.tanh.prime")(v) for v in z[1:])]))
+
+
+def _by_names(own: Equation, of: Equation) -> None:
+    """A gradient whose arguments are δ and things of its record: so is the claim; an activation is the identity."""
+    sizes = list(form_instances.small_sizes(of, Random(0), 12))
+
+    @certifies(own.id, of.id, sizes)
+    def build(draw: Drawing, f: Functions, **size: int) -> Claim:
+        drawn = {name: form_instances.nested({form_instances.key(at): draw() for at in indices(ranges, size)})
+                 for name, ranges in of.arrays.items()}
+        values: dict[str, Any] = {**size, **drawn, **{
+            name: (lambda u: u) if sort == "function" else draw() for name, sort in of.symbols.items()}}
+        by, gradient = own.wrt[0], derived(own.id)
+        others = list(inspect.signature(gradient).parameters)[1:]
+        scalars, alone = by in of.symbols, not of.index
+
+        def forward(v: Any) -> Any:
+            result = call(of, {**values, by: v[0] if scalars else v}, f[of.id])
+            return [result] if alone else result
+
+        def back(d: Any) -> Any:
+            found = gradient(d[0] if alone else d, *(values[name] for name in others))
+            return [found] if scalars else found
+
+        return Claim([values[by]] if scalars else values[by], forward, back)
+
+
+for _own in load().values():
+    if _own.id in derived_ids() and _own.id not in CLAIMS:
+        _by_names(_own, get(_own.of))

@@ -28,6 +28,15 @@ def files_of(id: str) -> tuple[str, str, str]:
     return f"spec/{record}", f"reference/{function}", f"conformance/witnesses/{witness}"
 
 
+def ungraded(id: str, records: Mapping[str, Equation]) -> list[str]:
+    """What a record declares to be differentiated by, without a gradient record and without a reason."""
+    record = records[id]
+    if record.kind == "derivation":
+        return []
+    have = {by for other in records.values() if other.of == id for by in other.wrt}
+    return [by for by in record.wrt if by not in have and by not in record.underived]
+
+
 def missing(records: Mapping[str, Equation] | None = None, functions: Collection[str] | None = None,
             derived: Collection[str] | None = None, claims: Collection[str] | None = None,
             witnesses: Collection[str] | None = None) -> Iterator[str]:
@@ -48,6 +57,9 @@ def missing(records: Mapping[str, Equation] | None = None, functions: Collection
             of = records.get(record.of)
             steps = "" if of is not None and not of.arrays else "write its steps in spec/derive/chapters/ and "
             yield f"{id}: no derivation; {steps}run `chainrule derive {id}`"
+        for by in ungraded(id, records):
+            yield (f"{id}: no gradient by {by}, which its `wrt` declares; write its record, or why in `underived`, "
+                   f"in {where}")
         if id in derived and id not in claims:
             yield f"{id}: nothing certifies it against the reference; enter a claim in conformance/proofs/claims.py"
     for id in functions:

@@ -188,7 +188,7 @@ class _Reader:
     def prime(self, e: Expr) -> Any:
         """g′(u) by the dual part of g(u + ε)."""
         u = constant(self.read(e.args[1]))
-        return Dual(self.instance.functions[str(e.args[0])](Dual(u.v, 1, u.w)).d % P)
+        return Dual(constant(self.instance.functions[str(e.args[0])](Dual(u.v, 1, u.w))).d % P)
 
     def method(self, e: Expr) -> Any:
         return getattr(constant(self.read(e.args[0])), e.func.__name__)()

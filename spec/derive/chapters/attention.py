@@ -13,7 +13,7 @@ from .register import derives
 z, d, p, y = arrays("z d p y")
 Q, K, V, A, P, G, B, M, O, N = arrays("Q K V A P G B M o N")
 i, k, s, t, u, e, f, b, r, w = indices("i k s t u e f b r w")
-n, rows, keys, width, values = sizes("n S T D E")
+classes, rows, keys, width, values = sizes("K S T D E")
 c, total, mean = scalars("scale N m")
 
 
@@ -21,25 +21,25 @@ c, total, mean = scalars("scale N m")
 def softmax_prime(id: str) -> Derivation:
     D = Derivation(
         id=id, title="The derivative of softmax, applied to the delta d of any loss after it.",
-        output=Output(entry=y[k], means=p[k], over=((k, 0, n - 1),), delta=d[k]),
-        wrt=z[i], over=((i, 0, n - 1),),
-        named=(Named(entry=total, means=sp.Sum(sp.exp(z[t]), (t, 0, n - 1))),
-               Named(entry=p[k], means=sp.exp(z[k]) / total, over=((k, 0, n - 1),)),
-               Named(entry=mean, means=sp.Sum(d[k] * p[k], (k, 0, n - 1)))),
-        shapes={z: ((0, n - 1),), d: ((0, n - 1),)}, python=("d", "z"), lengths={n: "len(z)"}, reads={"K": n},
-        trials=trials({"n": n}, grid(n=range(1, 7))), order=("p", "d"),
+        output=Output(entry=y[k], means=p[k], over=((k, 0, classes - 1),), delta=d[k]),
+        wrt=z[i], over=((i, 0, classes - 1),),
+        named=(Named(entry=total, means=sp.Sum(sp.exp(z[t]), (t, 0, classes - 1))),
+               Named(entry=p[k], means=sp.exp(z[k]) / total, over=((k, 0, classes - 1),)),
+               Named(entry=mean, means=sp.Sum(d[k] * p[k], (k, 0, classes - 1)))),
+        shapes={z: ((0, classes - 1),), d: ((0, classes - 1),)}, python=("d", "z"), lengths={classes: "len(z)"},
+        trials=trials({"K": classes}, grid(K=range(1, 7))), order=("p", "d"),
     )
     D.chain()
     D.unfold(p, why="quotient rule on p_k = exp(z_k)/N")
     D.unfold(total, why="∂N/∂z_i, term by term")
     D.collapse(t, why="only t = i survives")
-    D.holds(why="0 ≤ i ≤ n − 1")
-    D.rewrite("definition", "exp(z_k)/N = p_k", sp.Sum(d[k] * p[k] * (Same(k, i) - p[i]), (k, 0, n - 1)))
+    D.holds(why="0 ≤ i ≤ K − 1")
+    D.rewrite("definition", "exp(z_k)/N = p_k", sp.Sum(d[k] * p[k] * (Same(k, i) - p[i]), (k, 0, classes - 1)))
     D.split(k)
     D.collapse(k, why="the bracket [k = i] leaves k = i alone")
-    D.holds(why="0 ≤ i ≤ n − 1")
-    D.rewrite("pull", "p_i stands in both terms", p[i] * (d[i] - sp.Sum(d[k] * p[k], (k, 0, n - 1))))
-    D.substitute("definition", "the mean of d under p", {sp.Sum(d[k] * p[k], (k, 0, n - 1)): mean})
+    D.holds(why="0 ≤ i ≤ K − 1")
+    D.rewrite("pull", "p_i stands in both terms", p[i] * (d[i] - sp.Sum(d[k] * p[k], (k, 0, classes - 1))))
+    D.substitute("definition", "the mean of d under p", {sp.Sum(d[k] * p[k], (k, 0, classes - 1)): mean})
     return D
 
 

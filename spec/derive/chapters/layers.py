@@ -6,13 +6,16 @@ from typing import Any
 
 import sympy as sp
 
+from ....scalar import where
 from ...field import Field
-from ..language import Expr, Same, Within, arrays, indices, sizes
+from ..language import Expr, Prime, Same, Within, arrays, function, indices, sizes
 from ..steps import Derivation, Named, Output, grid, trials
+from .backprop import any_g
 from .register import derives
 
-Theta, theta, a, d, z, t, G = arrays("Theta theta a d z t G")
+Theta, theta, a, d, z, t, G, y, slope = arrays("Theta theta a d z t G y gprime_z")
 i, j, k, l, r, q = indices("i j k l r q")
+g = function("g")
 n, m, w, T = sizes("n m w T")
 h = sp.Symbol("h", integer=True, nonnegative=True)
 
@@ -98,4 +101,64 @@ def shared(id: str) -> Derivation:
     D.collapse(l, why="in row k it stands in column l = k + q − h")
     D.holds(why="−h ≤ q − h ≤ h because 0 ≤ q ≤ 2 h")
     D.absorb(k, why="rows whose column k + q − h exists")
+    return D
+
+
+NAMED_SLOPE = {"gprime_z": ("g′(z)", "g'(z)")}
+
+
+@derives("net.a.grad_z")
+def activations(id: str) -> Derivation:
+    D = Derivation(
+        id=id, title="The gradient of a layer's activations: g is applied node by node, and so is g′.",
+        output=Output(entry=y[k], means=g(z[k]), over=((k, 1, m),), delta=d[k]), wrt=z[i], over=((i, 1, m),),
+        named=(Named(entry=slope[i], means=Prime(sp.Symbol("g"), z[i]), over=((i, 1, m),)),),
+        shapes={z: ((1, m),), d: ((1, m),)}, functions={"g": any_g}, python=("d", "gprime_z"), reads={"q": m},
+        lengths={m: "len(d) - 1"}, trials=trials({"m": m}, grid(m=range(1, 6))), order=("d", "gprime_z"),
+        notation=NAMED_SLOPE)
+    D.chain()
+    D.differentiate(why="∂z_k/∂z_i = [k = i]")
+    D.collapse(k, why="only the node k = i")
+    D.holds(why="1 ≤ i ≤ m")
+    D.substitute("definition", "the derivatives g′(z_i) as a list", {Prime(sp.Symbol("g"), z[i]): slope[i]})
+    return D
+
+
+def relu(u: Any) -> Any:
+    return where(u <= 0, 0, u)
+
+
+def _relu(id: str, by: str, wrt: Expr, over: Any) -> Derivation:
+    positive = sp.Piecewise((0, z[k] <= 0), (1, True), evaluate=False)
+    D = Derivation(
+        id=id, title=f"The gradient of a ReLU layer with respect to its {by}.",
+        output=Output(entry=y[k], means=g(z[k]), over=((k, 1, m),), delta=d[k]), wrt=wrt, over=over,
+        named=(Named(entry=z[k], means=sp.Sum(Theta[k, l] * a[l], (l, 0, n)), over=((k, 1, m),)),
+               Named(entry=slope[k], means=positive, over=((k, 1, m),))),
+        shapes={Theta: ((1, m), (0, n)), a: ((0, n),), d: ((1, m),)}, functions={"g": relu},
+        python=("d", "Theta", "a"), lengths={m: "len(d) - 1", n: "len(a) - 1"}, reads={"q": m, "p": n},
+        trials=trials({"m": m, "n": n}, grid(m=range(1, 4), n=range(1, 4))), notation=NAMED_SLOPE,
+        order=("d", "gprime_z", "Theta", "a"), assumes=("g(z) = max(0, z)",), remarks=(
+            "max(0, z) is 0 at z = 0, its first argument winning the tie: so is its derivative.",))
+    D.chain()
+    D.differentiate(why="chain rule in every node k")
+    D.unfold(z, why="z_k = Σ_l Θ_kl a_l")
+    D.substitute("definition", "g′(z_k) is 0 where z_k ≤ 0 and 1 elsewhere", {Prime(sp.Symbol("g"), z[k]): slope[k]})
+    return D
+
+
+@derives("net.layer.relu.grad_Theta")
+def relu_weights(id: str) -> Derivation:
+    D = _relu(id, "matrix", Theta[i, j], ((i, 1, m), (j, 0, n)))
+    D.collapse(k, why="only the node k = i has this weight")
+    D.collapse(l, why="and only its input l = j")
+    D.holds(why="1 ≤ i ≤ m, 0 ≤ j ≤ n")
+    return D
+
+
+@derives("net.layer.relu.grad_a")
+def relu_input(id: str) -> Derivation:
+    D = _relu(id, "input", a[j], ((j, 0, n),))
+    D.collapse(l, why="only the input l = j")
+    D.holds(why="0 ≤ j ≤ n")
     return D

@@ -13,7 +13,7 @@ from .register import derives
 x, y, d, xhat, gammas, betas, h = arrays("x y d xhat gamma beta g")
 i, k, p = indices("i k p")
 n = sizes("n")
-gamma, beta, eps, mu, v, s, m1, m2 = scalars("gamma beta eps mu v s m_1 m_2")
+gamma, beta, eps, mu, v, s, m1, m2, delta = scalars("gamma beta eps mu v s m_1 m_2 delta")
 TRIALS = trials({"n": n}, grid(n=range(1, 7)))
 ORDER = ("gamma", "d", "g", "xhat", "x")
 
@@ -136,5 +136,23 @@ def layer_beta(id: str) -> Derivation:
     D.chain()
     D.differentiate(why="∂β_i/∂β_p = [i = p]")
     D.collapse(i, why="only i = p survives")
+    D.holds(why="0 ≤ p ≤ n − 1")
+    return D
+
+
+@derives("norm.variance.grad_x")
+def variance_x(id: str) -> Derivation:
+    D = Derivation(
+        id=id, title="The gradient of the variance of n numbers: that the mean moves, too, changes nothing.",
+        output=Output(entry=v, means=STATISTICS[1].means, over=(), delta=delta), wrt=x[p], over=((p, 0, n - 1),),
+        named=STATISTICS[:1], shapes={x: ((0, n - 1),), delta: ()}, python=("delta", "x"), lengths={n: "len(x)"},
+        trials=TRIALS, order=("delta", "x"))
+    D.chain()
+    D.differentiate(why="(u²)′ = 2 u u′; μ depends on x_p, too")
+    D.substitute("mean", "∂μ/∂x_p = 1/n", {dx(mu): 1 / n})
+    D.rewrite("linearity", "a sum of terms is the sum of their sums",
+              2 * delta / n * (sp.Sum((x[k] - mu) * Same(k, p), (k, 0, n - 1)) - sp.Sum(x[k] - mu, (k, 0, n - 1)) / n))
+    D.rewrite("mean", "Σ_k (x_k − μ) = 0", 2 * delta / n * sp.Sum((x[k] - mu) * Same(k, p), (k, 0, n - 1)))
+    D.collapse(k, why="only k = p survives")
     D.holds(why="0 ≤ p ≤ n − 1")
     return D
