@@ -11,8 +11,10 @@ import base64
 import copy
 import gzip
 import inspect
+import io
 import json
 import random
+import zipfile
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from functools import cache
@@ -28,6 +30,9 @@ from ..conformance.proofs.form_instances import Instance, arguments, key, small_
 from ..spec import expressions
 from ..spec.derivations import derived, derived_ids
 
+LIBRARIES = ("sympy", "mpmath", "attr", "attrs")
+UNUSED = ("tests", "benchmarks", "physics", "stats", "diffgeom", "holonomic", "crypto", "categories", "sandbox",
+          "vector", "liealgebras", "__pycache__")
 NEEDED = ("pyodide.js", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip")
 MORE = 5                    # small exact cases beside the worked numbers
 FAULTS = 12                 # wrong formulas a page offers
@@ -49,6 +54,8 @@ def assets(out: Path, pyodide: Path) -> None:
     for name, value in (("sources", _sources()), ("lock", lock)):
         text = json.dumps(value, ensure_ascii=False, sort_keys=True)
         (folder / f"{name}.js").write_text(f'LIVE["{name}"] = {text};\n', encoding="utf-8")
+    packed = base64.b64encode(_libraries()).decode("ascii")
+    (folder / "libraries.js").write_text(f'LIVE["libraries"] = "{packed}";\n', encoding="ascii")
     own = files(__package__) / "templates/live.js"
     (folder / "live.js").write_text(own.read_text(encoding="utf-8"), encoding="utf-8")
 
@@ -61,8 +68,29 @@ def _sources() -> dict[str, str]:
         for file in files(package).iterdir():
             if file.name.endswith(".py"):
                 found[f"{to}/{file.name}"] = file.read_text(encoding="utf-8")
-    found["live.py"] = (files(__package__) / "templates/live_browser.py").read_text(encoding="utf-8")
+    found |= dict(_texts("chainrule.spec", (".py", ".toml", ".json")))
+    for name in ("live", "steps"):
+        found[f"{name}.py"] = (files(__package__) / f"templates/{name}_browser.py").read_text(encoding="utf-8")
     return found
+
+
+def _texts(package: str, kinds: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """The files of a package with these endings, by their paths below the folder that holds it."""
+    top = Path(str(files(package)))
+    for file in sorted(top.rglob("*")):
+        inside = file.relative_to(top)
+        if file.suffix in kinds and not set(inside.parts) & set(UNUSED):
+            yield f"{package.replace('.', '/')}/{inside.as_posix()}", file.read_text(encoding="utf-8")
+
+
+def _libraries() -> bytes:
+    """What derivations are made with, as a zip file that Python imports from: the same bytes from the same packages."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for package in LIBRARIES:
+            for name, text in _texts(package, (".py",)):
+                archive.writestr(zipfile.ZipInfo(name), text, zipfile.ZIP_DEFLATED)
+    return packed.getvalue()
 
 
 def data(id: str) -> dict[str, Any] | None:
@@ -74,7 +102,8 @@ def data(id: str) -> dict[str, Any] | None:
     if not cases:
         return None
     names = list(inspect.signature(function).parameters)
-    return {"id": id, "names": names, "cases": cases, "faults": _faults(function), "signs": id in SIGNS}
+    return {"id": id, "names": names, "cases": cases, "faults": _faults(function), "signs": id in SIGNS,
+            "derived": id in derived_ids()}
 
 
 def _worked(id: str, function: Callable[..., Any]) -> Iterator[dict[str, Any] | None]:

@@ -3,7 +3,7 @@
   const data = JSON.parse(document.getElementById("live-data").textContent);
   const state = document.getElementById("live-state"), body = document.getElementById("live-body");
   const button = document.getElementById("live-start");
-  let run, signs;
+  let python, run, signs;
 
   const make = (tag, given = {}, ...inside) => {
     const node = Object.assign(document.createElement(tag), given);
@@ -39,7 +39,7 @@
         const name = String(what.url || what).split("/").pop();
         return name in held ? Promise.resolve(new Response(held[name][0], {headers: {"Content-Type": held[name][1]}})) : fetched(what, more);
       };
-      const python = await loadPyodide({indexURL: LIVE_ROOT, stdLibURL: LIVE_ROOT + "python_stdlib.zip", createPyodideModule,
+      python = await loadPyodide({indexURL: LIVE_ROOT, stdLibURL: LIVE_ROOT + "python_stdlib.zip", createPyodideModule,
         lockFileContents: LIVE.lock});
       window.fetch = fetched;
       for (const [path, text] of Object.entries(LIVE.sources)) {
@@ -111,7 +111,7 @@
     fault.addEventListener("change", tally);
     const choose = [make("p", {}, make("label", {}, exact, " over fractions; without the tick, over floats"))];
     if (data.faults.length) choose.push(make("p", {}, make("label", {}, "Plant a fault: ", fault)), code, said);
-    body.replaceChildren(...choose, ...cases.map(([node]) => node), ...(data.signs ? [switched()] : []));
+    body.replaceChildren(...choose, ...cases.map(([node]) => node), ...(data.signs ? [switched()] : []), ...(data.derived ? [derived()] : []));
     body.hidden = false;
     tally();
   }
@@ -125,6 +125,52 @@
     compute();
     return make("div", {}, make("h3", {textContent: "Switch the reading"}), make("p", {}, make("label", {}, "δ = ", reading), " ",
       make("label", {}, "steps ", steps), " ", make("label", {}, "η ", eta)), make("p", {}, "One neuron on x = 1, y = 1, from Θ = 0: ", said));
+  }
+
+  // ------------------------------------------------------------------ a derivation, line by line
+  const pause = () => new Promise(done => setTimeout(done, 30));      // so that what was said is drawn
+  function derived() {
+    const box = make("div"), open = make("button", {type: "button", id: "live-steps", textContent: "Open the derivation"});
+    const said = make("span", {role: "status", id: "live-steps-state"});
+    const compute = async (what, work) => {
+      said.textContent = what + " …";
+      await pause();
+      try { const value = work(); said.textContent = ""; return value; }
+      catch (why) { said.textContent = why.message.trim().split("\n").pop(); }
+    };
+    open.addEventListener("click", async () => {
+      open.disabled = true;
+      said.textContent = "unpacking SymPy …";
+      await load("libraries");
+      python.FS.writeFile("/live/libraries.zip", Uint8Array.from(atob(LIVE.libraries), c => c.charCodeAt(0)));
+      delete LIVE.libraries;
+      const steps = await compute("importing SymPy", () => {
+        python.runPython("sys.path.insert(0, '/live/libraries.zip')");
+        return python.pyimport("steps");
+      });
+      const lines = steps && await compute("deriving", () => JSON.parse(steps.opened(data.id)));
+      if (!lines) return;
+      const fields = lines.map((line, k) => make("textarea", {value: line.text, rows: 1 + Math.floor(line.text.length / 70), spellcheck: false, ariaLabel: "step " + (k + 1)}));
+      const marks = lines.map(() => make("p", {className: "small mark", textContent: "not checked"}));
+      const check = make("button", {type: "button", id: "live-check", textContent: "Check every step"});
+      check.addEventListener("click", async () => {
+        check.disabled = true;
+        const found = await compute("evaluating over GF(2⁶¹ − 1)", () => JSON.parse(steps.checked(JSON.stringify({id: data.id, texts: fields.map(one => one.value)}))));
+        check.disabled = false;
+        for (const [k, one] of (found ?? []).entries()) {
+          const values = one.here && ` ${one.before} ${one.equal ? "=" : "≠"} ${one.here}`;
+          marks[k].textContent = one.equal ? `✓ equal at ${one.places} places of ${one.sizes} sizes; at the last of them${values}` : `✗ ${one.why}${values && ":" + values}`;
+          marks[k].className = "small mark " + (one.equal ? "mute" : "fail");
+        }
+        const wrong = (found ?? []).filter(one => !one.equal).length;
+        if (found) said.textContent = wrong ? `${wrong} of ${found.length} steps do not hold` : `all ${found.length} steps hold`;
+      });
+      box.replaceChildren(
+        make("p", {className: "small mute", textContent: "Change any line. Each is read as it stands and compared with the one above it, at random numbers of a field of 2⁶¹ − 1 elements; the first with the derivative of the definition."}),
+        make("ol", {className: "steps"}, ...lines.map((line, k) => make("li", {}, make("strong", {textContent: line.rule}), line.why && " · " + line.why, fields[k], marks[k]))),
+        make("p", {}, check));
+    });
+    return make("div", {}, make("h3", {textContent: "Check the derivation"}), make("p", {}, open, " ", said), box);
   }
   button.addEventListener("click", start);
 })();

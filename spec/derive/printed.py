@@ -57,16 +57,9 @@ class _Checker:
 
     def __init__(self, derivation: Derivation, trial: Any) -> None:
         self.trial = trial
-        things = list(_things(derivation))
-        plain, latex = Plain((), derivation.notation), Latex((), derivation.notation)
-        for name, _ in things:
-            letter = greek(name)
-            if letter != name and name not in derivation.notation and (
-                    plain.name(name) != letter or latex.name(name) != f"\\{name}"):
-                raise Unreadable(f"{name} is printed as {plain.name(name)} and {latex.name(name)}")
+        letters = names(derivation)
         self.readers: dict[str, tuple[type[Reader], Names]] = {
-            "text": (Unicode, Names((plain.name(name), thing) for name, thing in things)),
-            "LaTeX": (LaTeX, Names((latex.name(name), thing) for name, thing in things))}
+            "text": (Unicode, letters["text"]), "LaTeX": (LaTeX, letters["LaTeX"])}
 
     def says(self, kind: str, text: str, expr: Expr, places: Iterable[Place]) -> bool:
         reader, names = self.readers[kind]
@@ -78,6 +71,19 @@ class _Checker:
             return all(constant(value(read, place)) == constant(value(expr, place)) for place in places)
         except (ArithmeticError, LookupError, TypeError):
             return False
+
+
+def names(derivation: Derivation) -> dict[str, Names]:
+    """What the letters of one derivation stand for, in both ways of writing."""
+    things = list(_things(derivation))
+    plain, latex = Plain((), derivation.notation), Latex((), derivation.notation)
+    for name, _ in things:
+        letter = greek(name)
+        if letter != name and name not in derivation.notation and (
+                plain.name(name) != letter or latex.name(name) != f"\\{name}"):
+            raise Unreadable(f"{name} is printed as {plain.name(name)} and {latex.name(name)}")
+    return {"text": Names((plain.name(name), thing) for name, thing in things),
+            "LaTeX": Names((latex.name(name), thing) for name, thing in things)}
 
 
 def _things(derivation: Derivation) -> Iterator[tuple[str, Expr]]:

@@ -6,6 +6,7 @@ Needs chromium and chromium-driver; axe-core and Pyodide lie in build/npm (`make
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -204,7 +205,30 @@ def test_the_reference_runs_in_the_page(browser, live):
     assert answer(browser)[1] == "0.1875"
     typed(browser, "a[2]", "nonsense")
     assert "Invalid literal" in browser.find_element(By.CSS_SELECTOR, ".case .answer").text
+    steps_are_checked(browser)
     assert [entry["message"] for entry in said(browser)] == []
+
+
+def steps_are_checked(browser):
+    """On the page that is open: every line of its derivation holds; one that is changed does not, nor what follows."""
+    def wait(id, text):
+        ui.WebDriverWait(browser, 240).until(lambda _: text in browser.find_element(By.ID, id).text)
+
+    browser.find_element(By.ID, "live-steps").click()
+    ui.WebDriverWait(browser, 240).until(lambda _: browser.find_elements(By.ID, "live-check"))
+    lines = browser.find_elements(By.CSS_SELECTOR, "#live-body textarea")
+    browser.find_element(By.ID, "live-check").click()
+    wait("live-steps-state", f"all {len(lines)} steps hold")
+    lines[-1].send_keys(" + 1")
+    lines[1].clear()
+    lines[1].send_keys("∑ of what")
+    browser.find_element(By.ID, "live-check").click()
+    wait("live-steps-state", "3 of 7 steps do not hold")
+    marks = [one.text for one in browser.find_elements(By.CSS_SELECTOR, "#live-body .mark")]
+    assert marks[0].startswith("✓ equal at 18 places of 9 sizes")
+    assert marks[1].startswith("✗ this cannot be read")
+    assert marks[2] == "✗ the line before it has no value"
+    assert re.fullmatch(r"✗ not equal at p = 1, q = 1: \d+ ≠ \d+", marks[-1])
 
 
 def planted(browser, wrong):
