@@ -32,8 +32,11 @@ class Cause:
 
     @property
     def looks(self) -> str:
-        """The known faults that the wrong results look like, each with how often."""
+        """The known faults that the wrong results look like, each with how often; nothing where most look like none,
+        since then what the others look like is by chance."""
         found = Counter(case.looks_like for case in self.cases if case.looks_like)
+        if 2 * found.total() < len(self.cases):
+            return ""
         return ", ".join(f"{name} ({n} of {len(self.cases)})" for name, n in found.most_common(3))
 
     @property

@@ -9,7 +9,7 @@ import pytest
 
 from chainrule.conformance.report.failures import causes
 from chainrule.conformance.report.page import board, report, write
-from chainrule.conformance.report.reading import read
+from chainrule.conformance.report.reading import case_of, read
 
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)>{{ 7*7 }}</style>'
 VOID = {"meta", "link", "input", "br", "img"}
@@ -69,6 +69,15 @@ def test_five_failures_of_three_thousand_come_first(tmp_path):
     text = Page(report(run)).text
     assert text.index("5 failures, 2 causes") < text.index("λ missing") < text.index("a was never written")
     assert text.index("chainrule conform ours --case alg.average/T0/0x1x1/exact/fp32") < text.index("Show equations")
+
+
+def test_what_few_of_many_failures_look_like_is_chance():
+    """One element that is 0 looks like an element that nobody wrote."""
+    ids = [f"T1/{n}x1/normal" for n in range(10)]
+    for share, said in ((4, ""), (5, "unwritten (5 of 10)")):
+        failed = [case_of(case("act.elu", id, state="fail", looks_like="unwritten" if k < share else ""))
+                  for k, id in enumerate(ids)]
+        assert [one.looks for one in causes(failed)] == [said]
 
 
 def test_counts_add_up_whatever_the_states(tmp_path):
