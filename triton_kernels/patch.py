@@ -2,8 +2,10 @@
 
 No module is replaced, so parameters, hooks, `state_dict` and whoever holds a module keep working. A patched model
 computes what it computed, whatever is done to it afterwards: each module still computes its own, and an `nn.Sequential`
-lets neighbours go together only when it runs them and only where nobody could tell (`chains`). What a `forward` calls
-one after the other cannot be known from the modules, so nothing is fused there.
+lets neighbours go together only when it runs them and only where nobody could tell (`chains`). What another `forward`
+calls one after the other (a residual block's) cannot be known from the modules, and a trace of it holds for the values,
+attributes and globals that it met, none of which tells when it has changed: there nothing is fused (`nn.ResidualBlock`
+is).
 
 Tools that look for torch's exact classes pass ours by (captum's DeepLift, dynamic quantization, Opacus' validator):
 give them the model before it is patched, or after `undo`.

@@ -193,7 +193,9 @@ def test_a_parameter_with_gaps(said, monkeypatch):
 
 
 @pytest.mark.parametrize(("module", "name", "theirs"), [
-    (nn, "Mish", torch.nn), (F, "mish", torch.nn.functional), (optim, "RMSprop", torch.optim)])
+    (nn, "Mish", torch.nn), (F, "mish", torch.nn.functional), (optim, "RMSprop", torch.optim),
+    *((nn, name, torch.nn) for name in ("ReLU6", "AvgPool2d", "AdaptiveAvgPool2d")),
+    *((F, name, torch.nn.functional) for name in ("relu6", "avg_pool2d", "adaptive_avg_pool2d"))])
 def test_torchs_own_names(module, name, theirs, said, monkeypatch):
     short = module.__name__.rpartition(".")[2]
     for _ in range(2):

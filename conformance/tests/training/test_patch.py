@@ -109,12 +109,21 @@ def deck():
         nn.Linear(576, 120), nn.ReLU(), nn.Linear(120, 84), nn.LeakyReLU(0.25), nn.Linear(84, 10))
 
 
+def mobile():
+    """Neighbours without a kernel between those that have one."""
+    return nn.Sequential(
+        nn.Conv2d(3, 6, 3, padding=1, bias=False), nn.BatchNorm2d(6), nn.ReLU6(inplace=True),
+        nn.Conv2d(6, 6, 3, padding=1, groups=6), nn.ReLU6(),
+        nn.AvgPool2d(3, 2, 1, ceil_mode=True, count_include_pad=False), nn.BatchNorm2d(6), nn.ReLU(),
+        nn.AdaptiveAvgPool2d((2, None)), nn.Flatten(), nn.LazyLinear(4))
+
+
 MODELS = {
     "resnet18": (ResNet18, (4, 3, 32, 32)), "resnet18, narrow": (lambda: ResNet18(2), (4, 3, 16, 16)),
     "the deck's Net": (DeckNet, (2, 1, 32, 32)), "the deck's, in a row": (deck, (2, 1, 32, 32)),
-    "norms": (rows_of_norms, (8, 3, 8, 6)),
+    "norms": (rows_of_norms, (8, 3, 8, 6)), "mobile": (mobile, (2, 3, 9, 7)),
 }
-SIMULATED = ("resnet18, narrow", "the deck's Net", "norms")
+SIMULATED = ("resnet18, narrow", "the deck's Net", "norms", "mobile")
 
 
 def made(name):

@@ -41,6 +41,23 @@ class Added(nn.Module):
         return self.base(x) + 1
 
 
+class Block(nn.Module):
+    """A residual block as everybody writes it: its forward is its own, one ReLU stands twice."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(WIDTH, WIDTH, 3, padding=1, bias=False), nn.BatchNorm2d(WIDTH)
+        self.conv2, self.bn2 = nn.Conv2d(WIDTH, WIDTH, 3, padding=1, bias=False), nn.BatchNorm2d(WIDTH)
+        self.relu, self.downsample = nn.ReLU(inplace=True), None
+
+    def forward(self, x):
+        past = x if self.downsample is None else self.downsample(x)
+        y = self.relu(self.bn1(self.conv1(x)))
+        y = self.bn2(self.conv2(y))
+        y += past
+        return self.relu(y)
+
+
 ACTIVATIONS = {
     "relu": nn.ReLU, "relu, in place": lambda: nn.ReLU(inplace=True), "leaky": lambda: nn.LeakyReLU(0.25),
     "leaky, above 1": lambda: nn.LeakyReLU(1.5), "leaky, in place": lambda: nn.LeakyReLU(-0.5, inplace=True),
@@ -54,6 +71,7 @@ IMAGES = {
     "norm, untracked": lambda: nn.BatchNorm2d(WIDTH, track_running_stats=False),
     "pool": lambda: nn.MaxPool2d(2), "pool, ceil": lambda: nn.MaxPool2d(2, ceil_mode=True),
     "pool, stride 1": lambda: nn.MaxPool2d(2, 1, 1), "dropout": lambda: nn.Dropout2d(0.0),
+    "block": Block,
 }
 ROWS = {
     "linear": lambda: nn.Linear(WIDTH, WIDTH), "linear, bare": lambda: nn.Linear(WIDTH, WIDTH, bias=False),
@@ -72,7 +90,7 @@ def models():
 def made(images, names, kind):
     kinds = {**(IMAGES if images else ROWS), **ACTIVATIONS}
     model = kind(*(kinds[name]() for name in names))
-    for norm in model:
+    for norm in model.modules():
         if isinstance(norm, nn.modules.batchnorm._BatchNorm) and norm.running_mean is not None:
             norm.running_mean.normal_()
             norm.running_var.uniform_(0.5, 2.0)
@@ -168,8 +186,31 @@ def shared(model, i, n):
     model[i] = model[n % len(model)]
 
 
+def altered(block, name, n):
+    """What is done to a part of a residual block."""
+    torch.manual_seed(n)
+    part = getattr(block, name)
+    before = part.forward
+    ways = (
+        lambda: setattr(block, name, nn.Identity()), lambda: setattr(block, name, nn.Tanh()),
+        lambda: part.register_forward_hook(lambda module, args, y: y * 2),
+        lambda: block.relu.inplace or part.register_full_backward_hook(lambda module, inputs, outputs: tuple(
+            g if g is None else g * 3 for g in inputs)),
+        lambda: setattr(part, "forward", lambda x: before(x) + 0.5),
+        lambda: setattr(block, "downsample", nn.Sequential(
+            nn.Conv2d(WIDTH, WIDTH, 1), nn.BatchNorm2d(WIDTH), nn.ReLU())),
+        lambda: setattr(block, "relu", nn.ReLU()), lambda: setattr(block, "bn1", nn.GroupNorm(1, WIDTH)))
+    ways[n % len(ways)]()
+
+
+def inside(model, i, n):
+    for block in model:
+        if isinstance(block, Block):
+            altered(block, ("conv1", "bn1", "conv2", "bn2", "relu")[i % 5], n)
+
+
 STEPS = (replaced, sliced, shortened, lengthened, hooked, converted, frozen, copied, moved, toggled, changed,
-         overridden, parametrized, shared)
+         overridden, parametrized, shared, inside)
 HISTORIES = st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 5), st.integers(0, 7)), max_size=4)
 WAYS = (
     lambda model, x: model(x), lambda model, x: [x := part(x) for part in model][-1],
@@ -224,6 +265,18 @@ def compared(shape, history, way, seed, kernel=False):
     dtypes = {p.dtype for p in (*plain.parameters(), *plain.buffers()) if p.is_floating_point()}
     x = x.double() if torch.float64 in dtypes else x
     follows(outcome(own, x, way), outcome(plain, x, way), outcome(exact.double(), x.double(), way))
+
+
+BLOCKS = st.lists(st.sampled_from(["block", "relu", "norm", "conv", "pool"]), max_size=2).map(
+    lambda names: (True, ["block", *names], nn.Sequential))
+PARTS = st.lists(st.tuples(st.sampled_from([*STEPS, *[inside] * len(STEPS)]), st.integers(0, 5), st.integers(0, 7)),
+                 min_size=1, max_size=5)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(BLOCKS, PARTS, st.sampled_from(WAYS), st.integers(0, 3))
+def test_histories_of_residual_blocks(shape, history, way, seed):
+    compared(shape, history, way, seed)
 
 
 @settings(max_examples=250, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
