@@ -14,9 +14,9 @@ from attrs import frozen
 from .. import spec
 from ..conformance.report.chapters import Chapter, chapters
 from ..conformance.report.formulas import mathml
+from ..spec import typeset
 from . import drawings as _entered  # noqa: F401
 from . import essays
-from .derivations import derivation
 from .equation import page
 from .live import assets, data
 from .measured import measured
@@ -68,7 +68,7 @@ def build(out: Path, advance: Advance = lambda name, done, total: None, *, pyodi
     put("index.html", "home.html", title="The deck, made executable", counts=essays.counts(), pictures=pictures())
     for chapter in book.chapters:
         put(f"{chapter.name}.html", "chapter.html", title=chapter.title, chapter=chapter,
-            records=[spec.load()[id] for id in chapter.ids], derivation=derivation)
+            records=[spec.load()[id] for id in chapter.ids], typeset=typeset.formulas)
     for chapter, before, id, after in book.around():
         put(f"eq/{id}.html", "equation.html", title=id, chapter=chapter, before=before, after=after,
             page=page(id), drawn=pictures_of(id), bound=measured(id),

@@ -8,6 +8,7 @@ from functools import cache
 from attrs import frozen
 
 from .. import spec
+from ..spec import typeset
 from .derivations import Derivation, derivation
 from .numbers import shapes
 from .sources import kernel_source, reference_source, scalar_source
@@ -22,6 +23,7 @@ class Page:
 
     record: spec.Equation
     status: str
+    typeset: list[str]          # the formula, where nobody printed one
     symbols: list[tuple[str, str]]
     derivation: Derivation | None
     gradients: list[tuple[str, Derivation]]
@@ -40,7 +42,8 @@ def page(id: str) -> Page:
     code = reference_source(id) or ""
     known = spec.findings()
     own = [known[name] for name in record.errata if name in known]
-    return Page(record, STATUS[record.status], shapes(record), derivation(id),
+    unprinted = typeset.formulas(record) if record.value is not None and not record.forms else []
+    return Page(record, STATUS[record.status], unprinted, shapes(record), derivation(id),
                 [(one, found) for one in gradients().get(id, ()) if one != id and (found := derivation(one))],
                 headline(code), textwrap.dedent(code), scalar_source(id) or "", kernel_source(id) or "", own,
                 [name for name in record.errata if name not in known],

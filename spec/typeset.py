@@ -10,9 +10,9 @@ from .expressions import OVER, cases, limits, parse
 from .letters import latex_name
 from .records import Equation
 
-AND, SUM, PRODUCT, POWER, ATOM = range(5)
+AND, MODULO, SUM, PRODUCT, POWER, ATOM = range(6)
 BINARY: dict[type[ast.operator], tuple[str, int]] = {
-    ast.Add: (" + ", SUM), ast.Sub: (" - ", SUM), ast.Mult: (r"\, ", PRODUCT), ast.Mod: (r" \bmod ", PRODUCT),
+    ast.Add: (" + ", SUM), ast.Sub: (" - ", SUM), ast.Mult: (r"\, ", PRODUCT),
     ast.BitAnd: (r" \text{ and } ", AND), ast.BitOr: (r" \text{ or } ", AND),
 }
 COMPARE: dict[type[ast.cmpop], str] = {
@@ -59,6 +59,8 @@ def _piece(node: ast.expr) -> Piece:
             return rf"\frac{{{_piece(left)[0]}}}{{{_piece(right)[0]}}}", PRODUCT
         case ast.BinOp(left=left, op=ast.FloorDiv(), right=right):
             return rf"\lfloor \frac{{{_piece(left)[0]}}}{{{_piece(right)[0]}}} \rfloor", ATOM
+        case ast.BinOp(left=left, op=ast.Mod(), right=right):
+            return rf"{_inside(left, PRODUCT)} \bmod {_inside(right, PRODUCT)}", MODULO
         case ast.BinOp(left=left, op=ast.Pow(), right=right):
             return f"{_inside(left, ATOM)}^{{{_piece(right)[0]}}}", POWER
         case ast.BinOp(left=left, op=op, right=right):

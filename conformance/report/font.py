@@ -11,6 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from ... import spec
+from ...spec import typeset
 from ...spec.derivations import derivation_page, derived_ids
 from .formulas import element
 
@@ -25,6 +26,7 @@ SPECIAL = {"h": "ℎ", "∂": "𝜕", "∇": "𝛻", "ϵ": "𝜖", "ϑ": "𝜗",
 def formulas() -> list[str]:
     """Every formula of the records and every line of the derivations, in LaTeX."""
     found = [form.latex for equation in spec.load().values() for form in equation.forms]
+    found += [latex for equation in spec.load().values() for latex in typeset.formulas(equation)]
     for id in derived_ids():
         found += [line.strip(" $") for line in derivation_page(id).splitlines() if line.strip().startswith("$$")]
     return found

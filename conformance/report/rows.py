@@ -9,9 +9,11 @@ from collections.abc import Iterable
 from attrs import frozen
 
 from ... import spec
+from ...spec import typeset
 from .reading import MARKS, STATES, WORDS, Case
 
 DTYPES = ("fp32", "fp16", "bf16")
+LONG = 200                    # characters of LaTeX, beyond which a formula is read on a page of its own
 
 
 @frozen
@@ -93,9 +95,11 @@ class Row:
 
     @property
     def latex(self) -> str:
-        """The formula as printed, or as its source has it."""
-        forms = self.record.forms if self.record else ()
-        return min((form.latex for form in forms), key=len, default="")
+        """The formula as printed, or typeset from its machine form; empty where that is longer than a row."""
+        if self.record is None:
+            return ""
+        forms = [form.latex for form in self.record.forms] or typeset.formulas(self.record)
+        return min((latex for latex in forms if len(latex) < LONG), key=len, default="")
 
     @property
     def says(self) -> str:

@@ -11,9 +11,9 @@ import re
 import unicodedata
 from xml.etree.ElementTree import Element
 
-TOKEN = re.compile(r"\\[A-Za-z]+|\\.|\s+|.", re.S)
+TOKEN = re.compile(r"\\[A-Za-z]+|\\.|\s+|\d+(?=\^)|.", re.S)      # a number to the power of something is its whole base
 SPACES = {"\\,", "\\;", "\\:", "\\!", "\\ ", "\\quad", "\\qquad", "~", "\\displaystyle", "\\limits"}
-WORDS = {name: name for name in ("log", "exp", "max", "min", "tanh", "arg", "sin", "cos")}
+WORDS = {name: name for name in ("log", "exp", "max", "min", "tanh", "arg", "sin", "cos")} | {"bmod": "mod", "pi": "π"}
 SIGNS = {
     "cdot": "⋅", "cdots": "⋯", "dots": "…", "vdots": "⋮", "ell": "ℓ", "forall": "∀", "ge": "≥", "geq": "≥", "le": "≤",
     "leq": "≤", "in": "∈", "leftarrow": "←", "rightarrow": "→", "mid": "|", "nabla": "∇", "neq": "≠", "partial": "∂",

@@ -75,3 +75,10 @@ def test_a_largest_value_is_typeset():
 def test_a_gradient_is_its_derivation_s_result():
     [formula] = typeset.formulas(spec.get("conv1d.valid.grad_theta"))
     assert formula == r"\frac{\partial \mathcal{L}}{\partial \theta_{q}} = \sum_{i=0}^{n - m} d_{i}\, x_{i + q}"
+
+
+def test_a_remainder_beside_anything_has_brackets():
+    """What t mod n P means is anybody's guess."""
+    assert typeset.latex("t % n * P + t // n") == (
+        r"\left(t \bmod n\right)\, P + \lfloor \frac{t}{n} \rfloor")
+    assert typeset.latex("(t + P) % n") == r"\left(t + P\right) \bmod n"
