@@ -52,7 +52,8 @@ def conform(target: str | None, *, ops: tuple[str, ...] = (), dtypes: tuple[str,
     console = console or Console(highlight=False)
     with alone_in(path):
         replaced = path.exists()
-        results = Results(chosen.backend.name, chosen.mode, len(chosen.cases), path)
+        results = Results(chosen.backend.name, chosen.mode, len(chosen.cases), path,
+                          arithmetic=chosen.backend.arithmetic)
         reporter = Reporter(chosen, results, console, patience)
         arguments = ["--pyargs", "chainrule.conformance.suite", "-c", os.devnull, "--rootdir", str(Path.cwd()),
                      "-p", plugin.__name__, "-p", "no:cacheprovider", "-p", "no:benchmark", "-q",

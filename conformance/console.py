@@ -17,6 +17,7 @@ from .judging.operations import OPERATIONS
 from .judging.verdict import FAIL, Verdict
 from .known_failures import as_known
 from .plugin import Recorder
+from .report.annotations import noted, wanted
 from .results import Results, device, versions
 from .selection import Selection
 
@@ -170,6 +171,8 @@ class Reporter(Recorder):
             say(f"\n… and {len(self.failures) - SHOWN} more failures")
         say()
         say(self.totals(), highlight=False, soft_wrap=True)
+        for line in noted(self.results.cases) if wanted() else ():
+            print(line)                          # as it stands: a service reads it
         if self.results.path is not None:
             say(f"[dim]results: {self.results.path}[/]", highlight=False)
 

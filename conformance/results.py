@@ -14,6 +14,8 @@ from typing import Any
 
 from attrs import define, field
 
+from ..spec.records import digest
+
 STATES = ("pass", "fail", "unsupported", "not_judged")
 SCHEMA = Path(__file__).with_name("results.schema.json")
 
@@ -48,6 +50,7 @@ class Results:
     path: Path | None = None
     cases: list[dict[str, Any]] = field(factory=list)
     broken: int = 0              # cases on which the suite itself failed
+    arithmetic: dict[str, str] = field(factory=dict)         # what the backend declares, per dtype
     ended: str = "complete"      # or "interrupted", or "stopped" at the first failure
 
     @classmethod
@@ -55,7 +58,8 @@ class Results:
         from . import selection
 
         chosen = selection.of(config)
-        return cls(chosen.backend.name, chosen.mode, len(chosen.cases), Path(config.getoption("--chainrule-json")))
+        return cls(chosen.backend.name, chosen.mode, len(chosen.cases), Path(config.getoption("--chainrule-json")),
+                   arithmetic=chosen.backend.arithmetic)
 
     def add(self, record: dict[str, Any]) -> None:
         self.cases.append(record)
@@ -76,7 +80,8 @@ class Results:
 
     def records(self) -> list[dict[str, Any]]:
         run = {"record": "run", "backend": self.backend, "mode": self.mode, "device": device(self.mode),
-               "planned": self.planned, "versions": versions(), "command": sys.argv[1:]}
+               "planned": self.planned, "versions": versions(), "spec": digest(), "arithmetic": self.arithmetic,
+               "command": sys.argv[1:]}
         summary = {"record": "summary", "total": len(self.cases), **self.counts, "ended": self.ended,
                    "exit": self.exit_code()}
         return [run, *self.cases, summary]

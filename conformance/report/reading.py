@@ -102,6 +102,8 @@ class Run:
     device: str = "?"
     planned: int | None = None
     versions: Mapping[str, str] = field(factory=dict)
+    spec: str = ""
+    arithmetic: Mapping[str, str] = field(factory=dict)
     command: str = ""
     cases: list[Case] = field(factory=list)
     exit: int | None = None
@@ -159,6 +161,8 @@ def take(run: Run, record: Mapping[str, Any]) -> None:
         planned, command = number(record.get("planned")), record.get("command")
         run.planned = None if planned is None else int(planned)
         run.versions = {str(name): str(value) for name, value in table(record.get("versions")).items()}
+        run.spec = words(record.get("spec"))
+        run.arithmetic = {str(name): str(value) for name, value in table(record.get("arithmetic")).items()}
         run.command = " ".join(map(str, command)) if isinstance(command, list) else ""
     elif kind == "summary":
         status = number(record.get("exit"))

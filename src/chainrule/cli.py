@@ -111,6 +111,28 @@ def conform(
 
 
 @app.command()
+def statement(
+    results: Annotated[Path, typer.Argument(help="results.jsonl of a run")],
+    badge: Annotated[Path | None, typer.Option(metavar="FILE", help="write a badge, too: JSON that Shields' endpoint "
+                                               "reads")] = None,
+) -> None:
+    """Say what a run has shown, in one paragraph that stands alone."""
+    from .conformance.report.difference import Unreadable, result_of
+    from .conformance.report.statement import statement as said
+    from .conformance.report.statement import written
+
+    try:
+        run = result_of(results)
+        if badge is not None:
+            written(run, badge)
+    except Unreadable as why:
+        refuse("statement", why)
+    except OSError as why:
+        refuse("statement", f"--badge {badge} cannot be written ({why.strerror}); name another file")
+    console.print(said(run), markup=False, soft_wrap=True)
+
+
+@app.command()
 def diff(
     before: Annotated[Path, typer.Argument(help="results.jsonl of an earlier run")],
     after: Annotated[Path, typer.Argument(help="results.jsonl of a later one")],
