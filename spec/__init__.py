@@ -2,7 +2,8 @@
 
     spec.get("act.elu").value        the machine form
     spec.function("act.elu")         the same, as a Python function over any number type
-    spec.derived("bp.delta.rec")     a derived gradient, as a Python function over any number type
+    spec.derived("bp.delta.rec")     a derived gradient, as a Python function over any number type; which="jvp" or
+                                     "hvp": how fast the output, or the gradient, moves along a direction
     spec.derivation("bp.delta.rec")  its derivation as data: given, steps, result; .json(), .latex()
 """
 

@@ -32,16 +32,26 @@ def derived_ids() -> tuple[str, ...]:
     return tuple(digests["digests"])
 
 
-def derived(id: str, folder: str | Path | None = None) -> Callable[..., Any]:
-    """The derived gradient with this id, as a function; somebody's own, from the folder it was written into."""
+WHICH = ("gradient", "jvp", "hvp")
+
+
+def derived(id: str, folder: str | Path | None = None, which: str = "gradient") -> Callable[..., Any]:
+    """The derived gradient with this id, as a function; somebody's own, from the folder it was written into.
+
+    `which`: "jvp" is how fast the output moves along a direction, "hvp" how fast the gradient does; both take the rates
+    (x_dot …) first. ValueError if it is another word.
+    """
+    if which not in WHICH:
+        raise ValueError(f"derived: which is {' or '.join(WHICH)}, not {which!r}")
     if folder is None:
         _known(id)
     name = id.replace(".", "_")
-    return _function_in(FOLDER if folder is None else Path(folder).resolve(), name)
+    return _function_in(FOLDER if folder is None else Path(folder).resolve(), name,
+                        name if which == "gradient" else f"{name}_{which}")
 
 
 @cache
-def _function_in(folder: Path, name: str) -> Callable[..., Any]:
+def _function_in(folder: Path, name: str, function: str) -> Callable[..., Any]:
     """The function that a generated file defines. Imported as a module it would hide `derived` in the package."""
     path = folder / f"{name}.py"
     spec = importlib.util.spec_from_file_location(f"{__package__}.derived.{name}", path)
@@ -49,8 +59,8 @@ def _function_in(folder: Path, name: str) -> Callable[..., Any]:
         raise NotDerived(f"there is no {path}; `chainrule derive module:chapters --out {folder}` writes it")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    function: Callable[..., Any] = getattr(module, name)
-    return function
+    found: Callable[..., Any] = getattr(module, function)
+    return found
 
 
 def derivation(id: str) -> DerivationText:

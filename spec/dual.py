@@ -3,7 +3,7 @@
 exp and log are formal: each distinct argument gets a random field element, with exp(−u) = 1/exp(u), and the rules
 d exp(u) = exp(u) du and d log(u) = du/u are attached; so are erf (odd, d erf(u) = 2/√π e^(−u²) du), sin and cos
 (cos² + sin² = 1) and π; tanh is what exp makes of it. Comparisons are decided by a real number that follows the same
-computation, the witness. What the field cannot know is e^(u+v) = e^u e^v.
+computation, the witness. What the field cannot know is e^(u+v) = e^u e^v, but for whole multiples of one u.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from contextvars import ContextVar, Token
 from typing import Any
 
 P = (1 << 61) - 1       # a prime, 3 modulo 4: the root of a square v is v^((P+1)/4)
+PARTS = tuple((n, pow(n, -1, P)) for n in (2, 3, 4))
 DRAWS = 200             # half of all points have a given root: a formula with k roots needs about 2^k draws
 
 
@@ -42,8 +43,13 @@ class Field:
         return draw(self.random)
 
     def exp(self, v: int) -> int:
-        """e^v, with e^(−v) its inverse: one table entry serves both."""
+        """e^v, with e^(−v) its inverse, and e^(nv) its powers where e^v came first: one table entry serves all."""
         half = min(v, P - v)
+        if ("exp", half) not in self._formal:
+            for n, part in ((n, half * inverse % P) for n, inverse in PARTS):
+                if ("exp", min(part, P - part)) in self._formal:
+                    self._formal["exp", half] = pow(self.exp(part), n, P)
+                    break
         e = self.formal("exp", half)
         return e if v == half else pow(e, -1, P)
 
@@ -241,6 +247,8 @@ def constant(number: Any) -> Dual:
         return number
     if number.__class__ is int:
         return Dual(number, 0, number if -(1 << 60) < number < 1 << 60 else float(number))
+    if isinstance(number, Dual):                                     # a nested one
+        return number
     ratio = getattr(number, "as_integer_ratio", None)
     if ratio is None:
         raise TypeError(f"a field number cannot meet {type(number).__name__}; use int, Fraction or float")

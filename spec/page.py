@@ -22,8 +22,27 @@ class StepText:
 
 
 @attrs.frozen
+class AlongText:
+    """A JVP or a Hessian-vector product: the rates that it names, formula and Python."""
+
+    says: str
+    given: tuple[str, ...]
+    text: str
+    latex: str
+    python: str
+
+    @property
+    def call(self) -> str:
+        """How it is called."""
+        return _call(self.python)
+
+
+@attrs.frozen
 class DerivationText:
-    """A whole derivation. `target` is what is derived, ∂ℒ/∂x_p; `given` the definitions and assumptions before it."""
+    """A whole derivation. `target` is what is derived, ∂ℒ/∂x_p; `given` the definitions and assumptions before it.
+
+    `jvp` says how fast the output moves along a direction, `hvp` how fast the gradient does.
+    """
 
     id: str
     title: str
@@ -34,16 +53,18 @@ class DerivationText:
     remarks: tuple[str, ...]
     python: str
     checked: str
+    jvp: AlongText
+    hvp: AlongText
 
     @property
     def call(self) -> str:
         """How the derived function is called."""
-        found = re.search(rf"def ({self.id.replace('.', '_')}\([^)]*\)):", self.python)
-        return found[1] if found else ""
+        return _call(self.python)
 
     def json(self) -> dict[str, Any]:
         """Everything, as plain data."""
-        return {**attrs.asdict(self), "call": self.call}
+        both = {which: {**attrs.asdict(one), "call": one.call} for which, one in (("jvp", self.jvp), ("hvp", self.hvp))}
+        return {**attrs.asdict(self), "call": self.call, **both}
 
     def latex(self) -> str:
         """All steps as one aligned formula."""
@@ -69,6 +90,12 @@ class DerivationText:
         return f"$$\n{self.latex()}\n$$"
 
 
+def _call(python: str) -> str:
+    """The signature of the last function."""
+    found = re.findall(r"^def (\w+\([^)]*\)):", python, re.M)
+    return found[-1] if found else ""
+
+
 def read(page: str) -> DerivationText:
     """The derivation that a Markdown page shows."""
     head, parts = page.partition("## ")[0], _sections(page)
@@ -82,7 +109,17 @@ def read(page: str) -> DerivationText:
         tuple(StepText(rule, why, text, latex)
               for (rule, why), text, latex in zip(titles, texts, formulas, strict=True)),
         texts[0].partition(" = ")[0], joined(blocks(result)[0]), tuple(remarks),
-        parts["Python"].partition("```python\n")[2].rpartition("\n```")[0], parts["Checked"].strip())
+        _code(parts["Python"]), parts["Checked"].strip(), _along(parts["JVP"]), _along(parts["HVP"]))
+
+
+def _code(text: str) -> str:
+    return text.partition("```python\n")[2].rpartition("\n```")[0]
+
+
+def _along(text: str) -> AlongText:
+    latex = re.findall(r"^\$\$(.*)\$\$$", text, re.M)
+    return AlongText(text.strip().partition("\n")[0], tuple(re.findall(r"^- `(.*?)`$", text, re.M)),
+                     joined(blocks(text)[0]), latex[0], _code(text))
 
 
 def _sections(page: str) -> dict[str, str]:

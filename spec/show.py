@@ -177,7 +177,23 @@ def _derivation(id: str) -> list[RenderableType]:
     parts += [Text(""), Text("result"), *formula(derived.result, indent=3)]
     parts += [row for remark in derived.remarks for row in wrapped(remark)]
     parts += [Text(""), Text(f'in Python: derived("{id}"), called as {derived.call}'), python(derived.python)]
+    both = " and ".join(one.call for one in (derived.jvp, derived.hvp))
+    parts += [Text(""), *wrapped(f"along a direction (--jvp, --hvp): {both}")]
     return [*parts, Text(""), *wrapped(derived.checked, style="dim")]
+
+
+def along(page: str, which: str, width: int = 100) -> RenderableType:
+    """The JVP ("jvp") or the Hessian-vector product ("hvp") of a derivation's page: rates, formula, Python."""
+    with columns(width):
+        derived = read(page)
+        one = getattr(derived, which)
+        parts: list[RenderableType] = [Rule(Text(f" {derived.id} · {which.upper()} ", style="bold"), align="left",
+                                            characters="─"), *wrapped(one.says), Text("")]
+        parts += [row for line in one.given for row in formula(line, indent=2)]
+        parts += [*formula(one.text, indent=2), Text("")]
+        name = f'derived("{derived.id}", which="{which}")'
+        return Group(*parts, Padding(Group(*wrapped(f"in Python: {name}, called as {one.call}"), python(one.python)),
+                                     (0, 0, 0, 2)), Text())
 
 
 def _is_formula(line: str) -> bool:

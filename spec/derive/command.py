@@ -19,7 +19,7 @@ import attrs
 import sympy as sp
 
 from ..expressions import FormError
-from . import origin, pages
+from . import origin, pages, second
 from .proof import misprint, prove
 from .report import Finding, Report
 from .rules import RuleError
@@ -143,8 +143,12 @@ def _prove(id: str, chapters: Any = None) -> Proof:
     except (RuleError, FormError, TypeError) as error:
         return Proof(failure=f"{id}: a step cannot be made: {error}")
     verdict = prove(derivation, function_of(texts[f"{name}.py"], id))
-    failure = verdict.failure or misprint(derivation, texts[f"{name}.md"]) or None
-    return Proof(texts, pages.digest(derivation), verdict.compared, failure, derivation,
+    functions = {which: function_of(texts[f"{name}.py"], id, which) for which in ("jvp", "hvp")}
+    failure, compared = verdict.failure or misprint(derivation, texts[f"{name}.md"]) or None, 0
+    if failure is None:
+        compared, wrong = second.prove(derivation, functions, texts[f"{name}.md"])
+        failure = wrong or None
+    return Proof(texts, pages.digest(derivation), verdict.compared + compared, failure, derivation,
                  origin.records_of(derivation), verdict.moved)
 
 
@@ -236,7 +240,9 @@ def _judge(id: str, path: Path, proof: Proof, committed: str | None) -> str:
     except Exception:                                                # an edited file may fail in any way
         return "wrong"
     assert proof.derivation is not None
-    return "wrong" if prove(proof.derivation, function).failure else "form"
+    both = {which: function_of(path.with_suffix(".py").read_text(encoding="utf-8"), id, which)
+            for which in ("jvp", "hvp")}
+    return "wrong" if prove(proof.derivation, function).failure or second.prove(proof.derivation, both)[1] else "form"
 
 
 def _first_difference(found: str, fresh: str) -> str:
@@ -261,11 +267,11 @@ def _strangers(folder: Path, chapters: Any = None) -> list[Finding]:
             for name in present if name not in expected]
 
 
-def function_of(source: str, id: str) -> Any:
-    """The function that a generated module defines."""
+def function_of(source: str, id: str, which: str = "") -> Any:
+    """The function that a generated module defines; `which` is "jvp" or "hvp" for those along a direction."""
     space: dict[str, Any] = {}
     exec(compile(source, f"<derivation {id}>", "exec"), space)
-    return space[pages.function_name(id)]
+    return space[pages.function_name(id) + (which and f"_{which}")]
 
 
 def _digests(folder: Path) -> dict[str, Any]:

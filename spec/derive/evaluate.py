@@ -5,7 +5,7 @@ This reads expressions and nothing else, so that it can contradict the rules and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from functools import cache
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import sympy as sp
 
 from ..field import Dual, Field, P, constant
+from ..nested import Nested, nested
 from .language import CeilDiv, Divides, Expr, FloorDiv, Prime, Same, Within
 
 Axes = tuple[tuple[Expr, Expr], ...]             # the first and last index of every axis
@@ -38,7 +39,7 @@ class Instance:
         self.field, self.sizes, self.shapes, self.named = field, sizes, shapes, named
         self.functions, self.draws = functions, draws
         self.known: dict[Key, Any] = {}
-        self.moving: dict[Key, int] = {}
+        self.moving: dict[Key, Any] = {}
         self.taken: set[tuple[Expr, Expr]] = set()                # (value, condition) of the cases that were chosen
         self._memo: dict[Key, Any] = {}
         axes_of = shapes | {base: axes for base, (axes, _, _) in named.items()}
@@ -58,9 +59,9 @@ class Instance:
                     yield (k, *rest)
         return go(self._bounds[base.name])
 
-    def move(self, moving: dict[Key, int]) -> None:
-        """Give these entries a derivative, and all others none."""
-        self.moving = moving
+    def move(self, moving: Mapping[Key, Any]) -> None:
+        """Give these entries a derivative, or two (a pair), and all others none."""
+        self.moving = dict(moving)
         self._memo.clear()
 
     def entry(self, base: Expr, index: tuple[int, ...]) -> Any:
@@ -78,7 +79,11 @@ class Instance:
             draw = self.draws.get(base)
             self.known[key] = draw(self.field, self.sizes) if draw else self.field.draw()
         number = self.known[key]
-        return Dual(number.v, self.moving[key], number.w) if key in self.moving else number
+        if key not in self.moving:
+            return number
+        rate = self.moving[key]
+        return Dual(number.v, rate, number.w) if isinstance(rate, int) else Nested(
+            Dual(number.v, rate[0], number.w), Dual(rate[1]))
 
     def value(self, e: Expr, free: dict[Expr, int]) -> Any:
         """The number an expression stands for, with these values of its free indices."""
@@ -132,15 +137,14 @@ class _Reader:
 
     def power(self, e: Expr) -> Any:
         base, exponent = self.read(e.base), e.exp
-        if exponent == sp.Rational(1, 2):
-            return constant(base).sqrt()
-        if exponent == sp.Rational(-1, 2):
-            return 1 / constant(base).sqrt()
+        if exponent.is_Rational and exponent.q == 2:
+            root = constant(base).sqrt()
+            return root**exponent.p if exponent.p > 0 else 1 / root**-exponent.p
         whole, rest = exponent.as_coeff_Add()
         if whole.is_Integer and rest != 0 and not rest.is_integer:
             return constant(base)**int(whole) * (self.read(rest) * constant(base).log()).exp()
         n = self.read(exponent)
-        if n.__class__ is Dual:
+        if isinstance(n, Dual):
             return constant(base)**n
         if base.__class__ is int:
             return base**n if n >= 0 else Fraction(1, base**-n)
@@ -186,9 +190,9 @@ class _Reader:
         return Dual(result % P)
 
     def prime(self, e: Expr) -> Any:
-        """g′(u) by the dual part of g(u + ε)."""
+        """g′(u) by the dual part of g(u + η); that it moves with u is part of it."""
         u = constant(self.read(e.args[1]))
-        return Dual(constant(self.instance.functions[str(e.args[0])](Dual(u.v, 1, u.w))).d % P)
+        return nested(self.instance.functions[str(e.args[0])](Nested(u, constant(1)))).d
 
     def method(self, e: Expr) -> Any:
         return getattr(constant(self.read(e.args[0])), e.func.__name__)()

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
+from itertools import pairwise
 
 import sympy as sp
 
 from ..folding import fold
+from . import along
+from .headings import ranges, target, writers
 from .language import Expr
 from .printers import Latex, Plain, Python
 from .steps import Derivation, Named
@@ -27,14 +30,10 @@ def digest(derivation: Derivation) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def writers(derivation: Derivation) -> tuple[Plain, Latex]:
-    return Plain(derivation.order, derivation.notation), Latex(derivation.order, derivation.notation)
-
-
-def signature(derivation: Derivation) -> str:
+def signature(derivation: Derivation, which: str = "") -> str:
     defaults = {a: value if _constant(value) else "None" for a, value in derivation.defaults.items()}
     arguments = [f"{a}={defaults[a]}" if a in defaults else a for a in derivation.python]
-    return f"{function_name(derivation.id)}({', '.join(arguments)})"
+    return f"{function_name(derivation.id)}{which and '_' + which}({', '.join(arguments)})"
 
 
 def _constant(value: str) -> bool:
@@ -49,21 +48,49 @@ def _made(derivation: Derivation) -> list[str]:
 
 
 def module(derivation: Derivation) -> str:
-    """The last step as Python that runs over any number type."""
-    write = Python(derivation.order)
-    write.like = next((a for a in derivation.python if any(str(b) == a and not axes
-                                                           for b, axes in derivation.shapes.items())), "")
-    lines = [f"def {signature(derivation)}:", f'    """{headline(derivation)}"""']
-    lines += _made(derivation)
-    lines += [f"    {size} = {length}" for size, length in derivation.lengths.items() if str(size) != length]
-    lines += [f"    {n.base} = {_define(derivation, n, write)}" for n in _needed(derivation)]
-    lines.append(f"    return {comprehension(write(derivation.last), derivation.over, write)}")
-    blocks = ([derivation.helpers] if derivation.helpers else []) + ["\n".join(map(wrap, lines))]
-    words = [w for w in ALPHABET if any(re.search(rf"\b{w}\(", block) for block in blocks)]
+    """The last step, and both products along a direction, as Python that runs over any number type."""
+    helpers = [derivation.helpers] if derivation.helpers else []
+    both = [function_block(made, which) for which, made in directions(derivation)]
+    blocks = [*helpers, function_block(derivation), *both]
     name = function_name(derivation.id)
     head = f'"""{derivation.id}, made by `chainrule derive`. The steps are in {name}.md."""\n'
+    return head + with_imports(blocks)
+
+
+def with_imports(blocks: list[str]) -> str:
+    """The functions below the words of the alphabet that they use."""
+    words = [w for w in ALPHABET if any(re.search(rf"\b{w}\(", block) for block in blocks)]
     imports = f"\nfrom chainrule.scalar import {', '.join(words)}\n" if words else ""
-    return head + imports + "".join(f"\n\n{block}\n" for block in blocks)
+    return imports + "".join(f"\n\n{block}\n" for block in blocks)
+
+
+def function_block(derivation: Derivation, which: str = "", write: Python | None = None) -> str:
+    """One function: what it says, sizes and named quantities, the result."""
+    write = write or Python(derivation.order)
+    write.like = next((a for a in derivation.python if any(str(b) == a and not axes
+                                                           for b, axes in derivation.shapes.items())), "")
+    lines = [f"def {signature(derivation, which)}:", f'    """{headline(derivation)}"""']
+    lines += _made(derivation)
+    lines += [f"    {size} = {length}" for size, length in derivation.lengths.items() if str(size) != length]
+    lines += [f"    {n.base} = {_define(derivation, n, write)}" for n in needed(derivation)]
+    groups = as_output(derivation) if which == "jvp" else _apart(derivation.over)
+    lines.append(f"    return {nested_lists(write(derivation.last), groups, write)}")
+    return "\n".join(map(wrap, lines))
+
+
+Loops = tuple[tuple[Expr, Expr, Expr], ...]
+
+
+def _apart(over: Loops) -> list[Loops]:
+    """Every index on an axis of its own."""
+    return [(one,) for one in over]
+
+
+def as_output(derivation: Derivation) -> list[Loops]:
+    """The indices of the output, those of one axis together: y_{f+Fg,i} has g and f on its first."""
+    if derivation.output is None or not isinstance(derivation.output.entry, sp.Indexed):
+        return []
+    return [tuple(one for one in derivation.over if at.has(one[0])) for at in derivation.output.entry.indices]
 
 
 def wrap(line: str, width: int = WIDTH) -> str:
@@ -72,9 +99,29 @@ def wrap(line: str, width: int = WIDTH) -> str:
         return line
     if " for " not in line:
         return _terms(line)
+    comprehension = r"(?= for )|(?= if (?!.* else ))"
+    done = _broken(line, comprehension)
+    terms = _broken(line, comprehension, _outermost_terms(line))
+    return min(done, terms, key=_widest) if _widest(done) > width else done
+
+
+def _widest(text: str) -> int:
+    return max(map(len, text.split("\n")))
+
+
+def _outermost_terms(line: str) -> frozenset[int]:
+    """Where a + or − stands inside as few brackets as any."""
+    found = [(sum(line.count(c, 0, k) for c in "[(") - sum(line.count(c, 0, k) for c in "])"), k)
+             for k in (m.start() for m in re.finditer(r" [+-] (?=[\w(])", line))]
+    return frozenset(k for depth, k in found if depth == min(found)[0])
+
+
+def _broken(line: str, places: str, others: frozenset[int] = frozenset()) -> str:
+    """The line broken at these places, under the bracket it stands in."""
     done, row = "", ""
     opened: list[int] = []
-    pieces = re.split(r"(?= for )|(?= if (?!.* else ))", line)
+    cuts = sorted({0, len(line), *others, *(m.start() for m in re.finditer(places, line))})
+    pieces = [line[a:b] for a, b in pairwise(cuts)]
     for piece in pieces:
         if opened and row:
             done += row + "\n"
@@ -106,10 +153,10 @@ def _terms(line: str) -> str:
 def _define(derivation: Derivation, n: Named, write: Python) -> str:
     if n.base in derivation.code:
         return derivation.code[n.base]
-    return comprehension(write(n.means), n.over, write)
+    return nested_lists(write(n.means), _apart(n.over), write)
 
 
-def _needed(derivation: Derivation) -> list[Named]:
+def needed(derivation: Derivation) -> list[Named]:
     """The named quantities the last step uses, and those they use, in order of definition."""
     wanted = {n.base for n in derivation.named if derivation.last.has(n.base)}
     for n in reversed(derivation.named):
@@ -118,12 +165,11 @@ def _needed(derivation: Derivation) -> list[Named]:
     return [n for n in derivation.named if n.base in wanted and str(n.base) not in derivation.python]
 
 
-def comprehension(body: str, over: tuple[tuple[Expr, Expr, Expr], ...], write: Python) -> str:
+def nested_lists(body: str, groups: list[Loops], write: Python) -> str:
     """Nested lists over the free indices, the first outermost; a range from 1 leaves slot 0 empty."""
-    for index, low, high in reversed(over):
-        body = f"[{body} for {index} in {write.range(low, high)}]"
-        if low == 1:
-            body = f"[None, *{body}]"
+    for axis in reversed(groups):
+        loops = " ".join(f"for {index} in {write.range(low, high)}" for index, low, high in axis)
+        body = write.list_of(body, loops, axis[0][1] == 1)
     return body
 
 
@@ -143,24 +189,6 @@ def formula(left: str, right: str, over: str, indent: int) -> str:
     return f"{left} = {fold(right, hang, hang)}{below}"
 
 
-def target(derivation: Derivation, write: Plain) -> str:
-    """What the derivation is about: ∂ℒ/∂x_p, or tanh′(x)."""
-    if derivation.lhs is not None:
-        return derivation.lhs[isinstance(write, Latex)]
-    below = write(derivation.wrt)
-    if isinstance(write, Latex):
-        return rf"\frac{{\partial \mathcal{{L}}}}{{\partial {below}}}"
-    return f"∂ℒ/∂{below}"
-
-
-def ranges(over: tuple[tuple[Expr, Expr, Expr], ...], write: Plain) -> str:
-    if not over:
-        return ""
-    if isinstance(write, Latex):
-        return r",\quad " + r",\ ".join(rf"{write(low)} \le {write(i)} \le {write(high)}" for i, low, high in over)
-    return ",   " + ", ".join(f"{write(low)} ≤ {write(i)} ≤ {write(high)}" for i, low, high in over)
-
-
 def page(derivation: Derivation) -> str:
     """The Markdown page: what is derived, what is assumed, every step, the result with its ranges, the Python."""
     plain, latex = writers(derivation)
@@ -172,9 +200,37 @@ def page(derivation: Derivation) -> str:
         lines += [title, "", "   ```text", f"   {left} = {formula}", "   ```", "",
                   f"   $${tex} = {latex(step.expr)}$$", ""]
         left, tex = " " * len(left), ""
-    code = module(derivation).split('"""\n', 1)[1].strip("\n")
+    helpers = [derivation.helpers] if derivation.helpers else []
+    code = with_imports([*helpers, function_block(derivation)]).strip("\n")
     return "\n".join([*lines, *_result(derivation), "## Python", "", "```python", code, "```", "",
+                      *(line for which, made in directions(derivation) for line in _direction(which, made)),
                       "## Checked", "", _checked(derivation, plain), ""])
+
+
+def directions(derivation: Derivation) -> list[tuple[str, Derivation]]:
+    """The JVP and the Hessian-vector product."""
+    if derivation.last not in derivation.made:
+        derivation.made[derivation.last] = [("jvp", along.jvp(derivation)), ("hvp", along.hvp(derivation))]
+    found: list[tuple[str, Derivation]] = derivation.made[derivation.last]
+    return found
+
+
+TITLES = {
+    "jvp": "How fast the output moves while what we differentiate by moves at the rates with a dot.",
+    "hvp": "How fast the gradient moves then: the Hessian times those rates, where δ is held (its rate is 0).",
+}
+
+
+def _direction(which: str, made: Derivation) -> list[str]:
+    """A JVP or a Hessian-vector product: its title, the rates that it names, formula and Python."""
+    plain, latex = writers(made)
+    left = target(made, plain)
+    rates = [n for n in needed(made) if str(n.base).endswith("_dot")]
+    named = [f"- `{plain(n.entry)} = {plain(n.means)}{ranges(n.over, plain)}`" for n in rates]
+    return [f"## {which.upper()}", "", TITLES[which], "", *named, *([""] if named else []),
+            "```text", formula(left, plain(made.last), ranges(made.over, plain), 0), "```", "",
+            f"$${target(made, latex)} = {latex(made.last)}{ranges(made.over, latex)}$$", "",
+            "```python", with_imports([function_block(made, which)]).strip("\n"), "```", ""]
 
 
 def _given(derivation: Derivation, plain: Plain, latex: Latex) -> list[str]:
@@ -216,7 +272,8 @@ def _checked(derivation: Derivation, plain: Plain) -> str:
         f"{len(derivation.trials)} points"
     return ("The definition has the values of its record, step 1 is its derivative, every step equals the one before "
             "it, the Python equals the last, and what is printed says the same: by random evaluation over GF(2⁶¹ − 1) "
-            f"at {where}; the index ranges are symbolic.")
+            f"at {where}; the index ranges are symbolic. JVP and HVP are those of the definition by nested dual "
+            "numbers over the same field.")
 
 
 def _result(derivation: Derivation) -> list[str]:

@@ -146,8 +146,13 @@ def _formulas(d: Derivation, page: str, trial: Any) -> Iterator[Formula]:
     for k, (text, latex, step) in enumerate(zip(texts, formulas, d.steps)):
         yield f"step {k + 1} ({step.rule})", _right(text), _right(latex), step.expr, trial.places
     yield "Result", _right(_blocks(result)[0], d.over), None, d.last, trial.places
-    headline = re.search(rf'def {d.id.replace(".", "_")}\([^\n]*\n    """(.*?)"""', page, re.S)
-    yield "docstring", _right(headline[1] if headline else "", d.over), None, d.last, trial.places
+    yield "docstring", _right(docstring(_section(page, "Python")), d.over), None, d.last, trial.places
+
+
+def docstring(section: str) -> str:
+    """What the function of a section says it returns."""
+    found = re.search(r'\n    """(.*?)"""', section.rpartition("\ndef ")[2], re.S)
+    return found[1] if found else ""
 
 
 def _section(page: str, name: str) -> str:

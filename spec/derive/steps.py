@@ -110,6 +110,7 @@ class Derivation:
     uses: tuple[str, ...] = ()
     built: bool = False
     steps: list[Step] = attrs.field(factory=list)
+    made: dict[Expr, Any] = attrs.field(factory=dict, repr=False, eq=False)      # what is derived from the last step
 
     @property
     def last(self) -> Expr:

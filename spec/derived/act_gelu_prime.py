@@ -8,3 +8,15 @@ def act_gelu_prime(x):
     return (number(x, 1) / 2
             + erf(sqrt(number(x, 2)) * x / 2) / 2
             + sqrt(number(x, 2)) * x * exp(-x ** 2 / 2) / (2 * sqrt(pi(x))))
+
+
+def act_gelu_prime_jvp(x_dot, x):
+    """(gelu(x))˙ = ẋ (1 + erf(√(2) x/2))/2 + √(2) x ẋ exp(−x²/2)/(2 √(π))"""
+    return (x_dot * (1 + erf(sqrt(number(x_dot, 2)) * x / 2)) / 2
+            + sqrt(number(x_dot, 2)) * x * x_dot * exp(-x ** 2 / 2) / (2 * sqrt(pi(x_dot))))
+
+
+def act_gelu_prime_hvp(x_dot, x):
+    """(gelu′(x))˙ = √(2) ẋ exp(−x²/2)/√(π) − √(2) x² ẋ exp(−x²/2)/(2 √(π))"""
+    return (sqrt(number(x_dot, 2)) * x_dot * exp(-x ** 2 / 2) / sqrt(pi(x_dot))
+            - sqrt(number(x_dot, 2)) * x ** 2 * x_dot * exp(-x ** 2 / 2) / (2 * sqrt(pi(x_dot))))

@@ -5,3 +5,14 @@ def arch_shared_layer_grad_b(d):
     """∂ℒ/∂b = Σ_{i=0}^{n−1} d_i"""
     n = len(d)
     return sum(d[i] for i in range(n))
+
+
+def arch_shared_layer_grad_b_jvp(b_dot, n):
+    """ż_i = ḃ,   0 ≤ i ≤ n − 1"""
+    return [b_dot for i in range(n)]
+
+
+def arch_shared_layer_grad_b_hvp(d_dot, d):
+    """(∂ℒ/∂b)˙ = Σ_{i=0}^{n−1} ḋ_i"""
+    n = len(d)
+    return sum(d_dot[i] for i in range(n))

@@ -8,3 +8,23 @@ def loss_objective_corrected_grad_Theta(delta, Theta, lam):
     return [None, *[[(delta * lam * Theta[l][m] if 1 <= m <= p else 0)
                      for m in range(p + 1)]
                     for l in range(1, q + 1)]]
+
+
+def loss_objective_corrected_grad_Theta_jvp(Theta_dot, Theta, lam):
+    """ż = λ Σ_{j=1}^p Σ_{i=1}^q Θ_{i,j} Θ̇_{i,j}"""
+    q = len(Theta_dot) - 1
+    p = len(Theta_dot[1]) - 1
+    return lam * sum(Theta[i][j] * Theta_dot[i][j]
+                     for j in range(1, p + 1)
+                     for i in range(1, q + 1))
+
+
+def loss_objective_corrected_grad_Theta_hvp(delta_dot, Theta_dot, delta, Theta, lam):
+    """(∂ℒ/∂Θ_{l,m})˙ = δ̇ λ Θ_{l,m} [1 ≤ m ≤ p] + δ λ Θ̇_{l,m} [1 ≤ m ≤ p],   1 ≤ l ≤ q, 0 ≤ m ≤ p"""
+    q = len(Theta) - 1
+    p = len(Theta[1]) - 1
+    return [None, *[[(delta_dot * lam * Theta[l][m] if 1 <= m <= p else 0)
+                     + (delta * lam * Theta_dot[l][m] if 1 <= m <= p else 0)
+                     for m in range(p + 1)]
+                    for l in range(1, q
+                                   + 1)]]

@@ -4,3 +4,13 @@
 def loss_xent_negated_grad_yhat(y, yhat):
     """∂ℒ/∂ŷ = (1 − y)/(1 − ŷ) − y/ŷ"""
     return (1 - y) / (1 - yhat) - y / yhat
+
+
+def loss_xent_negated_grad_yhat_jvp(yhat_dot, y, yhat):
+    """(ℒ)˙ = ŷ̇ (1 − y)/(1 − ŷ) − y ŷ̇/ŷ"""
+    return yhat_dot * (1 - y) / (1 - yhat) - y * yhat_dot / yhat
+
+
+def loss_xent_negated_grad_yhat_hvp(yhat_dot, y, yhat):
+    """(∂ℒ/∂ŷ)˙ = y ŷ̇/ŷ² + ŷ̇ (1 − y)/(1 − ŷ)²"""
+    return y * yhat_dot / yhat ** 2 + yhat_dot * (1 - y) / (1 - yhat) ** 2

@@ -194,6 +194,8 @@ def show(
     json: Annotated[bool, typer.Option("--json", help="the derivation as data")] = False,
     latex: Annotated[bool, typer.Option("--latex", help="the derivation's steps, aligned")] = False,
     md: Annotated[bool, typer.Option("--md", help="the derivation's page in Markdown")] = False,
+    jvp: Annotated[bool, typer.Option("--jvp", help="how fast the output moves along a direction")] = False,
+    hvp: Annotated[bool, typer.Option("--hvp", help="how fast the gradient does: the Hessian times it")] = False,
 ) -> None:
     """Show everything about one equation: print, readings, derivation, reference, kernel, traps, numbers."""
     from . import spec
@@ -210,25 +212,37 @@ def show(
         elif id is None:
             refuse("show", "name an id, such as bp.delta.rec; --list has them all")
         elif from_ is not None:
-            show_own(id, from_, width, json, latex, md)
-        elif json or latex or md:
-            console.print(as_text(spec.derivation_page(id), json, latex), markup=False, soft_wrap=True)
+            show_own(id, from_, width, which_way(json, latex, md, jvp, hvp))
+        elif way := which_way(json, latex, md, jvp, hvp):
+            print_derivation(spec.derivation_page(id), way, width)
         else:
             console.print(pages.page(id, reference=reference_source(id), kernel=kernel_source(id), width=width))
     except (spec.UnknownId, spec.NotDerived, spec.SpecError) as why:
         refuse("show", why)
 
 
-def as_text(page: str, json: bool, latex: bool) -> str:
-    """A derivation's page as it is, as JSON, or as one aligned formula."""
+def which_way(json: bool, latex: bool, md: bool, jvp: bool, hvp: bool) -> str:
+    """The way that was asked for, the first of several; empty if none."""
+    asked = {"json": json, "latex": latex, "md": md, "jvp": jvp, "hvp": hvp}
+    return next((way for way, wanted in asked.items() if wanted), "")
+
+
+def print_derivation(page: str, way: str, width: int) -> None:
+    """A derivation's page as it is, as JSON, as one aligned formula, or what it says of a direction."""
     from json import dumps
 
     from .spec.page import read
+    from .spec.show import along
 
-    return dumps(read(page).json(), ensure_ascii=False, indent=1) if json else read(page).latex() if latex else page
+    if way in ("jvp", "hvp"):
+        console.print(along(page, way, width))
+        return
+    text = {"json": lambda: dumps(read(page).json(), ensure_ascii=False, indent=1), "latex": lambda: read(page).latex(),
+            "md": lambda: page}[way]()
+    console.print(text, markup=False, soft_wrap=True)
 
 
-def show_own(id: str, door: str, width: int, json: bool, latex: bool, md: bool) -> None:
+def show_own(id: str, door: str, width: int, way: str) -> None:
     """A page of somebody's own equation, its derivation made here and now."""
     from .spec import get
     from .spec import show as pages
@@ -236,8 +250,8 @@ def show_own(id: str, door: str, width: int, json: bool, latex: bool, md: bool) 
 
     with command.at_door(door) as chapters:
         made = {id: command.page_of(id, chapters)} if id in chapters.makers else {}
-        if made and (json or latex or md):
-            console.print(as_text(made[id], json, latex), markup=False, soft_wrap=True)
+        if made and way:
+            print_derivation(made[id], way, width)
             return
         if not made:
             get(id)

@@ -65,9 +65,17 @@ class Python(Printer):
         body = self(sp.Mul(*(f for f in factors if f not in brackets)))
         for f in brackets:
             if f.has(sp.Indexed):                    # depends on data: lanes may differ
-                body = f"where({self.condition(f)}, {body}, 0)"
+                body = self.lanes(self.condition(f), body)
         filters = [f"if {self.condition(f)}" for f in brackets if not f.has(sp.Indexed)]
         return f"sum({' '.join([body, *loops, *filters])})", ATOM
+
+    def lanes(self, condition: str, body: str) -> str:
+        """The body where a condition on data holds, 0 elsewhere."""
+        return f"where({condition}, {body}, 0)"
+
+    def list_of(self, body: str, loops: str, from_one: bool) -> str:
+        """A list over some indices; a range from 1 leaves slot 0 empty."""
+        return f"[None, *[{body} {loops}]]" if from_one else f"[{body} {loops}]"
 
     def range(self, low: Expr, high: Expr) -> str:
         end = self(sp.expand(high + 1))
@@ -85,6 +93,8 @@ class Python(Printer):
             return self.quotient(sp.Integer(1), sp.Pow(e.base, -e.exp))
         if e.exp == sp.Rational(1, 2):
             return f"sqrt({self.constant(e.base) if e.base.is_Integer else self(e.base)})", ATOM
+        if e.exp.is_Rational and e.exp.q == 2:
+            return f"{self(sp.sqrt(e.base))} ** {e.exp.p}", POWER
         whole, rest = e.exp.as_coeff_Add()
         if whole.is_Integer and whole != 0 and rest != 0 and not rest.is_integer:     # u**(v - 1) is u**v / u
             return self.product(sp.Mul(e.base**rest, sp.Pow(e.base, whole, evaluate=False), evaluate=False))
