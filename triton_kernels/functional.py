@@ -38,6 +38,7 @@ from .losses.functional import cross_entropy as cross_entropy
 from .norms.functional import batch_norm as batch_norm
 from .norms.layer_functional import add_layer_norm as add_layer_norm
 from .norms.layer_functional import layer_norm as layer_norm
+from .patches.functional import patch_embedding as patch_embedding
 from .runtime import checks, instead, library, nodes, refusals, resolved, torch_names
 from .runtime import precision as casting
 from .runtime.launch import asked

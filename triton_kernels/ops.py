@@ -20,6 +20,7 @@ from .images import ops as images
 from .layers import ops as layers
 from .losses import ops as losses
 from .norms import ops as norms
+from .patches import ops as patches
 from .runtime.launch import runs_kernel
 from .runtime.library import decompositions as decompositions
 from .runtime.library import registered as registered
@@ -27,7 +28,7 @@ from .runtime.rooms import ROOMS, kernels
 from .signals import ops as signals
 from .updates import ops as updates
 
-CHAPTERS = (activations, layers, losses, signals, bands, images, norms, attention, updates)
+CHAPTERS = (activations, layers, losses, signals, bands, images, norms, attention, patches, updates)
 
 #: Every op as a composite: what a CPU tensor runs.
 COMPOSITES: dict[str, Callable[..., Any]] = {id: op for room in ROOMS.values() for id, op in room.ids.items()}

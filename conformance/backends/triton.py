@@ -67,6 +67,11 @@ ROWS: tuple[tuple[str, str, Callable[[configs.Row], tuple[int, ...]]], ...] = (
     # batch, heads, queries, keys, numbers of a query and of a value
     *((f"attn.head{way}", f"attn.head{way[:5]}", lambda r: (1, 1, r.BM + 3, r.BN + 5, 19, 17))
       for way in ("", ".grad_Q", ".grad_K")),
+    # images, channels, rows and columns of patches, their side, numbers of a token
+    ("vit.embed", "vit.embed", lambda r: (1, r.BK // 16 + 1, 3, r.BM // 3 + 1, 4, r.BN + 3)),
+    ("vit.embed.grad_patch", "vit.embed.grad_patch", lambda r: (1, r.BN // 16 + 1, 3, r.BM // 3 + 1, 4, r.BK + 3)),
+    ("vit.embed.grad_Theta", "vit.embed.grad_Theta", lambda r: (1, r.BN // 16 + 1, 3, r.BK // 3 + 1, 4, r.BM + 3)),
+    ("vit.embed.grad_position", "vit.embed.grad_position", lambda r: (3, 1, 1, r.BM, 1, r.BN + 5)),
     ("opt.adam", "optimizers", lambda r: (r.BM + 5,)),
     ("opt.momentum", "optimizers", lambda r: (4 * r.BM + 5,)),           # a second chunk
     ("opt.lamb", "optimizers", lambda r: (r.BM + 5,)),

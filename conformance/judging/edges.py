@@ -8,7 +8,7 @@ import numpy as np
 from attrs import field, frozen
 
 from ... import spec
-from . import edges_bands, edges_images
+from . import edges_bands, edges_embedding, edges_images
 from .numbers.lanes import Array
 from .operations import ACTIVATIONS
 from .recipes import Arguments
@@ -85,6 +85,7 @@ EMPTY: dict[str, Callable[[], Arguments]] = {
     **{f"attn.head.grad_{letter}": lambda: _head(0, d=np.ones((1, 2, 0, 5))) for letter in "QKV"},
     **edges_images.EMPTY,
     **edges_bands.EMPTY,
+    **edges_embedding.EMPTY,
 }
 
 #: Ops that torch takes without a batch: whoever does as torch does there has not forgotten to refuse (`refuses-rank`).
@@ -156,6 +157,7 @@ REFUSED: dict[str, dict[str, Callable[[], Arguments]]] = {
     "conv2d.valid": {"filter-too-large": lambda: {"I": np.ones((5, 5)), "K": np.ones((2, 6))}},
     **edges_images.REFUSED,
     **edges_bands.REFUSED,
+    **edges_embedding.REFUSED,
 }
 
 

@@ -21,7 +21,7 @@ from .certify import CLAIMS
 
 FORMAL = ("definition", "derivation", "algorithm")
 ID = re.compile(r"(?<![\w.])[a-z][a-z0-9]*(?:\.[A-Za-z0-9_]+)+(?![\w(])")
-ROOTS = ("act.", "alg.", "bp.", "conv1d.", "conv2d.", "loss.", "net.", "opt.", "pool.", "norm.", "attn.")
+ROOTS = ("act.", "alg.", "bp.", "conv1d.", "conv2d.", "loss.", "net.", "opt.", "pool.", "norm.", "attn.", "vit.")
 
 
 def printed(text: str | None, records: Mapping[str, Equation]) -> list[str]:

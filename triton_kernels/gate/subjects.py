@@ -26,6 +26,7 @@ from ..layers import kernels as linear
 from ..norms import kernels as norm
 from ..norms import layer as layer_norm
 from ..ops import OPS
+from ..patches import kernels as patches
 from ..runtime import configs
 from ..runtime.configs import Row
 from ..updates import fused as fused_update
@@ -232,6 +233,19 @@ def _heads(numbers: int, backward: bool) -> Callable[[torch.dtype, Row], Any]:
     return call
 
 
+def _patches(what: str) -> Callable[[torch.dtype, Row], Any]:
+    """64 images of 224 × 224 as patches of 16 × 16, tokens of 768 numbers."""
+    def call(d: torch.dtype, row: Row) -> Any:
+        x, w, b = empty(64, 3, 224, 224, dtype=d), empty(768, 3, 16, 16, dtype=d), empty(768, dtype=d)
+        z = empty(64, 197, 768, dtype=d)
+        if what == "patch":
+            return patches.to_patch(z, w, 224, 224)
+        if what == "Theta":
+            return patches.to_theta(z, x, 16)
+        return patches.sums(z) if what == "position" else patches.forward(x, w, b, b, z[0])
+    return call
+
+
 def _each(op: str) -> Callable[[torch.dtype, Row], Any]:
     return lambda d, row: OPS[op](empty(N, N, dtype=d))
 
@@ -275,6 +289,8 @@ SUBJECTS = (
               _rows_norm(backward)) for backward in (False, True) for long in ("", ", long")),
     *(Subject(f"attention{', gradients' if backward else ''}, {numbers}", f"attn.head{'.grad' if backward else ''}",
               _heads(numbers, backward), matrix=True) for backward in (False, True) for numbers in (64, 128)),
+    *(Subject(f"patches{', ∂ ' if of else ''}{of}", f"vit.embed{'.grad_' if of else ''}{of}", _patches(of),
+              matrix=of != "position") for of in ("", "patch", "Theta", "position")),
     Subject("layer, tanh", "net.layer.affine", _layer("tanh"), matrix=True),
     Subject("layer, relu", "net.layer.affine", _layer("relu"), matrix=True, dtypes=(BF16,)),
     Subject("layer, relu, tf32", "net.layer.affine", _layer("relu", "tf32"), matrix=True, dtypes=(FP32,)),
@@ -364,7 +380,7 @@ WHOLE, PRODUCTS_ONLY, REPORTED = ("sm_80", "sm_90"), ("sm_89", "sm_120"), ("sm_1
 def every(arch: str) -> Iterator[tuple[Subject, torch.dtype, Row]]:
     """Every (subject, dtype, row) that ships for an architecture, as far as the gate looks there."""
     for subject in SUBJECTS:
-        if arch in PRODUCTS_ONLY and subject.table not in (*configs.PRODUCTS, *configs.ATTENTION):
+        if arch in PRODUCTS_ONLY and subject.table not in (*configs.PRODUCTS, *configs.ATTENTION, *configs.EMBEDDING):
             continue
         for dtype in subject.dtypes[:1] if arch in REPORTED else subject.dtypes:
             shipped = configs.rows(subject.table, arch, dtype)

@@ -55,6 +55,8 @@ from .networks import ResidualBlock as ResidualBlock
 from .transformers import MultiheadAttention as MultiheadAttention
 from .transformers import TransformerEncoder as TransformerEncoder
 from .transformers import TransformerEncoderLayer as TransformerEncoderLayer
+from .vision import PatchEmbedding as PatchEmbedding
+from .vision import VisionTransformer as VisionTransformer
 
 if hasattr(layers, "LinearCrossEntropyLoss"):
     from .layers import LinearCrossEntropyLoss as LinearCrossEntropyLoss

@@ -152,10 +152,18 @@ _HEADS_GRAD_120 = (*_HEADS_GRAD[:-1], Row(32, 16, 16, 4, 1, FLOAT))     # with 8
 
 ATTENTION = ("attn.head", "attn.head.grad")
 
+# The embedding of patches: gathered products; and BM tokens' BN numbers, summed over the images.
+EMBEDDING = ("vit.embed", "vit.embed.grad_patch", "vit.embed.grad_Theta")
+_THETA = (
+    Row(64, 64, 32, 8, 3, HALF), Row(32, 64, 32, 4, 3, HALF),
+    Row(64, 32, 16, 4, 2, FLOAT), Row(16, 32, 32, 4, 2, FLOAT),
+)
+_TOKENS = (Row(8, 128, warps=4),)
+
 # Layers of neighbours: BM examples and BN nodes; for their D also BK taps, the intercept's among them.
 _NEIGHBOURS = (Row(8, 128, warps=4), Row(1, 512, warps=4))
 _WEIGHTS = (Row(4, 128, 4, warps=4), Row(4, 64, 8, warps=4), Row(4, 32, 16, warps=4))
-_GATHERS = ("conv2d.layer", "conv2d.layer.pool", "conv2d.layer.grad_w")
+_GATHERS = ("conv2d.layer", "conv2d.layer.pool", "conv2d.layer.grad_w", *EMBEDDING)
 IMAGE_BOXES = ("conv2d.layer.boxes", "conv2d.layer.pool.boxes", "conv2d.layer.grad_w.boxes")
 
 PRODUCTS = ("net.layer.affine", "bp.delta", "bp.delta.heavy", "alg.average", "alg.average.update")
@@ -171,6 +179,8 @@ _TABLES: dict[str, dict[str, tuple[Row, ...]]] = {
         "act.softmax": _SHARES, "act.softmax.long": _LONG_SHARES,
         "loss.softmax": _ROWS, "loss.softmax.long": _LONG_ROWS, "loss.mean": _MEAN,
         "attn.head": _HEADS, "attn.head.grad": _HEADS_GRAD_120 if arch == "sm_120" else _HEADS_GRAD,
+        "vit.embed": _GATHERED, "vit.embed.grad_patch": _GATHERED, "vit.embed.grad_Theta": _THETA,
+        "vit.embed.grad_position": _TOKENS,
         "conv1d": _WINDOWS, "conv2d": _WINDOWS,
         **({"net.layer.affine.boxes": _BOXES, "bp.delta.boxes": _DELTA_BOXES, "alg.average.boxes": _BOXES,
             "alg.average.update.boxes": _UPDATE_BOXES, "conv2d.layer.boxes": _IMAGE_BOXES,

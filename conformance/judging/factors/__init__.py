@@ -1,8 +1,21 @@
 """What varies in the arguments of each op, one module per family; `rows` covers every pair of levels."""
 
-from . import activations, attention, bands, convolution, images, losses, networks, norms, optimizers, rowwise, updates
+from . import (
+    activations,
+    attention,
+    bands,
+    convolution,
+    embedding,
+    images,
+    losses,
+    networks,
+    norms,
+    optimizers,
+    rowwise,
+    updates,
+)
 from .base import FACTORS, Factors, Levels, brief, design, drawn, excluded, pairs, read, rows, uncovered, word
 
 __all__ = ["FACTORS", "Factors", "Levels", "activations", "attention", "bands", "brief", "convolution", "design",
-           "drawn", "excluded", "images", "losses", "networks", "norms", "optimizers", "pairs", "read", "rows",
-           "rowwise", "uncovered", "updates", "word"]
+           "drawn", "embedding", "excluded", "images", "losses", "networks", "norms", "optimizers", "pairs", "read",
+           "rows", "rowwise", "uncovered", "updates", "word"]

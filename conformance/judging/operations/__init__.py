@@ -6,6 +6,7 @@ from . import (
     bands,
     convolution,
     convolution_layers,
+    embedding,
     losses,
     networks,
     readings,
@@ -31,5 +32,5 @@ from .base import (
 )
 
 __all__ = ["ACTIVATIONS", "LAYERED", "OPERATIONS", "PARAMETERS", "READINGS", "Form", "Lift", "Operation", "Outputs",
-           "activations", "attention", "bands", "convolution", "convolution_layers", "evaluate", "literal", "losses",
-           "networks", "operation_of", "reading_id", "readings", "rows", "stable", "training", "updates"]
+           "activations", "attention", "bands", "convolution", "convolution_layers", "embedding", "evaluate", "literal",
+           "losses", "networks", "operation_of", "reading_id", "readings", "rows", "stable", "training", "updates"]

@@ -1,8 +1,20 @@
 """Deliberately wrong formulas, by op and by name; importing a family's module registers its faults."""
 
-from . import activations, attention, bands, convolution, convolution_layers, losses, networks, rows, training, updates
+from . import (
+    activations,
+    attention,
+    bands,
+    convolution,
+    convolution_layers,
+    embedding,
+    losses,
+    networks,
+    rows,
+    training,
+    updates,
+)
 from .activations import PRIME, VALUE
 from .base import FAULTS, Fault, every
 
 __all__ = ["FAULTS", "PRIME", "VALUE", "Fault", "activations", "attention", "bands", "convolution",
-           "convolution_layers", "every", "losses", "networks", "rows", "training", "updates"]
+           "convolution_layers", "embedding", "every", "losses", "networks", "rows", "training", "updates"]

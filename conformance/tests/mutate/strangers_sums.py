@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from strangers import as_contiguous, beyond, given, made, narrow, pair, ragged, stranger
+from strangers import as_contiguous, beyond, flat, given, made, narrow, pair, ragged, stranger
 
 
 def networks() -> None:
@@ -267,8 +267,43 @@ def softmaxes() -> None:
     made(f"{op}.grad_K", "no gradient past the last query's key", lambda out, Q, **a: [beyond(out[0], Q.shape[2], 2)])
 
 
+def embeddings() -> None:
+    op = "vit.embed"
+    given(op, "no b where it is None, but the token", lambda b, token, **a: {"b": token if b is None else b})
+    given(op, "square images only: rows and columns of an oblong one exchanged", lambda x, **a: {
+        "x": x.transpose(2, 3).reshape(x.shape)})
+    given(op, "x read as if contiguous", lambda x, **a: {"x": as_contiguous(x)})
+    given(op, "w read as if contiguous", lambda w, **a: {"w": as_contiguous(w)})
+    given(op, "positions read as if contiguous", lambda position, **a: {"position": as_contiguous(position)})
+    given(op, "positions past 16 are those before", lambda position, **a: {
+        "position": torch.cat([position[:16], position[15:16].expand(max(len(position) - 16, 0), -1)])})
+    given(op, "a patch's numbers past 64 do not count", lambda w, **a: {
+        "w": flat(w[0], 64)[None] if len(w) == 1 else torch.stack([flat(one, 64) for one in w])})
+    given(op, "x in bf16 on its way", lambda x, **a: {"x": narrow(x)})
+    made(op, "numbers of a token past 64", lambda out, **a: [beyond(out[0], 64)])
+    made(op, "images past 16", lambda out, **a: [beyond(out[0], 16, 0)])
+    op = "vit.embed.grad_patch"
+    given(op, "d read as if contiguous", lambda d, **a: {"d": as_contiguous(d)})
+    given(op, "numbers of a token in whole blocks of 16", lambda d, **a: {"d": ragged(d, 16)})
+    made(op, "rows and columns exchanged where an image is square", lambda out, H, W, **a: [
+        out[0].transpose(2, 3) if H == W else out[0]])
+    made(op, "channels past 3", lambda out, **a: [beyond(out[0], 3, 1)])
+    op = "vit.embed.grad_Theta"
+    given(op, "x read as if contiguous", lambda x, **a: {"x": as_contiguous(x)})
+    given(op, "images past 16 do not count", lambda d, **a: {"d": beyond(d, 16, 0)})
+    given(op, "tokens past 16 do not count", lambda d, **a: {"d": beyond(d, 16, 1)})
+    made(op, "b of the first 16 numbers alone", lambda out, **a: [out[0], beyond(out[1], 16)])
+    for way in ("position", "token"):
+        op = f"vit.embed.grad_{way}"
+        given(op, "d read as if contiguous", lambda d, **a: {"d": as_contiguous(d)})
+        given(op, "images past 64 do not count", lambda d, **a: {"d": beyond(d, 64, 0)})
+        given(op, "images in whole blocks of 2", lambda d, **a: {"d": ragged(d, 2, 0)})
+        made(op, "numbers past 128", lambda out, **a: [beyond(out[0], 128)])
+
+
 networks()
 convolutions()
+embeddings()
 pooling()
 norms()
 softmaxes()

@@ -7,6 +7,7 @@ import pytest
 from chainrule import reference
 from chainrule.conformance.proofs import certify
 from chainrule.conformance.proofs.certify_networks import certify_network
+from chainrule.conformance.proofs.certify_vision import Block, certify_block
 from chainrule.reference.backprop import averaged_gradient, backprop
 from chainrule.reference.losses import cross_entropy
 from chainrule.spec.derivations import derived, derived_ids
@@ -145,6 +146,23 @@ def test_lenet():
     found = certify_network("lenet")
     assert found
     assert len(found.gradient) == 61_706
+
+
+def test_a_whole_block_of_the_vision_transformer():
+    """Every partial derivative by parameters and tokens; an error in any one of them would be seen."""
+    found = certify_block()
+    assert found
+    assert len(found.gradient) == 9 * 8 + 4 * 8 + 2 * 3 * 4 * 9 + 8 * 9 + 16 * 9 + 8 * 17
+    assert not any(found.accepts_error(k, error=1) for k in range(len(found.gradient)))
+
+
+@pytest.mark.parametrize(("id", "wrong"), [
+    ("act.relu", lambda z: z), ("net.out.linear", lambda Theta, a: F["net.out.linear"](Theta, [2, *a[1:]])),
+    ("norm.layer", lambda x, gamma, beta, eps: F["norm.layer"](x, gamma, beta, 2 * eps)),
+    ("attn.head", lambda Q, K, V, c: F["attn.head"](Q, K, V, 2 * c)),
+], ids=lambda one: one if isinstance(one, str) else "")
+def test_a_wrong_part_of_a_block_is_refused(id, wrong):
+    assert not certify_block(Block(tokens=2, width=4, hidden=3), functions={id: wrong})
 
 
 # ---- the reference's own backward passes

@@ -49,6 +49,7 @@ CALLS = {
     "attn.head": lambda d: F.scaled_dot_product_attention(*(data(2, 3, 4, seed=k, dtype=d) for k in range(3))),
     "attn.head, of one product": lambda d: F.self_attention(data(2, 4, 3, 1, 5, dtype=d), None, False),
     "loss.softmax.weighted": lambda d: F.cross_entropy(data(4, 3, dtype=d), classes(4, 3)),
+    "vit.embed": lambda d: F.patch_embedding(data(1, 2, 4, 6, dtype=d), data(3, 2, 2, 2, dtype=d), None, *sequence(d)),
     "loss.square": lambda d: F.mse_loss(data(4, dtype=d), data(4, dtype=d)),
     "loss.xent.logits": lambda d: F.binary_cross_entropy_with_logits(data(4, dtype=d), data(4, dtype=d).sigmoid()),
     "arch.local.layer": lambda d: F.locally_connected1d(data(2, 5, dtype=d), data(5, 3, dtype=d)),
@@ -70,10 +71,22 @@ BACKWARD = {
     "norm.layer.grad_x": lambda d: F.layer_norm(leaf(4, 3, dtype=d), (3,)),
     "attn.head.grad_Q": lambda d: F.scaled_dot_product_attention(*(leaf(2, 3, 4, dtype=d) for _ in range(3))),
     "attn.head.grad_Q, of one product": lambda d: F.self_attention(leaf(2, 4, 3, 1, 5, dtype=d), None, False),
+    **{f"vit.embed.grad_{of}": lambda d, k=k: embedded(d, k) for k, of in enumerate(("patch", "Theta", "position"))},
     "conv2d.layer.grad_x": lambda d: F.conv2d(leaf(1, 2, 5, 5, dtype=d), data(3, 2, 3, 3, dtype=d)),
     "conv2d.layer.grad_w": lambda d: F.conv2d(data(1, 2, 5, 5, dtype=d), leaf(3, 2, 3, 3, dtype=d)),
     "pool.max.grad_x": lambda d: F.max_pool2d(leaf(1, 2, 4, 4, dtype=d), 2),
 }
+
+
+def sequence(dtype):
+    return data(3, dtype=dtype), data(7, 3, dtype=dtype)
+
+
+def embedded(dtype, k):
+    """Of an embedding that wants one gradient."""
+    given = [data(1, 2, 4, 6, dtype=dtype), data(3, 2, 2, 2, dtype=dtype), data(7, 3, dtype=dtype)]
+    given[k].requires_grad_()
+    return F.patch_embedding(*given[:2], None, data(3, dtype=dtype), given[2])
 
 
 def leaf(*shape, dtype):

@@ -71,6 +71,11 @@ CHECKED = {
     "attention_packed_backward": (
         lambda: (data(2, 3, 5, 6, seed=4), data(2, 5, 3, 3, 6), data(2, 3, 5, 6, seed=5), data(2, 3, 5, seed=6), 0.5,
                  torch.tensor([[True, True, False, True, True]] * 2), True, "ieee"), ["backward_kernel"]),
+    "embed_forward": (lambda: (data(2, 3, 4, 6), data(5, 3, 2, 2), data(5), data(5), data(7, 5), "ieee"),
+                      ["embed_kernel"]),
+    "embed_to_patch": (lambda: (data(2, 7, 5), data(5, 3, 2, 2), 4, 6, "ieee"), ["to_patch_kernel"]),
+    "embed_to_theta": (lambda: (data(2, 7, 5), data(2, 3, 4, 6), 2, "ieee"), ["to_theta_kernel"]),
+    "embed_sums": (lambda: (data(2, 7, 5),), ["sums_kernel"]),
     "loss": (lambda: ("loss.softmax", data(*X), torch.tensor([0, 5, 2, 2])), ["softmax_rows_kernel"]),
     "class_loss": (
         lambda: (data(*X), torch.tensor([0, 5, -100, 2]), data(6).abs(), -100, 0.25), ["softmax_rows_kernel"]),
