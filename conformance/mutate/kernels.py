@@ -6,7 +6,9 @@ Each edit must match its kernel's source exactly once, so an edit whose anchor h
 from __future__ import annotations
 
 import ast
+import atexit
 import importlib.util
+import shutil
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -74,7 +76,7 @@ def _text(edit: Edit) -> str:
 
 def _executed(module: str, text: str, stack: ExitStack) -> ModuleType:
     """The module from this text, in the place of ours until the stack is left."""
-    place = Path(tempfile.mkdtemp(prefix="chainrule-edited-")) / f"{module}.py"
+    place = Path(tempfile.mkdtemp(prefix="-", dir=_folder())) / f"{module}.py"
     place.write_text(text)
     ours = f"{triton_kernels.__name__}.{module}"
     package, _, leaf = ours.rpartition(".")
@@ -88,6 +90,14 @@ def _executed(module: str, text: str, stack: ExitStack) -> ModuleType:
     stack.enter_context(mock.patch.dict(sys.modules, {ours: found}))
     stack.enter_context(mock.patch.object(sys.modules[package], leaf, found))
     return found
+
+
+@cache
+def _folder() -> Path:
+    """Where edited modules lie as long as this process may read their source; nothing of it is left behind."""
+    folder = tempfile.mkdtemp(prefix="chainrule-edited-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 def above(module: str, home: str) -> list[str]:
