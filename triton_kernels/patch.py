@@ -7,7 +7,8 @@ calls one after the other (a residual block's) cannot be known from the modules,
 attributes and globals that it met, none of which tells when it has changed: there nothing is fused (`nn.ResidualBlock`
 is).
 
-Tools that look for torch's exact classes pass ours by (captum's DeepLift, dynamic quantization, Opacus' validator):
+Tools that look for torch's exact classes pass ours by, or refuse them (captum's DeepLift, dynamic quantization and
+`fuse_modules` of torch.ao, Opacus' validator):
 give them the model before it is patched, or after `undo`.
 """
 

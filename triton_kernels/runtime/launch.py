@@ -47,10 +47,10 @@ simulating._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def runs_kernel(t: Any) -> bool:
-    """Does an op on this tensor run the kernel? Fake and subclassed CPU tensors never do."""
+    """Does an op on this tensor run the kernel? Fake and subclassed CPU tensors never do, nor those of `meta`."""
     if not isinstance(t, torch.Tensor):
         return False
-    return t.is_cuda or (simulating() and type(t) in PLAIN)
+    return t.is_cuda or (simulating() and type(t) in PLAIN and t.is_cpu)
 
 
 def by_torch(t: Any) -> bool:

@@ -70,18 +70,20 @@ def declare(module: str, composite: Any, *ops: Op, ids: dict[str, Callable[..., 
 
 def room(module: str, name: str, t: Tensor) -> Any:
     """The kernels of a module, or the composites where these have to stand in; while tracing, inside a transform of
-    torch.func, or where a counter of FLOPs looks on, ops of both."""
-    if (is_compiling() or transforms_active() or counted(t)) and vars(ROOMS[module].traced):
+    torch.func, or where somebody looks on to whom a kernel is nothing, ops of both."""
+    if (is_compiling() or transforms_active() or watched(t)) and vars(ROOMS[module].traced):
         ready()
         return ROOMS[module].traced
     return rooms.eager_room(module, name, t)
 
 
-def counted(t: Tensor) -> bool:
-    """Does a counter of FLOPs look on where a kernel would run unseen? One that was made before our ops learns of them
-    here."""
+def watched(t: Tensor) -> bool:
+    """Would a kernel run unseen where a counter of FLOPs looks on, or `make_fx`, which records what real tensors meet?
+    A counter that was made before our ops learns of them here."""
     if not torch._C._len_torch_dispatch_stack() or type(t) not in PLAIN or not runs_kernel(t):
         return False
+    if torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.PROXY) is not None:
+        return True
     found: list[Any] = [getattr(mode, "counter", None) for mode in _get_current_dispatch_mode_stack()]
     counters = [counter for counter in found if hasattr(counter, "flop_registry")]
     with _disable_current_modes():

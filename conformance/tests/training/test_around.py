@@ -12,6 +12,7 @@ import sys
 import pytest
 import torch
 from torch import nn
+from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn import functional as T
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -284,3 +285,38 @@ def test_a_table_on_a_terminal_of_few_letters():
         done = subprocess.run([sys.executable, "-m", *command], env=environment, capture_output=True, check=False)
         assert (done.returncode, b"Traceback" in done.stderr) == (0, False)
         assert done.stdout
+
+
+#: What make_fx records, of an input of 3 × 4.
+RECORDED = {
+    "linear, relu": lambda L, x: L.linear(L.relu(L.linear(x, data(5, 4, seed=1))), data(2, 5, seed=2), data(2, seed=3)),
+    "norms": lambda L, x: L.layer_norm(L.batch_norm(x, None, None, None, None, True), (4,)),
+    "conv1d, pooled": lambda L, x: L.max_pool1d(L.conv1d(x[None], data(2, 3, 2, seed=1)), 2),
+    "attention": lambda L, x: L.softmax(L.scaled_dot_product_attention(x, x, L.gelu(x)), -1),
+    "losses": lambda L, x: L.cross_entropy(x, torch.arange(3)) + (
+        L.binary_cross_entropy_with_logits(x, x.detach().sigmoid())),
+}
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_a_graph_of_real_tensors(name):
+    """make_fx looks on while tensors with numbers pass by: a kernel that it does not see would be lost to its graph."""
+    def both(L, kernels):
+        def run(x):
+            x = x.detach().requires_grad_()
+            y = RECORDED[name](L, x).sin()
+            return y.detach(), torch.autograd.grad(y.sum(), x)[0]
+
+        with PLACES["kernel"]() if kernels else contextlib.nullcontext():
+            return make_fx(run)(data(3, 4))(data(3, 4, seed=5))
+
+    for found, wanted in zip(both(F, True), both(T, False), strict=True):
+        close(found, wanted)
+
+
+def test_tensors_without_memory_meet_no_kernel():
+    with simulate() as sim:
+        y = F.max_pool2d(F.relu(F.conv2d(data(2, 3, 5, 5).to("meta"), data(4, 3, 2, 2).to("meta"))), 2)
+        found = ours.MLP([4, 3, 2], device="meta")(data(5, 4).to("meta"))
+    assert (y.shape, y.device.type, found.shape) == ((2, 4, 2, 2), "meta", (5, 2))
+    assert sim.launches == 0
