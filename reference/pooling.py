@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from chainrule.scalar import where
 
-from .convolution import Sides, output_size, pair, taps
+from .activations import identity
+from .backprop import Activation
+from .convolution import Sides, conv2d_layer, output_size, pair, taps
 from .ids import implements
-from .lists import Image, Matrix, Scalar, Vector, sizes
+from .lists import Filters, Image, Matrix, Scalar, Vector, sizes
 
 
 def winner(best: Scalar, v: Scalar, kept: Scalar, new: Scalar) -> Scalar:
@@ -61,6 +63,14 @@ def windows(x: Matrix, k: Sides, stride: Sides | None, padding: Sides, dilation:
     if not all(window for row in found for window in row):
         raise ValueError(f"pool.max: a window lies wholly in the padding; pad less than ({pad}, {qad})")
     return found
+
+
+@implements("conv2d.layer.pool")
+def convolution_pooled(x: Image, w: Filters, b: Vector | None = None, stride: Sides = 1, padding: Sides = 0,
+                       dilation: Sides = 1, groups: int = 1, g: Activation = identity, k: Sides = 2) -> Image:
+    """conv2d.layer.pool   pool.max of every channel of g(conv2d.layer), windows of k side by side"""
+    z = conv2d_layer(x, w, b, stride, padding, dilation, groups)
+    return [maxpool([[g(v) for v in row] for row in channel], k) for channel in z]
 
 
 @implements("pool.mean")

@@ -2,8 +2,9 @@
 
 from ...triton_kernels.ops import COMPOSITES
 from ..backend import Backend
-from ..judging.operations import OPERATIONS
+from .composed import composed
 
 backend = Backend("torch")
-for _id in OPERATIONS:
-    backend.op(_id)(COMPOSITES[_id])
+for _id, _function in COMPOSITES.items():
+    backend.op(_id)(_function)
+composed(backend)

@@ -15,7 +15,7 @@ from ...triton_kernels.blocks import elementary
 from ...triton_kernels.runtime import configs, launch
 from ..backend import Backend
 from ..judging.cases import Case, pinned
-from ..judging.operations import OPERATIONS
+from .composed import composed
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 # op, the table its launcher reads, and the size that leaves a ragged edge on every side of a row's tile
@@ -95,5 +95,6 @@ def configurations() -> Iterator[Case]:
 
 backend = Backend("triton", device="cuda", kernels=True, extra=configurations,
                   elementary=ELEMENTARY)
-for _id in OPERATIONS:
-    backend.op(_id)(triton_kernels.OPS[_id])
+for _id, _function in triton_kernels.OPS.items():
+    backend.op(_id)(_function)
+composed(backend)

@@ -24,12 +24,13 @@ from attrs import field, frozen
 from .edges import EMPTY, POINTS, REFUSED, SPECIAL, traps
 from .factors import FACTORS, Levels, brief, drawn, read, rows, word
 from .numbers.formats import FORMATS, round_to
+from .operations import OPERATIONS, Kept, evaluate, literal
 from .oracle import Answered
 from .recipes import DISTRIBUTIONS, FAMILIES, Arguments, Recipe, source
 
 DTYPES = ("fp32", "fp16", "bf16")
 FIELD = "TF"                  # the tier over the exact field
-THINNEST = 6
+THINNEST = 8
 
 
 @frozen
@@ -82,8 +83,13 @@ def _case(op: str, tier: str, label: str, dtype: str, recipe: Recipe, size: tupl
 
 
 def representable(op: str, arguments: Answered, dtype: str) -> bool:
-    """Whether the dtype holds every output of exact data, so that the only right answer is the exact one."""
-    return all(np.array_equal(round_to(one.value, dtype), one.value) for one in arguments.answer(op).values())
+    """Whether the dtype holds every output of exact data, and what is kept on the way there, so that the only right
+    answer is the exact one."""
+    right = {name: one.value for name, one in arguments.answer(op).items()}
+    if not all(np.array_equal(round_to(value, dtype), value) for value in right.values()):
+        return False
+    kept = evaluate(op, Kept(FORMATS[dtype]), literal, arguments) if OPERATIONS[op].keeps else right
+    return all(np.array_equal(kept[name], value) for name, value in right.items())
 
 
 COVERING = "levels-"          # the tag of a case whose label is a row of levels, one digit for each factor

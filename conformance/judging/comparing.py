@@ -9,12 +9,12 @@ import numpy as np
 
 from ..backend import Backend
 from .bounds import Bound, bound, declared
-from .cases import Case
+from .cases import Case, representable
 from .numbers.bounded import Arithmetic
-from .numbers.formats import FORMATS, round_to
+from .numbers.formats import FORMATS
 from .numbers.lanes import Array
 from .operations import evaluate, operation_of, stable
-from .oracle import Answered, Truth, exact_truth, truth
+from .oracle import Answered, Truth, truth
 from .verdict import Worst
 
 
@@ -25,10 +25,10 @@ def expected(case: Case, arguments: Mapping[str, Any], backend: Backend, device:
     op = backend.reading_of(case.op)
     rounds = operation_of(op).dot and arithmetic.input_u > 0
     if case.tier == "T0" and not rounds and op == case.op:
-        truths = arguments.answer(op) if isinstance(arguments, Answered) else exact_truth(op, arguments)
-        for name, one in truths.items():
-            if not np.array_equal(round_to(one.value, case.dtype), one.value):
-                return None, f"the exact {name} is not representable in {case.dtype}"
+        answered = arguments if isinstance(arguments, Answered) else Answered(op, arguments)
+        if not representable(op, answered, case.dtype):
+            return None, f"the exact answer, or what is kept on the way to it, is not representable in {case.dtype}"
+        truths = answered.answer(op)
         zero = {name: np.zeros(one.value.shape) for name, one in truths.items()}
         return {name: Bound(z, z, z, z) for name, z in zero.items()}, truths
     return judged(op, arguments, case.dtype, arithmetic)

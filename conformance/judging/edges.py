@@ -57,6 +57,15 @@ def _head(queries: int = 2, **more: Array) -> Arguments:
     return {"Q": np.ones((1, 2, queries, 4)), "K": np.ones((1, 2, 3, 4)), "V": np.ones((1, 2, 3, 5)), **more}
 
 
+def _step(**other: Array) -> Arguments:
+    return {"x": np.ones((4, 3)), "y": np.ones((4, 2)), "w1": np.ones((5, 3)), "b1": np.ones(5), "w2": np.ones((2, 5)),
+            "b2": np.ones(2), "act": "relu", "loss": "square", "lam": 0.5, "eta": 0.5, **other}
+
+
+def _part(**other: Array) -> Arguments:
+    return {"G": np.ones((2, 3)), "Gb": np.ones(2), "delta": np.ones((4, 2)), "a": np.ones((4, 3)), "n": 4, **other}
+
+
 def _batch() -> Arguments:
     return {"x": np.ones((4, 3)), "gamma": np.ones(3), "beta": np.ones(3), "eps": 0.5}
 
@@ -106,6 +115,16 @@ REFUSED: dict[str, dict[str, Callable[[], Arguments]]] = {
                                 "lam": 0.1, "n": 0},
         "sizes": lambda: {"delta": np.ones((4, 2)), "a": np.ones((5, 3)), "w": np.ones((2, 3)), "lam": 0.1, "n": 4},
     },
+    "alg.accumulate.batch": {
+        "sizes": lambda: _part(a=np.ones((5, 3))), "gradient": lambda: _part(G=np.ones((2, 4))),
+        "no-examples": lambda: {**_part(), "n": 0},
+    },
+    "net.step": {
+        "sizes": lambda: _step(w2=np.ones((2, 4))), "examples": lambda: _step(y=np.ones((3, 2))),
+        "activation": lambda: {**_step(), "act": "softmx"},
+    },
+    "net.step.momentum": {"velocities": lambda: {**_step(), "mu": 0.5, "v1": np.ones((5, 2)), "vb1": np.ones(5),
+                                                 "v2": np.ones((2, 5)), "vb2": np.ones(2)}},
     "opt.sgd": {"sizes": lambda: {"theta": np.ones(3), "D": np.ones(4), "eta": 0.1}},
     **{f"opt.{rule}": {"sizes": lambda: {**_moving(3), "v": np.ones(4), "eta": 0.5, "mu": 0.5}}
        for rule in ("momentum", "nesterov")},

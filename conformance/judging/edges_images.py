@@ -33,6 +33,7 @@ def _pool_grad_x(d: tuple[int, ...] = (1, 2, 2, 3), **how: object) -> Callable[[
 
 EMPTY: dict[str, Callable[[], Arguments]] = {
     "conv2d.layer": _layer((0, 4, 5, 6)),
+    "conv2d.layer.pool": _layer((0, 4, 5, 6), k=2),
     "conv2d.layer.grad_x": _grad_x((0, 6, 3, 5)),
     "pool.max": lambda: {"x": np.ones((0, 2, 5, 6)), "k": 2},
 }
@@ -44,6 +45,8 @@ REFUSED: dict[str, dict[str, Callable[[], Arguments]]] = {
         "zero-dilation": _layer(dilation=0), "channels": _layer(w=(6, 3, 3, 2)), "bias": _layer(b=5),
         "rank": _layer(x=(4, 5, 6)), "activation": _layer(act="softmx"),
     },
+    "conv2d.layer.pool": {"window-too-large": _layer(k=4), "channels": _layer(w=(6, 3, 3, 2), k=2),
+                          "bias": _layer(b=5, k=2), "zero-stride": _layer(stride=(1, 0), k=2)},
     "conv2d.layer.grad_x": {"size": _grad_x((2, 6, 3, 4)), "groups-not-dividing": _grad_x(groups=4),
                             "negative-padding": _grad_x(padding=-1)},
     "conv2d.layer.grad_w": {"size": _grad_w((2, 6, 4, 5)), "zero-stride": _grad_w(stride=0),

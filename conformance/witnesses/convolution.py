@@ -8,7 +8,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from ...reference.activations import sigmoid
+from ...reference.activations import sigmoid, tanh
 from .row import Witness, numbers, tensor
 
 SQUARE = numbers(5, 5)
@@ -112,6 +112,10 @@ ROWS = [
     Witness("conv2d.layer", (STACK, FILTERS), lambda: conv2d(STACK, FILTERS)),
     Witness("conv2d.layer", (STACK, FILTERS, INTERCEPTS, (2, 1), (1, 2), (2, 3)),
             lambda: conv2d(STACK, FILTERS, INTERCEPTS, stride=(2, 1), padding=(1, 2), dilation=(2, 3))),
+    Witness("conv2d.layer.pool", (STACK, FILTERS, INTERCEPTS),
+            lambda: F.max_pool2d(tensor(conv2d(STACK, FILTERS, INTERCEPTS)), 2).tolist()),
+    Witness("conv2d.layer.pool", (STACK, FILTERS, INTERCEPTS, 1, (1, 2), 1, 1, tanh, (2, 3)), lambda: F.max_pool2d(
+        torch.tanh(tensor(conv2d(STACK, FILTERS, INTERCEPTS, padding=(1, 2)))), (2, 3)).tolist()),
     Witness("conv2d.layer", (FOUR, GROUPED, INTERCEPTS, 1, 1, 1, 2),
             lambda: conv2d(FOUR, GROUPED, INTERCEPTS, padding=1, groups=2)),
     *pooled(IMAGE, 2), *pooled(TIES, 2), *pooled(TIES, (2, 3), (1, 2), (1, 0)),

@@ -22,7 +22,10 @@ NETWORK: list[Any] = [None, THETA, NEXT, [None, *numbers(1, 3)]]
 X, Y = [0.5, -1.25], [0.25]
 DATA = [(X, Y), ([1.5, 0.75], [1.0]), ([-0.25, 2.0], [0.0])]
 LAM = 0.125
+STILL: list[Any] = [None, *([None, *([0.0] * len(row) for row in Theta[1:])] for Theta in NETWORK[1:])]
 AVERAGED: tuple[Any, Any] = ([None, *[[6.0] * 3] * 3], THETA)
+PARTS: tuple[Any, ...] = ([None, *numbers(3, 3, seed=1)], [[1, 0.5, -2.0], [1, 3.0, 0.25]],
+                          [[None, 0.5, -1.0, 2.0], [None, 1.5, 0.25, -0.5]])
 ZEROS: list[Any] = [None, *[[0.0] * 3] * 3]
 LOGITS, TARGETS = [0.5, -1.0], [1.0, 0.25]
 
@@ -127,6 +130,36 @@ def average() -> Any:
     return [None, *(start - torch.cat([intercepts[:, None], weights], 1).detach()).tolist()]
 
 
+def part_added() -> Any:
+    """Autograd adds the gradient of one part's share of the mean to what lies in .grad."""
+    theta = rows(THETA)
+    theta.grad = tensor(PARTS[0][1:])
+    met: Any = F.linear(tensor(PARTS[1]), theta) * tensor([d[1:] for d in PARTS[2]])
+    met.sum().div(7).backward()
+    return [None, *theta.grad.tolist()]
+
+
+def trained(momentum: float = 0.0) -> Any:
+    """One step of torch's SGD on the mean cross entropy, with the network's sigmoids; λ on weights alone."""
+    layers = [(leaf(tensor(Theta[1:])[:, 1:].tolist()), leaf(tensor(Theta[1:])[:, 0].tolist()))
+              for Theta in NETWORK[1:]]
+    weights, intercepts = zip(*layers)
+    groups: list[dict[str, Any]] = [{"params": list(weights), "weight_decay": LAM}, {"params": list(intercepts)}]
+    optimizer = torch.optim.SGD(groups, lr=0.5, momentum=momentum)
+    a = tensor([x for x, _ in DATA])
+    for w, b in layers:
+        a = torch.sigmoid(F.linear(a, w, b))
+    loss: Any = F.binary_cross_entropy(a, tensor([y for _, y in DATA]))
+    loss.backward()
+    optimizer.step()
+
+    def network(pick: Any) -> Any:
+        return [None, *([None, *torch.cat([pick(b)[:, None], pick(w)], 1).tolist()] for w, b in layers)]
+    if not momentum:
+        return network(lambda p: p.detach())
+    return network(lambda p: p.detach()), network(lambda p: optimizer.state[p]["momentum_buffer"])
+
+
 def objective(sign: float, weight: float, first: int) -> float:
     yhat, y = tensor([0.25, 0.75, 0.5]), tensor([0.0, 1.0, 1.0])
     norm = sum(float((tensor(Theta[1:])[:, first:] ** 2).sum()) for Theta in NETWORK[1:])
@@ -223,5 +256,8 @@ ROWS = [
     Witness("alg.average.adamw", (*AVERAGED, ZEROS, ZEROS, 1, LAM, 4, 0.5, 0.125, 0.75, 0.875, 0.0625),
             lambda: updated(partial(torch.optim.AdamW, lr=0.5, betas=(0.75, 0.875), eps=0.0625, weight_decay=0.125),
                             "exp_avg", "exp_avg_sq")),
+    Witness("alg.accumulate.batch", (*PARTS, 7), part_added),
+    Witness("net.step", (NETWORK, DATA, LAM, 0.5), trained),
+    Witness("net.step.momentum", (NETWORK, STILL, DATA, LAM, 0.5, 0.75), lambda: trained(0.75)),
     Witness("alg", (NETWORK, DATA, LAM), algorithm),
 ]

@@ -234,6 +234,14 @@ def pool(
     return Pool((batch, channels, image[0], image[1]), window, s, r, (output[0], output[1]))
 
 
+def layer_pooled(
+    x: Tensor, w: Tensor, b: Tensor | None, stride: Sides, padding: Sides, dilation: Sides, groups: int, k: Sides,
+) -> tuple[Layer, Pool]:
+    name = "conv2d.layer.pool"
+    sizes = forward(x, w, b, stride, padding, dilation, groups, name)
+    return sizes, pool(name, sizes.y_shape, k, None, 0)
+
+
 def pooling(
     name: str, x: Tensor, k: Sides, stride: Sides | None, padding: Sides, ceil_mode: bool = False
 ) -> Pool:

@@ -55,6 +55,18 @@ def layer(
     return keeping(x, w, b, sizes, act, activation("conv2d.layer", act, **parameter), False)[0]
 
 
+def layer_pooled(
+    x: Tensor, w: Tensor, b: Tensor | None = None, stride: Sides = 1, padding: Sides = 0, dilation: Sides = 1,
+    groups: int = 1, act: str = "identity", k: Sides = 2, *, precision: str | None = None, **parameter: float,
+) -> Tensor:
+    """conv2d.layer.pool   the largest of each k × k window of g(b + x ∗ w), side by side; else as conv2d.layer."""
+    sizes, window = image_checks.layer_pooled(x, w, b, stride, padding, dilation, groups, k)
+    if not sizes.batch:
+        return x.new_empty(window.y_shape)
+    z = g(affine(x, w, b, sizes), act, activation("conv2d.layer.pool", act, **parameter))
+    return stored(F.max_pool2d(z, window.window), x, x.dtype)
+
+
 def _backward(d: Tensor, x: Tensor, w: Tensor, sizes: Layer, wanted: tuple[bool, bool]) -> Any:
     return torch.ops.aten.convolution_backward(
         _plain(d, sizes), _plain(x, sizes), _plain(w, sizes), None, sizes.stride, sizes.padding, sizes.dilation,
@@ -200,6 +212,7 @@ def maxpool_grad_x(
 __all__ = ["OPS", "averaged", "delta_through", "keeping", "pooled", "pooled_backward", "pooled_keeping"]
 
 OPS: dict[str, Callable[..., Any]] = {
-    "conv2d.layer": layer, "conv2d.layer.grad_x": grad_x, "conv2d.layer.grad_w": grad_w,
-    "conv2d.layer.grad_b": grad_b, "pool.max": maxpool, "pool.max.grad_x": maxpool_grad_x,
+    "conv2d.layer": layer, "conv2d.layer.pool": layer_pooled, "conv2d.layer.grad_x": grad_x,
+    "conv2d.layer.grad_w": grad_w, "conv2d.layer.grad_b": grad_b, "pool.max": maxpool,
+    "pool.max.grad_x": maxpool_grad_x,
 }

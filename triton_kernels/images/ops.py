@@ -38,8 +38,9 @@ _room("layer", "conv2d.layer", "conv2d.layer.grad_x", ops=(
 _room("filters", "conv2d.layer.grad_w", "conv2d.layer.grad_b", ops=(
     Op("convolution_averaged", "averaged", "conv2d.layer.grad_w", boxes=_where("conv2d.layer.grad_w"),
        flops=lambda *args, **_: _products(*args) if args[6] else 0),))
-_room("pooled", ops=(
-    Op("convolution_pooled", "pooled_keeping", "conv2d.layer", boxes=_where("conv2d.layer.pool"), flops=_products),))
+_room("pooled", "conv2d.layer.pool", ops=(
+    Op("convolution_pooled", "pooled_keeping", "conv2d.layer.pool", boxes=_where("conv2d.layer.pool"),
+       flops=_products),))
 _room("pool", "pool.max", "pool.max.grad_x", ops=(
     Op("max_pool", "pooled", "pool.max"), Op("max_pool_backward", "pooled_backward", "pool.max.grad_x")))
 _room("composite", ops=(Op("max_pool_places", "in_image", "pool.max"),))

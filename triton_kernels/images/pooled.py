@@ -1,4 +1,4 @@
-"""A convolution layer and the 2 × 2 max pooling after it in one pass: pool.max(conv2d.layer(x)).
+"""conv2d.layer.pool: a convolution layer and the 2 × 2 max pooling after it in one pass, pool.max(conv2d.layer(x)).
 
 y_fij = max_{m,n ∈ {0,1}} a_{f, 2i+m, 2j+n} = g(b_f + max_{m,n} (x ∗ w)_{f, 2i+m, 2j+n}), and (m, n) as 8 bits
 
@@ -18,12 +18,16 @@ import triton.language as tl
 from torch import Tensor
 
 from ..activations import kernels as activations
+from ..activations.checks import activation
+from ..activations.table import ACTIVATIONS
 from ..runtime import checks
 from ..runtime.configs import choose
 from ..runtime.launch import current_arch, launch, math_mode
 from ..runtime.layout import like
+from . import checks as image_checks
+from . import layer, pool
 from . import pooled_boxes as boxes
-from .checks import Layer
+from .checks import Layer, Sides
 from .tiles import best_of_four, terms, with_side
 
 
@@ -117,3 +121,20 @@ def pooled_keeping(
             TAPWISE=tapwise, BM=row.BM, BN=row.BN, BK=row.BK, PRECISION=math_mode(math),
         )
     return out, index, z
+
+
+def layer_pooled(
+    x: Tensor, w: Tensor, b: Tensor | None = None, stride: Sides = 1, padding: Sides = 0, dilation: Sides = 1,
+    groups: int = 1, act: str = "identity", k: Sides = 2, *, precision: str | None = None, **parameter: float,
+) -> Tensor:
+    """conv2d.layer.pool   in one pass for windows of 2 × 2 and a g that rises; else a layer, and a pooling of it."""
+    sizes, windows = image_checks.layer_pooled(x, w, b, stride, padding, dilation, groups, k)
+    p = activation("conv2d.layer.pool", act, **parameter)
+    if windows.window == (2, 2) and ACTIVATIONS[act].rises(p):
+        return pooled_keeping(x, w, b, sizes, act, p, False, precision, places=False)[0]
+    return pool.pooled(layer.keeping(x, w, b, sizes, act, p, False, precision)[0], windows)[0]
+
+
+__all__ = ["OPS", "pooled_keeping"]
+
+OPS = {"conv2d.layer.pool": layer_pooled}

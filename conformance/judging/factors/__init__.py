@@ -12,10 +12,11 @@ from . import (
     norms,
     optimizers,
     rowwise,
+    steps,
     updates,
 )
 from .base import FACTORS, Factors, Levels, brief, design, drawn, excluded, pairs, read, rows, uncovered, word
 
 __all__ = ["FACTORS", "Factors", "Levels", "activations", "attention", "bands", "brief", "convolution", "design",
            "drawn", "embedding", "excluded", "images", "losses", "networks", "norms", "optimizers", "pairs", "read",
-           "rows", "rowwise", "uncovered", "updates", "word"]
+           "rows", "rowwise", "steps", "uncovered", "updates", "word"]

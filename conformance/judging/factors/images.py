@@ -69,6 +69,18 @@ def layer(s: Source, at: Levels) -> Arguments:
             "b": None if at.b is None else b, **how, "act": at.act}
 
 
+def _window(axis: int) -> Rule:
+    """A window fits into what the layer gives."""
+    return lambda at: size(at)[axis] >= at.k[axis]
+
+
+@factors("conv2d.layer.pool", rules=(*RULES, _window(0), _window(1)), layouts=OWN, levels={
+    **LAYER, "k": ((2, 2), (2, 3), (3, 2), (1, 1), (3, 3)), "data": (*KINDS, "nan", "infinite"), "b": ("given", None),
+    "act": ACTS})
+def layer_pooled(s: Source, at: Levels) -> Arguments:
+    return {**layer(s, at), "k": at.k}
+
+
 @factors("conv2d.layer.grad_x", rules=RULES, layouts=OWN, levels={
     **LAYER, "data": KINDS, "z": (None, *SLOPES), "act": ACTS})
 def grad_x(s: Source, at: Levels) -> Arguments:

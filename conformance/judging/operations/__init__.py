@@ -11,6 +11,7 @@ from . import (
     networks,
     readings,
     rows,
+    steps,
     training,
     updates,
 )
@@ -21,6 +22,7 @@ from .base import (
     PARAMETERS,
     READINGS,
     Form,
+    Kept,
     Lift,
     Operation,
     Outputs,
@@ -31,6 +33,7 @@ from .base import (
     stable,
 )
 
-__all__ = ["ACTIVATIONS", "LAYERED", "OPERATIONS", "PARAMETERS", "READINGS", "Form", "Lift", "Operation", "Outputs",
-           "activations", "attention", "bands", "convolution", "convolution_layers", "embedding", "evaluate", "literal",
-           "losses", "networks", "operation_of", "reading_id", "readings", "rows", "stable", "training", "updates"]
+__all__ = ["ACTIVATIONS", "LAYERED", "OPERATIONS", "PARAMETERS", "READINGS", "Form", "Kept", "Lift", "Operation",
+           "Outputs", "activations", "attention", "bands", "convolution", "convolution_layers", "embedding", "evaluate",
+           "literal", "losses", "networks", "operation_of", "reading_id", "readings", "rows", "stable", "steps",
+           "training", "updates"]

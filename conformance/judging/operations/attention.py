@@ -15,9 +15,8 @@ from attrs import frozen
 
 from ....scalar import exp, sqrt
 from ..numbers.bounded import Bounded, total
-from ..numbers.formats import Format
 from ..numbers.lanes import Array
-from .base import Form, Lift, Outputs, gathered, operation, stable
+from .base import Form, Lift, Outputs, gathered, narrowed, operation, stable
 from .convolution_layers import rearranged
 
 WALKED = 4_000
@@ -28,15 +27,6 @@ def parts(shape: tuple[int, ...], keep: Array | None, causal: bool) -> Array:
     B, S, T = shape
     part = np.ones((B, S, T), bool) if keep is None else np.repeat(keep.astype(bool)[:, None, :], S, 1)
     return part & np.tri(S, T, dtype=bool) if causal else part
-
-
-def narrowed(number: Any, lift: Lift) -> Any:
-    """A number as a kernel stores it between two products: in its operands' format, if that has 16 bits."""
-    form: Format | None = getattr(lift, "format", None)
-    if form is None or form.bits >= 24:
-        return number
-    e = number.error + form.u * (np.abs(number.v) + number.error) + form.step / 2
-    return Bounded(number.v, number.ar, e=e)
 
 
 @frozen

@@ -19,6 +19,7 @@ from .... import reference, spec
 from ....spec.derivations import derived
 from ....triton_kernels.activations.table import ACTIVATIONS as TABLE
 from ..numbers.bounded import Bounded, joined
+from ..numbers.formats import Format, round_to
 from ..numbers.lanes import Array
 
 Lift = Callable[[Array], Any]
@@ -39,6 +40,7 @@ class Operation:
     evaluate: Callable[..., Outputs]
     dot: bool = False            # the inputs meet in a matrix product, so tf32 may round them
     integers: tuple[str, ...] = ()       # outputs that are places, not numbers: uint8
+    keeps: bool = False          # something between its products (`narrowed`), which exact data must leave as it is
     axes: str = ""               # of its arrays, by name, so that a part of it can be taken (`parts`)
 
     @property
@@ -93,9 +95,9 @@ def stable(name: str) -> Callable[..., Any]:
 
 
 def operation(id: str, *outputs: str, dot: bool = False, integers: tuple[str, ...] = (),
-              axes: str = "") -> Callable[[Callable[..., Outputs]], Callable[..., Outputs]]:
+              keeps: bool = False, axes: str = "") -> Callable[[Callable[..., Outputs]], Callable[..., Outputs]]:
     def register(evaluate: Callable[..., Outputs]) -> Callable[..., Outputs]:
-        OPERATIONS[id] = Operation(id, outputs, evaluate, dot, integers, axes)
+        OPERATIONS[id] = Operation(id, outputs, evaluate, dot, integers, keeps, axes)
         return evaluate
 
     return register
@@ -114,6 +116,29 @@ def gathered(numbers: Any) -> Any:
     while isinstance(probe, list) and probe:
         probe = probe[0]
     return joined(numbers) if isinstance(probe, Bounded) else np.array(numbers)
+
+
+def narrowed(number: Any, lift: Lift) -> Any:
+    """A number as a kernel stores it between two products: in its operands' format, if that has 16 bits, and as the
+    next product may round it."""
+    form: Format | None = getattr(lift, "format", None)
+    if form is None:
+        return number
+    if not isinstance(number, Bounded):
+        return round_to(number, form.name)
+    u, step = (form.u, form.step / 2) if form.bits < 24 else (0.0, 0.0)
+    u += number.ar.input_u
+    return Bounded(number.v, number.ar, e=number.error + u * (np.abs(number.v) + number.error) + step) if u else number
+
+
+class Kept:
+    """Plain float64 numbers, of which what a kernel keeps is rounded to a format."""
+
+    def __init__(self, form: Format) -> None:
+        self.format = form
+
+    def __call__(self, x: Array) -> Array:
+        return np.asarray(x, dtype=np.float64)
 
 
 def scalars(lift: Lift, x: Array) -> Any:

@@ -141,6 +141,17 @@ def local_places(at: Array, x: Array, k: Sides, stride: Sides | None, padding: S
     return np.asarray(local.transpose(2, 3, 0, 1), dtype=np.float64)
 
 
+@operation("conv2d.layer.pool", "y", dot=True, axes="x B ., w F . . ., b F -> y B F")
+def layer_pooled(lift: Lift, form: Form, x: Array, w: Array, b: Array | None, stride: Sides = 1, padding: Sides = 0,
+                 dilation: Sides = 1, groups: int = 1, act: str = "identity", k: Sides = 2) -> Outputs:
+    """The layer, and the largest of each window side by side: no maximum is further off than what it is chosen from."""
+    y = layer(lift, form, x, w, b, stride, padding, dilation, groups, act)["y"]
+
+    def largest(v: Array) -> Array:
+        return np.asarray(pixels_last(np.array(pooling.maxpool([list(row) for row in v.transpose(2, 3, 0, 1)], k))))
+    return {"y": Bounded(largest(y.v), y.ar, e=largest(y.error)) if isinstance(y, Bounded) else largest(y)}
+
+
 def pixels_last(numbers: Any) -> Any:
     """(P, Q, B, C) as (B, C, P, Q)"""
     if isinstance(numbers, Bounded):

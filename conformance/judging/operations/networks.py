@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -36,12 +37,18 @@ def delta_rec(lift: Lift, form: Form, delta: Array, w: Array, a: Array) -> Outpu
     return {"delta_prev": result, "db": total(result, 0)}
 
 
+def accumulated(delta: Iterable[Any], a: Iterable[Any]) -> list[Any]:
+    """Δ of all examples, given one by one: one row of two slots, the intercepts as one column and the weights."""
+    Delta: list[Any] = [None, [0, 0]]
+    for delta_k, a_k in zip(delta, a):
+        Delta = backprop.accumulate(Delta, [1, a_k[None, :]], [None, delta_k[:, None]])
+    return Delta
+
+
 @operation("alg.average", "D", "Db", dot=True, axes="delta B N, a B K, w N K -> D N K, Db N")
 def average(lift: Lift, form: Form, delta: Array, a: Array, w: Array, lam: Any, n: int) -> Outputs:
     """Δ accumulated over the examples, then D = Δ/n + λΘ where j ≠ 0, Δ/n for the intercept."""
-    Delta: Any = [None, [0, 0]]
-    for delta_k, a_k in zip(delta, a):
-        Delta = backprop.accumulate(Delta, [1, lift(a_k[None, :])], [None, lift(delta_k[:, None])])
+    Delta = accumulated(map(lift, delta), map(lift, a))
     intercept, weights = backprop.average(Delta, [None, [0, lift(w)]], lam, n)[1]
     return {"D": weights, "Db": intercept[:, 0]}
 

@@ -4,17 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ....reference import backprop, updates
+from ....reference import updates
 from ..numbers.lanes import Array
 from .base import Form, Lift, Outputs, operation
-
-
-def _accumulated(lift: Lift, delta: Array, a: Array) -> list[Any]:
-    """Δ of all examples: one row of two slots, the intercepts as one column and the weights."""
-    Delta: Any = [None, [0, 0]]
-    for delta_k, a_k in zip(delta, a):
-        Delta = backprop.accumulate(Delta, [1, lift(a_k[None, :])], [None, lift(delta_k[:, None])])
-    return list(Delta)
+from .networks import accumulated
 
 
 def _layer(lift: Lift, weights: Array, intercepts: Array) -> list[Any]:
@@ -35,14 +28,14 @@ _THETA, _M, _V = ("theta", "b"), ("m", "mb"), ("v", "vb")
 def average_sgd(lift: Lift, form: Form, delta: Array, a: Array, theta: Array, b: Array, lam: Any, n: int,
                 eta: Any) -> Outputs:
     return _named((_THETA,), updates.average_sgd(
-        _accumulated(lift, delta, a), _layer(lift, theta, b), lam, n, eta))
+        accumulated(map(lift, delta), map(lift, a)), _layer(lift, theta, b), lam, n, eta))
 
 
 @operation("alg.average.momentum", *_THETA, *_V, dot=True, axes=f"{_GIVEN}, v N K, vb N -> {_MADE}, v N K, vb N")
 def average_momentum(lift: Lift, form: Form, delta: Array, a: Array, theta: Array, b: Array, v: Array, vb: Array,
                      lam: Any, n: int, eta: Any, mu: Any) -> Outputs:
     return _named((_THETA, _V), *updates.average_momentum(
-        _accumulated(lift, delta, a), _layer(lift, theta, b), _layer(lift, v, vb), lam, n, eta, mu))
+        accumulated(map(lift, delta), map(lift, a)), _layer(lift, theta, b), _layer(lift, v, vb), lam, n, eta, mu))
 
 
 @operation("alg.average.adamw", *_THETA, *_M, *_V, dot=True,
@@ -51,5 +44,5 @@ def average_adamw(lift: Lift, form: Form, delta: Array, a: Array, theta: Array, 
                   v: Array, vb: Array, t: int, lam: Any, n: int, eta: Any, decay: Any, beta1: Any, beta2: Any,
                   eps: Any) -> Outputs:
     return _named((_THETA, _M, _V), *updates.average_adamw(
-        _accumulated(lift, delta, a), _layer(lift, theta, b), _layer(lift, m, mb), _layer(lift, v, vb), t, lam, n,
-        eta, decay, beta1, beta2, eps))
+        accumulated(map(lift, delta), map(lift, a)), _layer(lift, theta, b), _layer(lift, m, mb), _layer(lift, v, vb),
+        t, lam, n, eta, decay, beta1, beta2, eps))

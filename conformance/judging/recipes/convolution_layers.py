@@ -39,6 +39,11 @@ def layer(s: Source, size: Size, kind: str) -> Arguments:
     return {"x": x, "w": w, "b": b, **shapes["how"], "act": act or "identity"}
 
 
+def layer_pooled(s: Source, size: Size, kind: str) -> Arguments:
+    """The last two of a size are the window's."""
+    return {**layer(s, size[:-2], kind), "k": size[-2:]}
+
+
 def grad_x(s: Source, size: Size, kind: str) -> Arguments:
     kind, _, act = kind.partition("-")
     shapes = named(size)
@@ -116,11 +121,16 @@ _SIZES = (
 _MANY = ((3, 1, 2, 1, 11, 10, 2, 1, 1, 1, 0, 0, 1, 1),)     # pixels enough to be split
 _POOLS = ((2, 3, 7, 9, 2, 3, 2, 1, 1, 1), (1, 1, 2, 2, 2, 2, 2, 2, 0, 0), (2, 5, 9, 6, 2, 2, 2, 2, 0, 0),
           (1, 2, 8, 9, 3, 2, 1, 3, 1, 0), (1, 1, 7, 6, 5, 4, 3, 2, 2, 2))
+_BOTH = (
+    (2, 2, 3, 2, 9, 13, 2, 3, 2, 1, 1, 2, 1, 2, 2, 2), (1, 1, 1, 1, 4, 3, 3, 2, 1, 1, 0, 0, 1, 1, 2, 2),
+    (3, 5, 17, 1, 4, 9, 3, 2, 1, 1, 0, 1, 1, 1, 2, 2), (2, 1, 1, 5, 9, 7, 3, 2, 1, 2, 1, 2, 2, 1, 2, 3),
+    (1, 28, 2, 1, 5, 6, 1, 2, 1, 1, 0, 0, 1, 1, 3, 2))
 _ACTS = tuple(f"normal-{act}" for act in LAYERED if act != "identity")
 _OWN = ("channels-last",)
 
 FAMILIES: dict[str, Family] = {
     "conv2d.layer": Family(layer, _SIZES, ("exact", "exact-relu"), ("normal", "wide", "cancelling", *_ACTS), _OWN),
+    "conv2d.layer.pool": Family(layer_pooled, _BOTH, ("exact-relu", "exact"), ("normal", "normal-tanh"), _OWN),
     "conv2d.layer.grad_x": Family(grad_x, _SIZES, ("exact", "exact-relu"), ("normal", "wide", *_ACTS), _OWN),
     "conv2d.layer.grad_w": Family(grad_w, (*_SIZES, *_MANY), ("exact", "exact-averaged"),
                                   ("normal-averaged", "normal", "wide", "cancelling"), _OWN),

@@ -9,7 +9,9 @@ from . import (
     embedding,
     losses,
     networks,
+    pooled_layers,
     rows,
+    steps,
     training,
     updates,
 )
@@ -17,4 +19,5 @@ from .activations import PRIME, VALUE
 from .base import FAULTS, Fault, every
 
 __all__ = ["FAULTS", "PRIME", "VALUE", "Fault", "activations", "attention", "bands", "convolution",
-           "convolution_layers", "embedding", "every", "losses", "networks", "rows", "training", "updates"]
+           "convolution_layers", "embedding", "every", "losses", "networks", "pooled_layers", "rows", "steps",
+           "training", "updates"]

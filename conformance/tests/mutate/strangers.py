@@ -13,12 +13,13 @@ import torch
 from attrs import frozen
 
 from chainrule.conformance import Backend
+from chainrule.conformance.backend import load
 from chainrule.conformance.judging.cases import cases_of
 from chainrule.conformance.judging.judge import judge
 from chainrule.conformance.judging.verdict import FAIL
-from chainrule.triton_kernels.ops import COMPOSITES
 
 Function = Callable[..., Any]
+RIGHT = load("torch").ops
 
 
 @frozen
@@ -44,13 +45,13 @@ def stranger(op: str, name: str, run: Function, dtypes: tuple[str, ...] = ("fp32
 
 def given(op: str, name: str, change: Callable[..., dict[str, Any]], dtypes: tuple[str, ...] = ("fp32",)) -> None:
     """The right function of other arguments: `change` gets them by name and gives those that it changes."""
-    stranger(op, name, lambda **a: COMPOSITES[op](**{**a, **change(**a)}), dtypes)
+    stranger(op, name, lambda **a: RIGHT[op](**{**a, **change(**a)}), dtypes)
 
 
 def made(op: str, name: str, change: Callable[..., Any], dtypes: tuple[str, ...] = ("fp32",)) -> None:
     """The right function, and its result spoiled: `change` gets the outputs as a list, and the arguments by name."""
     def run(**a: Any) -> Any:
-        found = COMPOSITES[op](**a)
+        found = RIGHT[op](**a)
         return change(list(found) if isinstance(found, tuple | list) else [found], **a)
 
     stranger(op, name, run, dtypes)

@@ -6,6 +6,7 @@ import random
 
 import pytest
 import strangers_elements  # noqa: F401  (they register themselves)
+import strangers_steps  # noqa: F401
 import strangers_sums  # noqa: F401
 from strangers import STRANGERS, killed
 
