@@ -79,6 +79,11 @@ ROWS = {
 }
 
 
+#: By what goes through a model: images, rows of numbers, and what another file adds.
+KINDS = {True: IMAGES, False: ROWS}
+SHAPES = {True: (WIDTH, SIDE, SIDE), False: (WIDTH,)}
+
+
 def models():
     """(is it one of images, the names of its modules, its class)"""
     def named(kinds):
@@ -88,7 +93,7 @@ def models():
 
 
 def made(images, names, kind):
-    kinds = {**(IMAGES if images else ROWS), **ACTIVATIONS}
+    kinds = {**KINDS[images], **ACTIVATIONS}
     model = kind(*(kinds[name]() for name in names))
     for norm in model.modules():
         if isinstance(norm, nn.modules.batchnorm._BatchNorm) and norm.running_mean is not None:
@@ -254,7 +259,7 @@ def compared(shape, history, way, seed, kernel=False):
     images, names, kind = shape
     torch.manual_seed(seed)
     plain = made(images, names, kind).train(bool(seed % 2))
-    x = torch.randn(BATCH, WIDTH, *([SIDE, SIDE] if images else []))
+    x = torch.randn(BATCH, *SHAPES[images])
     own = copy.deepcopy(plain)
     patch(own)
     try:
