@@ -25,7 +25,7 @@ mutate: .venv/dev.stamp            ## every record and reference with one thing 
 mutate-kernels: .venv/dev.stamp    ## Triton kernels with one thing changed: which tier notices, who survives unexplained
 	$(BIN)/python -m chainrule.conformance.mutate.kernel_survey $(ARGS)
 
-full: .venv/dev.stamp .venv/clients.stamp lint build/third-party   ## the long versions too
+full: .venv/dev.stamp .venv/clients.stamp lint build/third-party build/jax   ## the long versions too
 	$(BIN)/python -m pytest -n 2 -m "slow or not slow" $(ARGS)
 	$(BIN)/chainrule conform -n 2              # every pair of levels, in the simulator
 	$(BIN)/python -m chainrule.conformance.mutate
@@ -45,6 +45,11 @@ build/triton-%: | .venv/dev.stamp
 
 # Other people's kernels, run in the simulator: beside the environment, without what they ask for.
 build/third-party: constraints/third-party.txt | .venv/dev.stamp
+	rm -rf $@ $@.partial
+	$(BIN)/python -m pip install -q $(PIP_ARGS) --no-deps --target $@.partial -r $<
+	mv $@.partial $@
+
+build/jax: constraints/jax.txt | .venv/dev.stamp      ## JAX, for the derived functions that are printed in it
 	rm -rf $@ $@.partial
 	$(BIN)/python -m pip install -q $(PIP_ARGS) --no-deps --target $@.partial -r $<
 	mv $@.partial $@

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from ..conformance.report.formulas import mathml
 from ..spec.derivations import derivation_page, derived_ids
+from ..spec.page import read as text_of
 
 STEP = re.compile(r"^\d+\. \*\*(.+?)\*\*(?: · (.*))?$")
 
@@ -44,9 +45,33 @@ class Derivation:
 @cache
 def derivation(id: str) -> Derivation | None:
     """None where nothing is derived under this id."""
-    if id not in derived_ids():
-        return None
-    head, *parts = re.split(r"^## ", derivation_page(id), flags=re.M)
+    return read(derivation_page(id)) if id in derived_ids() else None
+
+
+def standalone(page: str) -> str:
+    """A derivation's page as HTML that needs nothing else."""
+    read_back, one = text_of(page), read(page)
+    steps = Markup("").join(Markup("<li><b>{}</b> {}{}</li>").format(s.rule, s.why, mathml(s.latex)) for s in one.steps)
+    along = Markup("").join(Markup("<h2>{}</h2><p>{}</p>{}<pre>{}</pre>").format(
+        name, part.says, mathml(part.latex), part.python)
+        for name, part in (("JVP", read_back.jvp), ("Hessian-vector product", read_back.hvp)))
+    remarks = Markup("").join(map(Markup("<p>{}</p>").format, read_back.remarks))
+    return str(PAGE.format(id=read_back.id, title=one.title, given=one.given, steps=steps, result=mathml(one.result),
+                           remarks=remarks, python=one.python, along=along, checked=one.checked))
+
+
+PAGE = Markup("""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{id}</title>
+<style>body {{ max-width: 60rem; margin: 2rem auto; padding: 0 1rem; font: 1rem/1.5 sans-serif }}
+math {{ display: block; overflow-x: auto; padding: .3rem 0 }} pre {{ overflow-x: auto }}</style></head>
+<body><main><h1>{id}</h1><p>{title}</p><h2>Given</h2>{given}<h2>Steps</h2><ol>{steps}</ol><h2>Result</h2>{result}{remarks}
+<h2>Python</h2><pre>{python}</pre>{along}<h2>Checked</h2><p>{checked}</p></main></body></html>
+""")
+
+
+def read(page: str) -> Derivation:
+    """What a page of spec/derived shows."""
+    head, *parts = re.split(r"^## ", page, flags=re.M)
     section = {name: body.strip() for name, _, body in (part.partition("\n") for part in parts)}
     return Derivation(" ".join(head.split("\n", 1)[1].split()), _given(section["Given"]), _steps(section["Steps"]),
                       section["Result"].rpartition("```")[2].strip(), _fenced(section["Python"]), section["Checked"])

@@ -196,6 +196,8 @@ def show(
     md: Annotated[bool, typer.Option("--md", help="the derivation's page in Markdown")] = False,
     jvp: Annotated[bool, typer.Option("--jvp", help="how fast the output moves along a direction")] = False,
     hvp: Annotated[bool, typer.Option("--hvp", help="how fast the gradient does: the Hessian times it")] = False,
+    code: Annotated[str | None, typer.Option(help="the derived function in torch, jax or c")] = None,
+    html: Annotated[bool, typer.Option("--html", help="the derivation as a page of its own")] = False,
 ) -> None:
     """Show everything about one equation: print, readings, derivation, reference, kernel, traps, numbers."""
     from . import spec
@@ -211,9 +213,11 @@ def show(
             console.print(pages.listing(id or "", width) if list_ else pages.readings(width))
         elif id is None:
             refuse("show", "name an id, such as bp.delta.rec; --list has them all")
+        elif code is not None:
+            print_code(id, code, from_)
         elif from_ is not None:
-            show_own(id, from_, width, which_way(json, latex, md, jvp, hvp))
-        elif way := which_way(json, latex, md, jvp, hvp):
+            show_own(id, from_, width, which_way(json=json, latex=latex, md=md, jvp=jvp, hvp=hvp, html=html))
+        elif way := which_way(json=json, latex=latex, md=md, jvp=jvp, hvp=hvp, html=html):
             print_derivation(spec.derivation_page(id), way, width)
         else:
             console.print(pages.page(id, reference=reference_source(id), kernel=kernel_source(id), width=width))
@@ -221,10 +225,30 @@ def show(
         refuse("show", why)
 
 
-def which_way(json: bool, latex: bool, md: bool, jvp: bool, hvp: bool) -> str:
+def which_way(**asked: bool) -> str:
     """The way that was asked for, the first of several; empty if none."""
-    asked = {"json": json, "latex": latex, "md": md, "jvp": jvp, "hvp": hvp}
     return next((way for way, wanted in asked.items() if wanted), "")
+
+
+def print_code(id: str, language: str, door: str | None) -> None:
+    """The derived function in another language, the derivation made here and now."""
+    from .spec.derive import command
+    from .spec.derive.languages import code
+
+    try:
+        with command.at_door(door) as chapters:
+            console.print(code(command.make(id, chapters), language), markup=False, soft_wrap=True)
+    except (command.UnknownDerivation, ValueError) as why:
+        refuse("show", why)
+
+
+def print_page(page: str) -> None:
+    """A derivation as an HTML page of its own."""
+    try:
+        from .book.derivations import standalone
+    except ModuleNotFoundError as missing:
+        refuse("show", f'{missing.name} is not installed; pip install "chainrule[book]" brings it')
+    console.print(standalone(page), markup=False, soft_wrap=True)
 
 
 def print_derivation(page: str, way: str, width: int) -> None:
@@ -236,6 +260,9 @@ def print_derivation(page: str, way: str, width: int) -> None:
 
     if way in ("jvp", "hvp"):
         console.print(along(page, way, width))
+        return
+    if way == "html":
+        print_page(page)
         return
     text = {"json": lambda: dumps(read(page).json(), ensure_ascii=False, indent=1), "latex": lambda: read(page).latex(),
             "md": lambda: page}[way]()

@@ -13,8 +13,9 @@ import pytest
 
 import chainrule
 from chainrule import spec
-from chainrule.book.derivations import derivation
+from chainrule.book.derivations import derivation, standalone
 from chainrule.book.sources import reference_source
+from chainrule.spec import derivation_page
 from chainrule.spec.derivations import derived_ids
 
 
@@ -104,6 +105,20 @@ def test_the_readme_s_picture_is_the_one_drawn_today():
                    for text in (standalone("backward"), committed.read_text(encoding="utf-8")))
     assert drawn == kept, "draw it again: python -m chainrule.book"
     assert "docs/backward.svg" in (root / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_derivation_alone_is_a_page(capsys):
+    from xml.etree import ElementTree
+
+    for id in ("conv2d.layer.grad_x", "act.elu.prime", "norm.batch.grad_x"):
+        page = standalone(derivation_page(id))
+        tree = ElementTree.fromstring(page.partition("\n")[2].replace('<meta charset="utf-8">', "").replace(
+            '<meta name="viewport" content="width=device-width">', ""))
+        assert [h.text for h in tree.iter("h2")] == ["Given", "Steps", "Result", "Python", "JVP",
+                                                     "Hessian-vector product", "Checked"]
+        steps = next(iter(tree.iter("ol")))
+        assert len(steps) == len(derivation(id).steps)
+        assert all(one.find(".//{http://www.w3.org/1998/Math/MathML}math") is not None for one in steps)
 
 
 def test_the_same_bytes_again(book, tmp_path):
