@@ -118,7 +118,7 @@ def test_a_derivation_alone_is_a_page(capsys):
                                                      "Hessian-vector product", "Checked"]
         steps = next(iter(tree.iter("ol")))
         assert len(steps) == len(derivation(id).steps)
-        assert all(one.find(".//{http://www.w3.org/1998/Math/MathML}math") is not None for one in steps)
+        assert all(one.find(".//math") is not None for one in steps)
 
 
 def test_the_same_bytes_again(book, tmp_path):
