@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from ... import readable
 from . import reference_mutants, spec_mutants
 
 
@@ -38,4 +39,5 @@ def main(console: Console) -> int:
 
 
 if __name__ == "__main__":
+    readable()
     sys.exit(main(Console(highlight=False)))

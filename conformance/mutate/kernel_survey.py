@@ -23,7 +23,7 @@ from unittest import mock
 
 from attrs import asdict, frozen
 
-from ... import triton_kernels
+from ... import readable, triton_kernels
 from ...triton_kernels.ops import MODULES
 from ..backend import Backend
 from ..backends.triton import ELEMENTARY
@@ -201,4 +201,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    readable()
     sys.exit(main())

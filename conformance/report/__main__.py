@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ... import readable
 from .page import write
 
 
 def main() -> None:
+    readable()
     parser = argparse.ArgumentParser(prog="python -m chainrule.conformance.report", description=__doc__)
     parser.add_argument("results", type=Path, nargs="+", help="result files of `chainrule conform`")
     parser.add_argument("-o", "--out", type=Path, help="the page [beside the first file]")

@@ -4,13 +4,44 @@
 runs fast, `chainrule.conformance` whether the three agree. Importing this package imports none of them.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
 __version__ = "0.1.0"
 
 
 def readable() -> None:
-    """Have a terminal that knows few letters show a question mark for the others, instead of a traceback."""
+    """What every entry point begins with: a terminal that knows few letters shows a question mark for the others, and
+    a reader that leaves early (`| head`) ends the program without a word."""
+    import atexit
     import sys
 
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
+    told = sys.excepthook
+
+    def unless_the_reader_left(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if not issubclass(kind, BrokenPipeError):
+            told(kind, error, trace)
+
+    sys.excepthook = unless_the_reader_left
+    atexit.register(_flushed)
+
+
+def _flushed() -> None:
+    """Write what is left, or nowhere if nobody reads it."""
+    import os
+    import sys
+
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        except ValueError:                     # closed already
+            continue

@@ -129,6 +129,17 @@ def test_a_closed_pipe_ends_quietly(conform):
     assert "INTERNALERROR" not in done.stderr
 
 
+@pytest.mark.parametrize("command", [
+    "chainrule.reference", "chainrule.cli --help"])
+def test_every_program_ends_quietly_where_nobody_reads(command, tmp_path):
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([sys.executable, "-m", *command.split()], stdout=writer, stderr=subprocess.PIPE, text=True,
+                          cwd=tmp_path, timeout=1200)
+    os.close(writer)
+    assert done.stderr == ""
+
+
 def test_two_runs_do_not_write_to_one_folder(inside):
     with alone_in(inside.folder / "build/conformance/results.jsonl"):
         done = inside(RELU.format("pass"), "theirs:backend", "-k", "act.relu/T0", "-n", "0")
