@@ -6,6 +6,11 @@
         optimizer.step()
     assert judged.launches == sim.launches        # no kernel ran unjudged
 
+Anybody's functions, a plain dict by op id or a Backend, stand in for our kernels of these ops, and are judged there:
+
+    with watched("host", {"net.layer.affine": my_layer, "opt.adam": my_adam}) as judged:
+        ...                     # the same loop, on CPU tensors; of Triton kernels, in simulate() with "simulated"
+
 The nodes behind `functional` and `nn` ask one function for their kernels; while watched, it answers with the same
 kernels behind a judge, which knows of each which op it computes (`known`). A kernel that it does not know is an error;
 so is `make_step(fused=True)`, whose kernels the suite judges.
@@ -13,8 +18,8 @@ so is `make_step(fused=True)`, whose kernels the suite judges.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -22,23 +27,25 @@ from torch import Tensor
 
 from ..triton_kernels import optim
 from ..triton_kernels.runtime import launch, rooms
-from .backend import load
+from .backend import Backend, Function, load
 from .judging.bounds import declared, limit
 from .judging.cases import Case
 from .judging.comparing import compare
 from .judging.numbers.bounded import FLOAT32, FLOAT64, Arithmetic, Bounded
-from .judging.operations import OPERATIONS, evaluate, stable
+from .judging.operations import evaluate, operation_of, stable
 from .judging.oracle import Truth
 from .judging.running import adding
 from .training.chains import DTYPE, ChainFault, Judged, as_array
 from .training.known import BEFORE, KNOWN, RULES, Number
+from .training.theirs import Ops, asked, backend_of
 
 
 class Watch(Judged):
     """Judged, fed with what training code has already computed; `launches` is how many launches that took."""
 
-    def __init__(self, mode: str) -> None:
-        super().__init__(load("triton"), mode)
+    def __init__(self, mode: str, functions: Backend | Mapping[str, Function] | None = None) -> None:
+        super().__init__(load("triton") if functions is None else backend_of(functions), mode)
+        self.theirs = None if functions is None else Ops(self.backend)
         self.launches = 0
 
     def ran(self) -> int:
@@ -90,10 +97,16 @@ class Room:
         def run(*args: Any) -> Any:
             key = self._name, name
             if key not in KNOWN:
+                if self._watch.mode == "host":
+                    return function(*args)
                 raise ChainFault(f"{self._name}.{name} is asked for, and nothing here knows which op it is")
             before = {"before": BEFORE[key](*args)} if key in BEFORE else {}
             launches = self._watch.ran()
-            found = function(*args)
+            found = None if self._watch.theirs is None else asked(self._watch.theirs, key, *args)
+            if found is None:
+                found = function(*args)
+                if self._watch.mode == "host":          # torch's own, whom nobody asked about
+                    return found
             self._watch.launches += self._watch.ran() - launches
             KNOWN[key](self._watch, found, *args, **before)
             return found
@@ -122,13 +135,21 @@ def _stepping(watch: Watch, original: Callable[..., None]) -> Callable[..., None
                 given["eta"] /= 1 + (float(state["step"]) - 1) * group["lr_decay"]
             lam = float(group["weight_decay"]) if coupled else 0.0
             outputs = {"theta": work.theta, **{k: state[n] for k, n in letters.items()}}
-            watch.formula(f"opt.{rule}", outputs, _rule(
-                rule, {"theta": theta, "D": -work.D if uphill else work.D, **states}, given, lam))
+            id, D = f"opt.{rule}", -work.D if uphill else work.D
+            if watch.theirs is not None and id in watch.theirs:
+                D, lam = D + lam * theta if lam else D, 0.0            # what they are given is what they are judged by
+                moved = watch.theirs(id, theta=theta, D=D, **states, **given)
+                for mine, new in zip(outputs.values(), moved, strict=True):
+                    mine.copy_(new)
+            elif watch.mode == "host":
+                continue
+            watch.formula(id, outputs, _rule(
+                watch.backend.reading_of(id), {"theta": theta, "D": D, **states}, given, lam))
 
     return step
 
 
-def _rule(rule: str, tensors: dict[str, Tensor], numbers: dict[str, Any], lam: float) -> Callable[[Number], Any]:
+def _rule(id: str, tensors: dict[str, Tensor], numbers: dict[str, Any], lam: float) -> Callable[[Number], Any]:
     """A rule's new parameter and states, of D + λθ where λ is coupled."""
     arrays = {name: as_array(t) for name, t in tensors.items()}
 
@@ -136,28 +157,33 @@ def _rule(rule: str, tensors: dict[str, Tensor], numbers: dict[str, Any], lam: f
         def lift(a: Any) -> Bounded:
             return number(a) + number(arrays["theta"]) * lam if lam and a is arrays["D"] else number(a)
 
-        found = evaluate(f"opt.{rule}", lift, stable, {**arrays, **numbers})
-        return tuple(found[name] for name in OPERATIONS[f"opt.{rule}"].outputs)
+        found = evaluate(id, lift, stable, {**arrays, **numbers})
+        return tuple(found[name] for name in operation_of(id).outputs)
 
     return new
 
 
 @contextmanager
-def watched(mode: str = "simulated") -> Iterator[Watch]:
-    """Judge every kernel that training code runs; a ChainFault where one leaves its bound."""
-    watch = Watch(mode)
+def watched(mode: str = "simulated", functions: Backend | Mapping[str, Function] | None = None) -> Iterator[Watch]:
+    """Judge every kernel that training code runs, or somebody's functions in their places; a ChainFault where one
+    leaves its bound."""
+    watch = Watch(mode, functions)
     room, step = rooms.eager_room, optim._Fused._step
 
     def watching(module: str, name: str, t: Tensor) -> Any:
         found = room(module, name, t)
-        judged = found.__name__.endswith(f".{module}") and module != "updates.kernels"
+        ours = found.__name__.endswith(f".{module}") or watch.mode == "host"
+        judged = ours and module != "updates.kernels"
         return Room(watch, module, found) if judged else found
 
     rooms.eager_room, optim._Fused._step = watching, _stepping(watch, step)     # type: ignore[method-assign]
     try:
-        yield watch
+        with launch.composites() if mode == "host" else nullcontext():
+            yield watch
     finally:
         rooms.eager_room, optim._Fused._step = room, step                       # type: ignore[method-assign]
+    if not watch.calls and functions is not None:
+        raise ChainFault(f"nothing was judged: the model asked for none of {', '.join(watch.backend.ops) or 'no ops'}")
     if not watch.calls:
         raise ChainFault("nothing was judged: on a CPU kernels run inside simulate() only, and a function that was "
                          "compiled outside it runs none there either")

@@ -101,7 +101,7 @@ def run(case: Case, backend: Backend, mode: str, arguments: Mapping[str, Any], s
             if exact is not None:
                 exact.inputs.append(inputs[-1].span)
     with case.pin(), _mode(mode, second, poison, exact) as sim, Allocations(kernels_only=backend.kernels):
-        outputs = _listed(function(**given), names)
+        outputs = listed(function(**given), names)
     if lines is not None and sim is not None:
         lines |= sim.open
     for one in inputs:
@@ -147,7 +147,7 @@ def _run_numpy(function: Any, names: tuple[str, ...], dtype: str, arguments: Map
     given = {k: v.astype(kind if v.dtype.kind == "f" else v.dtype) if isinstance(v, np.ndarray) else v
              for k, v in arguments.items()}
     before = {k: v.tobytes() for k, v in given.items() if isinstance(v, np.ndarray)}
-    outputs = _listed(function(**given), names)
+    outputs = listed(function(**given), names)
     for name, data in before.items():
         if given[name].tobytes() != data:
             raise HygieneFault(f"the input {name} was overwritten")
@@ -157,7 +157,7 @@ def _run_numpy(function: Any, names: tuple[str, ...], dtype: str, arguments: Map
     return outputs
 
 
-def _listed(result: Any, names: tuple[str, ...]) -> list[Any]:
+def listed(result: Any, names: tuple[str, ...]) -> list[Any]:
     if isinstance(result, dict):
         missing = [name for name in names if name not in result]
         if missing:

@@ -155,12 +155,12 @@ def to_filters(watch: Any, found: Any, d: Tensor, x: Tensor, w: Any, sizes: Any,
         watch.op("conv2d.layer.grad_b", (found[1],), d=d, n=n)
 
 
-def _windows(sizes: Any) -> Given:
+def windows(sizes: Any) -> Given:
     return {"k": sizes.window, "stride": sizes.stride, "padding": sizes.padding}
 
 
 def pooled(watch: Any, found: Any, x: Tensor, sizes: Any) -> None:
-    watch.op("pool.max", found, x=x, **_windows(sizes))
+    watch.op("pool.max", found, x=x, **windows(sizes))
 
 
 def _sides(index: Tensor) -> tuple[Tensor, Tensor]:
@@ -175,7 +175,7 @@ def from_pool(watch: Any, found: Any, d: Tensor, index: Tensor, sizes: Any, save
         saved = saved.to(d.dtype)
     act = act if saved is not None else "identity"
     H, W = sizes.x_shape[2:]
-    watch.op("pool.max.grad_x", (found,), d=d, index=index, H=H, W=W, saved=saved, act=act, **_windows(sizes))
+    watch.op("pool.max.grad_x", (found,), d=d, index=index, H=H, W=W, saved=saved, act=act, **windows(sizes))
 
 
 def band(watch: Any, found: Any, x: Tensor, w: Tensor, b: Any, act: str, p: float, keep_z: bool) -> None:

@@ -165,3 +165,60 @@ def test_what_the_suite_cannot_judge_is_an_error():
     net(data(4, 6, seed=0)).sum().backward()
     with pytest.raises(ChainFault, match=r"^opt\.momentum with dampening: the suite"), simulate(), watched():
         optimizer.step()
+
+
+def wide_layer(x, w, b, act):
+    z = torch.nn.functional.linear(x.double(), w.double(), None if b is None else b.double())
+    return {"tanh": torch.tanh, "relu": torch.relu, "identity": torch.clone}[act](z).to(x.dtype)
+
+
+def wide_adam(theta, D, m, v, t, eta, beta1, beta2, eps):
+    wide = [one.double() for one in (theta, D, m, v)]
+    theta_, D_, m_, v_ = wide
+    m_, v_ = beta1 * m_ + (1 - beta1) * D_, beta2 * v_ + (1 - beta2) * D_ * D_
+    theta_ = theta_ - eta * m_ / (1 - beta1**t) / ((v_ / (1 - beta2**t)).sqrt() + eps)
+    return [new.to(old.dtype) for new, old in zip((theta_, m_, v_), (theta, m, v))]
+
+
+THEIRS = {"net.layer.affine": wide_layer, "opt.adam": wide_adam}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_anybodys_functions_train_a_whole_model_and_are_judged_there(dtype):
+    called = []
+
+    def layer(x, w, b, act):
+        called.append(act)
+        return wide_layer(x, w, b, act)
+
+    with watched("host", {**THEIRS, "net.layer.affine": layer}) as judged:
+        net = loop("mlp", "adam", 3, dtype)
+    assert called
+    assert judged.calls["opt.adam"] == 3 * len(list(net.parameters()))
+    assert set(judged.calls) == set(THEIRS)
+    assert 0 < judged.fraction <= 1
+
+
+def test_a_whole_backend_trains_a_convolutional_network():
+    from chainrule.conformance.backend import load
+
+    with watched("host", load("torch")) as judged:
+        loop("residual", "momentum", 2)
+    assert {"conv2d.layer", "conv2d.layer.grad_x", "net.layer.affine", "alg.average", "loss.softmax.weighted",
+            "opt.momentum"} <= set(judged.calls)
+
+
+@pytest.mark.parametrize(("id", "wrong"), [
+    ("net.layer.affine", lambda x, w, b, act: wide_layer(x, w, None, act)),
+    ("opt.adam", lambda t, **a: wide_adam(t=t + 1, **a)),
+    ("alg.average", lambda delta, a, w, lam, n: (delta.T @ a, delta.sum(0) / n if n > 1 else 2 * delta.sum(0))),
+])
+def test_somebodys_wrong_function_is_named_where_it_runs(id, wrong):
+    with watched("host", {**THEIRS, id: wrong}), pytest.raises(ChainFault, match=rf"^{id}/chain/call \d+: "):
+        loop("mlp", "adam", 2)
+
+
+def test_functions_that_no_model_asks_for_are_not_said_to_hold():
+    with pytest.raises(ChainFault, match=r"^nothing was judged: the model asked for none of pool\.max"), \
+            watched("host", {"pool.max": torch.nn.functional.max_pool2d}):
+        loop("mlp", "sgd")
