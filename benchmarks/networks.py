@@ -161,6 +161,11 @@ def lenet() -> nn.Module:
         nn.Flatten(), nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10))
 
 
+def pre_norm() -> nn.Module:
+    """A block of a vision transformer."""
+    return nn.TransformerEncoderLayer(192, 3, 768, 0.0, "gelu", 1e-6, True, True)
+
+
 NETWORKS = (
     Network("cross entropy, 64 × 1000", Times, normal(64, 1000, wanted=True), 1000,
             goals={"saved_over_eager": 1.0}),
@@ -173,6 +178,8 @@ NETWORKS = (
     Network("residual block, 4 × 16 × 16 × 16", Block, normal(4, 16, 16, 16, wanted=True),
             mine=lambda: ours.ResidualBlock(16), goals={"saved_over_eager": 2.1 / 4, "launches": 10,
                                                    "bytes_over_eager": 0.7}),
+    Network("pre-norm block, 2 × 197 × 192, 3 heads", pre_norm, normal(2, 197, 192, wanted=True),
+            goals={"saved_over_eager": 10 / 15.03, "launches": 18, "bytes_over_eager": 0.65}),
 )
 #: Rows, width and classes of a loss behind a linear layer: on a CPU, and where kernels run.
 LINEAR = {"linear and cross entropy, 512 × 256 → 4096": ((512, 256, 4096), False),

@@ -72,3 +72,26 @@ def confusion(answers: Tensor, y: Tensor, classes: Sequence[str], title: str, pa
     accuracy = 100 * counts.trace() / counts.sum()
     axes.set_title(f"{title}: {accuracy:.1f} % right; rows in per cent", loc="left", color=INK, fontsize=11)
     figure.savefig(path, dpi=160)
+
+
+def looks(x: Tensor, shares: Tensor, classes: Sequence[str], title: str, path: Path) -> None:
+    """A column for each image (side × side): the image, under it the patches' shares of every head, laid over it."""
+    heads = shares.shape[1]
+    figure = Figure(figsize=(1.15 * len(x), 1.2 * (heads + 1) + 0.5), layout="constrained")
+    every = figure.subplots(heads + 1, len(x), squeeze=False)
+    tall, broad = (x.shape[k] // shares.shape[k + 1] for k in (1, 2))
+    wide = shares.repeat_interleave(tall, 2).repeat_interleave(broad, 3)
+    for i, column in enumerate(every.T):
+        column[0].set_title(classes[i], color=INK, fontsize=9)
+        for h, axes in enumerate(column):
+            axes.imshow(x[i].numpy(), cmap="gray_r")
+            if h:
+                axes.imshow(wide[i, h - 1].numpy(), cmap="OrRd", alpha=0.7, vmin=0)
+            axes.set_xticks([])
+            axes.set_yticks([])
+            for side in axes.spines.values():
+                side.set_visible(False)
+    for h, axes in enumerate(every[:, 0]):
+        axes.set_ylabel(f"head {h}" if h else "image", color=INK, fontsize=9)
+    figure.suptitle(title, color=INK, fontsize=11, x=0.01, ha="left")
+    figure.savefig(path, dpi=160)

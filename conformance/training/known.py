@@ -45,8 +45,9 @@ def averaged(watch: Any, found: Any, delta: Tensor, a: Tensor, w: Tensor, lam: f
 
 
 def delta_through(watch: Any, found: Any, delta: Tensor, w: Tensor, kept: Tensor, act: str, form: str, p: float,
-                  *_: Any) -> None:
+                  name: str = "", math: Any = None, summed: bool = True) -> None:
     own_parameter(act, p)
+    found = found if summed else (found[0], None)
     if form == "a" and act == "sigmoid":
         watch.op("bp.delta.rec", found, delta=delta, w=w, a=kept)
     else:                                                       # relu and leaky: g′(a) = g′(z)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from ..runtime.library import Op, declare
-from . import composite
+from . import composite, recalled_composite
 from .checks import apart
 
 
@@ -25,4 +25,9 @@ declare(
     Op("attention_backward", "backward", "attn.head.grad_Q", flops=lambda d, q, k, v, *_, **__: _pairs(q, k, 3, 2, v)),
     Op("attention_packed_backward", "packed_backward", "attn.head.grad_Q", flops=_packed),
     ids=composite.OPS,
+)
+declare(
+    "attention.recalled", recalled_composite,
+    Op("recalled", "averaged", "alg.average",
+       flops=lambda delta, saved, *_, **__: 2 * delta.numel() * saved.shape[1]),
 )

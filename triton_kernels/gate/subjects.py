@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..activations import saved, softmax
 from ..attention import kernels as attention
+from ..attention import recalled
 from ..attention.checks import apart
 from ..bands import weights as band_weights
 from ..blocks.reduce import column_sums
@@ -172,6 +173,16 @@ def _pooled_relu_gradient(d: torch.dtype, row: Row) -> Any:
     return pool.pooled_backward(image(64, 64, 28, d), image(64, 64, 28, torch.uint8), sizes, None, "relu", "side", 0.0)
 
 
+def _recalled(normed: bool) -> Callable[[torch.dtype, Row], Any]:
+    """δᵀ a of an a that was not kept: g(z), or a layer norm's."""
+    def call(d: torch.dtype, row: Row) -> Any:
+        delta, saved, numbers, features = empty(N, N, dtype=d), empty(N, N, dtype=d), empty(N, dtype=FP32), empty(
+            N, dtype=d)
+        how = (numbers, numbers, features, features) if normed else (None,) * 4
+        return recalled.averaged(delta, saved, "identity" if normed else "gelu", 0.0, *how)
+    return call
+
+
 def _added_up(d: torch.dtype, row: Row) -> Any:
     """δᵀ a onto a float32 D."""
     D, Db = empty(N, N, dtype=FP32), empty(N, dtype=FP32)
@@ -300,6 +311,8 @@ SUBJECTS = (
     Subject("delta, relu, tf32", "bp.delta", _delta("relu", "tf32"), False, True, dtypes=(FP32,)),
     Subject("average", "alg.average", _average(), matrix=True),
     Subject("average, added up", "alg.average", _added_up, matrix=True),
+    *(Subject(f"average, {what} again", "alg.average.recalled", _recalled(what == "norm"), matrix=True)
+      for what in ("gelu", "norm")),
     Subject("average, tf32", "alg.average", _average("tf32"), False, True, dtypes=(FP32,)),
     Subject("layer, boxes, tanh", "net.layer.affine.boxes", _layer("tanh"), matrix=True, dtypes=(BF16,)),
     Subject("layer, boxes, z kept", "net.layer.affine.boxes", _kept, matrix=True, dtypes=(BF16,)),

@@ -62,9 +62,10 @@ def delta_partial(
 
 def delta_through(
     delta: Tensor, w: Tensor, saved: Tensor, act: str, form: str, p: float, name: str = "", math: str | None = None,
+    summed: bool = True,
 ) -> tuple[Tensor, Tensor]:
     d, sums = delta_partial(delta, w, saved, act, form, p)
-    return d, rounded(sums.squeeze(0), delta.dtype)
+    return d, rounded(sums.squeeze(0), delta.dtype) if summed else d.new_empty(0)
 
 
 def delta_chain(

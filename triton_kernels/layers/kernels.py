@@ -163,11 +163,12 @@ def delta_partial(
 
 
 def delta_through(
-    delta: Tensor, w: Tensor, saved: Tensor, act: str, form: str, p: float, name: str, math: str | None = None
+    delta: Tensor, w: Tensor, saved: Tensor, act: str, form: str, p: float, name: str, math: str | None = None,
+    summed: bool = True,
 ) -> tuple[Tensor, Tensor]:
-    """((δ w) ⊙ g′(saved), its sum over the batch)."""
+    """((δ w) ⊙ g′(saved), its sum over the batch), which is empty unless it is to be summed."""
     out, partial = delta_partial(delta, w, saved, act, form, p, name, math)
-    return out, column_sums(partial, delta.dtype)
+    return out, column_sums(partial, delta.dtype) if summed else out.new_empty(0)
 
 
 def delta_chain(

@@ -19,7 +19,7 @@ declare(
        flops=lambda x, w, *_, **__: 2 * x.numel() * w.shape[0]),
     Op("averaged", "averaged", "alg.average", boxes="alg.average",
        flops=lambda delta, a, *_, **__: 2 * delta.numel() * a.shape[1]),
-    Op("delta_through", "delta_through", lambda delta, w, saved, act, form, p, name, math: name,
+    Op("delta_through", "delta_through", lambda delta, w, saved, act, form, p, name, *_: name,
        boxes=lambda delta, w, saved, act, *_: boxed("bp.delta", act),
        flops=lambda delta, w, *_, **__: 2 * delta.numel() * w.shape[1]),
     ids=composite.OPS,

@@ -6,10 +6,15 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._C import _is_any_autocast_enabled as autocast_somewhere
 
 from .. import functional as F
+from ..activations import saved
+from ..attention import block
 from ..runtime.instead import or_torch
+from ..runtime.launch import runs_kernel
 from ..runtime.leaves import Twin, leaf
+from ..runtime.nodes import in_graph, recorded
 from ..runtime.refusals import WrongType, WrongValue
 from .layers import LayerNorm, Linear, alone, named
 
@@ -120,6 +125,9 @@ class TransformerEncoderLayer(Twin, nn.TransformerEncoderLayer):
             return found
         masks = src_mask, src_key_padding_mask, is_causal
         if self.norm_first:
+            whole = _whole(self, src, *masks)
+            if whole is not None:
+                return whole
             x, y = added(self.norm2, src, self._sa_block(self.norm1(src), *masks))
             return x + self._ff_block(y)
         _, y = added(self.norm1, src, self._sa_block(src, *masks))
@@ -132,6 +140,33 @@ class TransformerEncoderLayer(Twin, nn.TransformerEncoderLayer):
         a = F.linear_act(x, self.linear1.weight, self.linear1.bias, act)
         found: Tensor = self.dropout2(self.linear2(self.dropout(a)))
         return found
+
+
+def _whole(
+    layer: nn.TransformerEncoderLayer, x: Tensor, mask: Tensor | None, padding: Tensor | None, causal: bool
+) -> Tensor | None:
+    """The layer as one node that keeps little; None where something in it would be passed over, or has no kernel."""
+    own, norms, linears = layer.self_attn, (layer.norm1, layer.norm2), (layer.linear1, layer.linear2)
+    act = fused(layer.linear1, layer.activation)
+    drops = (layer.dropout, layer.dropout1, layer.dropout2)
+    usual = (
+        act and saved.form(act, x.dtype, 0.0) == "z" and runs_kernel(x) and x.dim() == 3 and not in_graph()
+        and not autocast_somewhere() and (causal or mask is None)
+        and all(type(norm) is LayerNorm for norm in norms) and all(type(one) is Linear for one in linears)
+        and type(own) is MultiheadAttention and own.batch_first and own.in_proj_weight is not None
+        and own.bias_k is None and not own.add_zero_attn and not (layer.training and (own.dropout or any(
+            type(one) is not nn.Dropout or one.p for one in drops)))
+        and alone(own, own.out_proj, *norms, *linears, *drops)
+        and (padding is None or padding.dtype == torch.bool))
+    if not usual:
+        return None
+    parameters = (layer.norm1.weight, layer.norm1.bias, own.in_proj_weight, own.in_proj_bias, own.out_proj.weight,
+                  own.out_proj.bias, layer.norm2.weight, layer.norm2.bias, layer.linear1.weight, layer.linear1.bias,
+                  layer.linear2.weight, layer.linear2.bias)
+    if not block.alike(x, parameters) or not recorded(x, *parameters):
+        return None
+    how = block.How(own.num_heads, causal, act, (layer.norm1.eps, layer.norm2.eps))
+    return block.pre_norm(x, None if padding is None else ~padding, how, parameters)
 
 
 CHILDREN: dict[type[nn.Module], type[nn.Module]] = {

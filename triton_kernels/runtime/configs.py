@@ -166,12 +166,14 @@ _WEIGHTS = (Row(4, 128, 4, warps=4), Row(4, 64, 8, warps=4), Row(4, 32, 16, warp
 _GATHERS = ("conv2d.layer", "conv2d.layer.pool", "conv2d.layer.grad_w", *EMBEDDING)
 IMAGE_BOXES = ("conv2d.layer.boxes", "conv2d.layer.pool.boxes", "conv2d.layer.grad_w.boxes")
 
-PRODUCTS = ("net.layer.affine", "bp.delta", "bp.delta.heavy", "alg.average", "alg.average.update")
+PRODUCTS = ("net.layer.affine", "bp.delta", "bp.delta.heavy", "alg.average", "alg.average.recalled",
+            "alg.average.update")
 BOXES = ("net.layer.affine.boxes", "bp.delta.boxes", "alg.average.boxes", "alg.average.update.boxes")
 _TABLES: dict[str, dict[str, tuple[Row, ...]]] = {
     arch: {
         **dict.fromkeys(PRODUCTS, products), "alg.average.update": _UPDATES,
-        "bp.delta.heavy": tuple(row for row in products if row != _FLOAT[0]),     # it spills beside a heavy g′ there
+        **dict.fromkeys(("bp.delta.heavy", "alg.average.recalled"), tuple(
+            row for row in products if row != _FLOAT[0])),                  # it spills beside a heavy g′ or g there
         "alg.average.update.join": _POINTWISE,
         "optimizers": _OPTIMIZERS, "norm.channels": _CHANNELS, "norm.planes": _PLANES,
         "pointwise": _POINTWISE, "strided": _STRIDED, "columns": _COLUMNS,

@@ -203,7 +203,7 @@ TORCHS = {
     "heads of Q and K differ: 3 and 1": lambda f: f.scaled_dot_product_attention(Q, Q[:, :1], Q[:, :1]),
     "query, key and value have 2, 2 and 2 dimensions": lambda f: f.scaled_dot_product_attention(*[Q[0, 0]] * 3),
     "eps = 0.0; expected a number above 0": lambda f: f.layer_norm(Q, (4,), eps=0.0),
-    "weight is torch.float64": lambda f: f.layer_norm(Q, (4,), torch.ones(4, dtype=torch.float64)),
+    "weight is float64, input is float32": lambda f: f.layer_norm(Q, (4,), torch.ones(4, dtype=torch.float64)),
 }
 
 
