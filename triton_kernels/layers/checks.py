@@ -14,14 +14,14 @@ from ..runtime.refusals import WrongValue
 def _follows(x: Tensor, inputs: int, w: Tensor, b: Tensor | None) -> bool:
     """May a layer w, b follow upon so many inputs alike x? Again without words."""
     return (
-        checks.alike(w, x, b) and w.dim() == 2 and w.shape[1] == inputs
-        and (b is None or (b.dim() == 1 and b.shape[0] == w.shape[0]))
+        checks.alike(w, x, b) and w.dim() == 2 and w.size(1) == inputs
+        and (b is None or (b.dim() == 1 and b.size(0) == w.size(0)))
     )
 
 
 def layer(input: Tensor, weight: Tensor, bias: Tensor | None, name: str) -> None:
     """input (…, I), weight (O, I), bias (O,) or None."""
-    if isinstance(input, torch.Tensor) and input.dim() and _follows(input, input.shape[-1], weight, bias):
+    if isinstance(input, torch.Tensor) and input.dim() and _follows(input, input.size(-1), weight, bias):
         return
     checks.floating(name, input=input, weight=weight, bias=bias)
     if input.dim() == 0:

@@ -34,7 +34,8 @@ class Layer(Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
         x, w, _, ctx.how = inputs
-        aside(ctx, *output[1:])
+        if len(output) > 1:
+            aside(ctx, *output[1:])
         ctx.save_for_backward(x, w, None if ctx.how[3] == "nothing" else output[-1])
 
     @staticmethod

@@ -19,7 +19,7 @@ def alike(first: Tensor | None, *others: Tensor | None) -> bool:
         return False
     dtype, device = first.dtype, first.device
     for t in others:
-        if t is not None and not (type(t) in PLAIN and t.dtype == dtype and t.device == device
+        if t is not None and not (type(t) in PLAIN and t.dtype is dtype and t.device == device
                                   and t.layout is _STRIDED):
             return False
     return True

@@ -29,6 +29,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import torch
 from torch import Tensor
 from torch._C import _are_functorch_transforms_active as transforms_active
+from torch._C import _len_torch_dispatch_stack as onlookers
 from torch.compiler import is_compiling
 from torch.library import custom_op, triton_op
 from torch.utils._python_dispatch import _disable_current_modes, _get_current_dispatch_mode_stack
@@ -71,7 +72,7 @@ def declare(module: str, composite: Any, *ops: Op, ids: dict[str, Callable[..., 
 def room(module: str, name: str, t: Tensor) -> Any:
     """The kernels of a module, or the composites where these have to stand in; while tracing, inside a transform of
     torch.func, or where somebody looks on to whom a kernel is nothing, ops of both."""
-    if (is_compiling() or transforms_active() or watched(t)) and vars(ROOMS[module].traced):
+    if (is_compiling() or transforms_active() or (onlookers() and watched(t))) and vars(ROOMS[module].traced):
         ready()
         return ROOMS[module].traced
     return rooms.eager_room(module, name, t)
@@ -80,7 +81,7 @@ def room(module: str, name: str, t: Tensor) -> Any:
 def watched(t: Tensor) -> bool:
     """Would a kernel run unseen where a counter of FLOPs looks on, or `make_fx`, which records what real tensors meet?
     A counter that was made before our ops learns of them here."""
-    if not torch._C._len_torch_dispatch_stack() or type(t) not in PLAIN or not runs_kernel(t):
+    if type(t) not in PLAIN or not runs_kernel(t):
         return False
     if torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.PROXY) is not None:
         return True

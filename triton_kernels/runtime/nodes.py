@@ -8,7 +8,7 @@ nodes mostly stand in their place: `launch.by_torch`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
+from functools import cache, wraps
 from typing import Any
 
 import torch
@@ -88,8 +88,14 @@ def applied(node: type[Function], *args: Any) -> Any:
         _backward_only(node.__name__)
     if transforms_active():
         return node.apply(*args)                            # type: ignore[no-untyped-call]
-    alive = [unwrap_if_dead(t) if isinstance(t, Tensor) else t for t in args]
-    return super(Function, node).apply(*alive)              # type: ignore[misc]
+    return _eagerly(node)(*[unwrap_if_dead(t) if isinstance(t, Tensor) else t for t in args])
+
+
+@cache
+def _eagerly(node: type[Function]) -> Callable[..., Any]:
+    """What node.apply comes to in the end."""
+    found: Callable[..., Any] = super(Function, node).apply         # type: ignore[misc]
+    return found
 
 
 def _backward_only(what: str) -> None:
