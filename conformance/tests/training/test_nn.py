@@ -112,7 +112,25 @@ CARRIERS = {
     "ResidualBlock": (lambda: ours.ResidualBlock(3, 5, 2), lambda: PlainBlock(ours.ResidualBlock(3, 5, 2))),
     "MLP": (lambda: ours.MLP([5, 4, 3]), lambda: nn.ModuleDict({"layers": nn.ModuleList(
         [nn.Linear(5, 4), nn.Linear(4, 3)])})),
+    "PatchEmbedding": (lambda: ours.PatchEmbedding(4, 2, 3, 6), lambda: PlainPatches(ours.PatchEmbedding(4, 2, 3, 6))),
+    "VisionTransformer": (lambda: ours.VisionTransformer(4, 2, 2, 2, 6, 8, num_classes=3), lambda: plain_vision()),
 }
+
+
+class PlainPatches(nn.Module):
+    """The parameters of a PatchEmbedding, by these names."""
+
+    def __init__(self, embedding):
+        super().__init__()
+        for name, p in embedding.named_parameters():
+            self.register_parameter(name, nn.Parameter(torch.rand_like(p)))
+
+
+def plain_vision():
+    layers = [nn.TransformerEncoderLayer(6, 2, 8, 0.0, "gelu", 1e-6, True, True) for _ in range(2)]
+    return nn.ModuleDict({
+        "embedding": PlainPatches(ours.PatchEmbedding(4, 2, 3, 6)), "layers": nn.ModuleList(layers),
+        "norm": nn.LayerNorm(6), "head": nn.Linear(6, 3)})
 
 
 def encoder(lib, name):
