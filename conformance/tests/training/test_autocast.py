@@ -159,5 +159,6 @@ def test_every_function_is_here():
     public = {name for name, f in vars(F).items() if callable(f) and not name.startswith("_")
               and getattr(f, "__module__", "").startswith("chainrule")}
     beside = {"conv2d_act", "linear_act", "mlp", "add_layer_norm", "self_attention",
-              "sgd", "sgd_", "asked", "locally_connected1d", "shared_linear"}
+              "sgd", "sgd_", "asked", "locally_connected1d", "shared_linear",
+              "patch_embedding"}                        # torch has none: its own tests ask for it
     assert public - beside == {name.partition(",")[0] for name in FUNCTIONS}

@@ -56,6 +56,7 @@ CALLS = {
     "linear_cross_entropy": (lambda x, w: F.linear_cross_entropy(x, w, Y), ((4, 6), (5, 6))),
     "mse_loss": (F.mse_loss, ((4, 5), (4, 5))),
     "binary_cross_entropy_with_logits": (F.binary_cross_entropy_with_logits, ((4, 5), (4, 5))),
+    "patch_embedding": (F.patch_embedding, ((2, 2, 4, 6), (3, 2, 2, 2), (3,), (3,), (7, 3))),
     "locally_connected1d": (F.locally_connected1d, ((4, 5), (5, 3), (5,))),
     "shared_linear": (F.shared_linear, ((4, 5), (3,), (1,))),
 }

@@ -76,6 +76,8 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], list[Tensor], list[str]]] = {
     "shared_linear": (F.shared_linear, [empty(*X), empty(3)], ["band_kernel"]),
     "sgd": (lambda theta, D: F.sgd(theta, D, 0.5), [empty(*X), empty(*X)], ["binary_kernel"]),
     "sgd_": (lambda theta, D: F.sgd_(theta, D, 0.5), [empty(*X), empty(*X)], ["binary_kernel"]),
+    "patch_embedding": (F.patch_embedding, [empty(2, 2, 4, 6), empty(3, 2, 2, 2), empty(3), empty(3), empty(7, 3)],
+                        ["embed_kernel"]),
     "conv1d": (F.conv1d, [empty(2, 3, 9), empty(4, 3, 3)], ["correlate_kernel"]),
     "conv2d": (lambda x, w: F.conv2d(x, w, None, 2, 1), [empty(*IMAGE), empty(*FILTERS)], ["correlate_kernel"]),
     "conv2d_act": (lambda x, w: F.conv2d_act(x, w, None, "tanh"), [empty(*IMAGE), empty(*FILTERS)],
