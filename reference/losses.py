@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from chainrule.scalar import exp, log
+from chainrule.scalar import exp, log, maximum, where
 
 from .activations import sigmoid
 from .ids import implements
@@ -96,3 +96,17 @@ def instances(y: Vector, yhat: Vector) -> int:
     if not y:
         raise ValueError("n = 0 training instances have no average")
     return len(y)
+
+
+@implements("loss.huber")
+def huber(y: Scalar, yhat: Scalar, c: Scalar = 1) -> Scalar:
+    """loss.huber   ½ (y − ŷ)² where |y − ŷ| ≤ c, c (|y − ŷ| − c/2) elsewhere      (Huber 1964)"""
+    away = maximum(y - yhat, yhat - y)
+    return where(away <= c, away * away / 2, c * (away - c / 2))
+
+
+@implements("loss.kl")
+def divergence(p: Vector, q: Vector) -> Scalar:
+    """loss.kl   Σ_k p_k log(p_k / q_k)      (Kullback and Leibler 1951)"""
+    same("lengths of p and q", len(p), len(q))
+    return sum(p[k] * log(p[k] / q[k]) for k in range(len(p)))

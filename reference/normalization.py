@@ -56,3 +56,11 @@ def layer_norm(x: Vector, gamma: Vector, beta: Vector, eps: Scalar) -> Vector:
     same("lengths of x and beta", len(x), len(beta))
     mu, var = mean(x), variance(x)
     return [gamma[i] * (x[i] - mu) / sqrt(var + eps) + beta[i] for i in range(len(x))]
+
+
+@implements("norm.rms")
+def rms_norm(x: Vector, gamma: Vector, eps: Scalar) -> Vector:
+    """norm.rms   y_i = γ_i x_i / √((1/n) Σ_k x_k² + ε)      (Zhang and Sennrich 2019)"""
+    same("lengths of x and gamma", len(x), len(gamma))
+    root = sqrt(sum(x_k * x_k for x_k in x) / len(x) + eps)
+    return [gamma[i] * x[i] / root for i in range(len(x))]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from chainrule.scalar import sqrt, where
+from chainrule.scalar import cos, pi, sqrt, where
 
 from .ids import implements
 from .lists import Network, Scalar, Vector, same
@@ -126,3 +126,15 @@ def exponential_schedule(eta: Scalar, t: int, gamma: Scalar) -> Scalar:
 def inverse_schedule(eta: Scalar, t: int, k: Scalar) -> Scalar:
     """opt.schedule.inverse   η_t = η / (1 + k t)      (Robbins and Monro 1951)"""
     return eta / (1 + k * t)
+
+
+@implements("opt.schedule.cosine")
+def cosine_schedule(eta: Scalar, t: int, n: int) -> Scalar:
+    """opt.schedule.cosine   η_t = η/2 (1 + cos(π t/n))      (Loshchilov and Hutter 2017)"""
+    return eta / 2 * (1 + cos(pi(eta) * t / n))
+
+
+@implements("opt.schedule.warmup")
+def warmup_schedule(eta: Scalar, t: int, n: int) -> Scalar:
+    """opt.schedule.warmup   η_t = η (t + 1)/n before step n, and η from there      (Goyal et al. 2017)"""
+    return eta * (t + 1) / n if t < n else eta

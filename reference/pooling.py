@@ -87,3 +87,9 @@ def flatten(x: Image) -> Vector:
     """pool.flatten   a vector of all x(c, p, q), the last index running fastest"""
     sizes(x, 3, "image x")
     return [v for channel in x for row in channel for v in row]
+
+
+@implements("pool.global")
+def global_pooling(x: list[Matrix]) -> Vector:
+    """pool.global   y(c) = 1/(H W) Σ_i Σ_j x(c, i, j)      (Lin, Chen and Yan 2014)"""
+    return [sum(sum(row) for row in channel) / (len(channel) * len(channel[0])) for channel in x]

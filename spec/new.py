@@ -18,13 +18,19 @@ class NotNew(ValueError):
     """An equation that cannot be begun so; the message says why."""
 
 
-def skeletons(id: str, form: str, files: tuple[str, str, str]) -> Mapping[str, str]:
-    """What is appended to which file: two records, a reference function to be written, a witness to be named."""
+def skeletons(id: str, form: str, files: tuple[str, str, str], by: str = "") -> Mapping[str, str]:
+    """What is appended to which file: two records, a reference function to be written, a witness to be named.
+
+    It is differentiated `by` one of its names: a loss by the prediction, all else by the first, if none is said.
+    """
     names = _names(id, form)
+    if by and by not in names:
+        raise NotNew(f"the form {form!r} has no {by!r}, but {', '.join(names)}")
+    by = by or next((name for name in ("yhat", "z") if name in names and id.startswith("loss.")), names[0])
     record, function, witness = files
     head, _, tail = id.partition(".")
     symbols = ", ".join(f'{name} = "real"' for name in names)
-    gradient = f"{id}.{GRADIENT.get(head, 'grad_' + names[0])}"
+    gradient = f"{id}.{GRADIENT.get(head, 'grad_' + by)}"
     return {
         record: f"""
 [[equation]]
@@ -34,7 +40,7 @@ status  = "external"
 says    = "TO WRITE: what it is, in one line"
 symbols = {{ {symbols} }}
 value   = "{form}"
-wrt     = ["{names[0]}"]
+wrt     = ["{by}"]
 source  = "TO WRITE: where it comes from"
 
 [[equation]]
@@ -44,7 +50,7 @@ status  = "derived"
 says    = "TO WRITE: its derivative, in one line"
 of      = "{id}"
 symbols = {{ {symbols} }}
-wrt     = ["{names[0]}"]
+wrt     = ["{by}"]
 source  = "derived from {id}"
 """,
         function: f'''
@@ -52,7 +58,7 @@ source  = "derived from {id}"
 @implements("{id}")
 def {tail.replace(".", "_")}({", ".join(f"{name}: Scalar" for name in names)}) -> Scalar:
     """{id}   TO WRITE: the formula, as it is printed"""
-    raise NotImplementedError("the body is the formula; the machine form {form} must not be copied")
+    raise NotImplementedError("the body is the formula, written again: nothing is copied from its record")
 ''',
         witness: f"""
 # TO WRITE, a row of ROWS: what somebody else's code makes of {id}
@@ -62,7 +68,7 @@ def {tail.replace(".", "_")}({", ".join(f"{name}: Scalar" for name in names)}) -
 
 
 def _names(id: str, form: str) -> list[str]:
-    """The names of a form in the order in which they stand; what cannot begin an equation is refused."""
+    """The names of a form in the order in which they are written; what cannot begin an equation is refused."""
     if id in load():
         raise NotNew(f"{id} has a record already; `chainrule show {id}`")
     if "." not in id or not all(part.isidentifier() for part in id.split(".")):
@@ -72,10 +78,10 @@ def _names(id: str, form: str) -> list[str]:
         known = names_of(form)
     except FormError as error:
         raise NotNew(str(error)) from None
-    found = [node.id for node in ast.walk(parse(form)) if isinstance(node, ast.Name) and node.id in known]
+    found = [node for node in ast.walk(parse(form)) if isinstance(node, ast.Name) and node.id in known]
     if not found:
         raise NotNew(f"the form {form!r} has no variable")
-    return list(dict.fromkeys(sorted(found, key=found.index)))
+    return list(dict.fromkeys(node.id for node in sorted(found, key=lambda node: (node.lineno, node.col_offset))))
 
 
 def write(found: Mapping[str, str], top: Path = TOP) -> list[str]:

@@ -33,7 +33,7 @@ def formulas(equation: Equation) -> list[str]:
 
 def derived_formula(page: str) -> str:
     """The first side of a derivation's first line, and the second side of its last."""
-    lines = re.findall(r"^ *\$\$(.*)\$\$$", page.partition("## Steps")[2], re.M)
+    lines = re.findall(r"^ *\$\$(.*)\$\$$", page.partition("## Steps")[2].partition("\n## ")[0], re.M)
     return f"{lines[0].partition(' = ')[0]} = {lines[-1].partition('= ')[2]}"
 
 

@@ -37,6 +37,7 @@ NO_DIFFERENCE = (
     ("loss.xent.logits", "stable_prime", "z >= 0", ("z > 0", "z >= 1", "z >= -1"), NEAR_ZERO),
     ("loss.xent.logits.delta", "stable", "z >= 0", ("z > 0", "z >= 1", "z >= -1"), NEAR_ZERO),
     ("act.elu", "stable", "x >= 0", ("x > 0",), "0 and α(e⁰ − 1) are the same value; `value` owns the derivative"),
+    ("loss.huber", "value", "<= c", ("< c",), "at the border both branches are c²/2, with one slope"),
     ("loss.xent.logits", "stable", "maximum(z, 0)", ("maximum(0, z)",), "the larger of two is the same value"),
 )
 

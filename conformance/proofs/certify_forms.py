@@ -93,6 +93,8 @@ CALLS: dict[str, Callable[[Callable[..., Any], dict[str, Any]], Any]] = {
     "opt.schedule.step": lambda f, v: f(v["eta"], v["t"], v["gamma"], v["every"]),
     "opt.schedule.exponential": lambda f, v: f(v["eta"], v["t"], v["gamma"]),
     "opt.schedule.inverse": lambda f, v: f(v["eta"], v["t"], v["k"]),
+    "opt.schedule.cosine": lambda f, v: f(v["eta"], v["t"], v["n"]),
+    "opt.schedule.warmup": lambda f, v: f(v["eta"], v["t"], v["n"]),
 }
 
 

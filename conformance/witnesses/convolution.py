@@ -121,6 +121,8 @@ ROWS = [
     *pooled(IMAGE, 2), *pooled(TIES, 2), *pooled(TIES, (2, 3), (1, 2), (1, 0)),
     *pooled(NANS, 2), *pooled(NANS, 2, 1),
     *pooled(IMAGE, 3, (2, 1), (1, 0), (2, 3)), *pooled(IMAGE, (3, 2), None, (1, 1)),
+    Witness("pool.global", ([IMAGE, IMAGE[::-1]],), lambda: F.adaptive_avg_pool2d(
+        tensor([IMAGE, IMAGE[::-1]]), 1)[:, 0, 0].tolist()),
     *(Witness("pool.mean", (IMAGE, *how, s), lambda how=how, s=s: F.avg_pool2d(tensor([IMAGE]), how, s)[0].tolist())  # type: ignore[misc]
       for how, s in (((2, 3), 2), ((1, 2), 1), ((3, 1), 3))),
     Witness("pool.flatten", (STACK,), lambda: torch.flatten(tensor(STACK)).tolist()),

@@ -179,6 +179,10 @@ def value(f: Any, x: float) -> float:
     return float(f(tensor(x)))
 
 
+def huber(y: float, yhat: float, c: float) -> float:
+    return float(F.huber_loss(tensor(yhat), tensor(y), delta=c))
+
+
 def weighted(y: Any, eps: float) -> float:
     return float(F.cross_entropy(tensor(Z), y, tensor(WEIGHTS), reduction="sum", label_smoothing=eps))
 
@@ -210,6 +214,9 @@ ROWS = [
             lambda: float(F.binary_cross_entropy(tensor(0.75), tensor(0.25)))),
     Witness("loss.xent.logits", (0.25, 1.5),
             lambda: float(F.binary_cross_entropy_with_logits(tensor(1.5), tensor(0.25)))),
+    *(Witness("loss.huber", (0.25, at, 1.5), partial(huber, 0.25, at, 1.5)) for at in (0.75, 2.5, -3.25)),
+    Witness("loss.kl", ([0.25, 0.5, 0.25], [0.125, 0.625, 0.25]), lambda: float(F.kl_div(
+        tensor([0.125, 0.625, 0.25]).log(), tensor([0.25, 0.5, 0.25]), reduction="sum"))),
     Witness("loss.square", (0.25, 2.0), lambda: float(F.mse_loss(tensor(2.0), tensor(0.25)))),
     Witness("loss.softmax", (ONE_HOT, Z), lambda: float(F.cross_entropy(tensor(Z), torch.tensor(1)))),
     Witness("loss.softmax", ([0.25, 0.5, 0.25], Z),

@@ -130,6 +130,11 @@ ROWS = [
       for t in (0, 2, 3, 7)),
     Witness("opt.schedule.exponential", (ETA, 3, 0.75),
             lambda: schedule(3, lambda o: torch.optim.lr_scheduler.ExponentialLR(o, 0.75))),
+    *(Witness("opt.schedule.cosine", (ETA, t, 8),
+              partial(schedule, t, lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, 8))) for t in (0, 3, 8)),
+    *(Witness("opt.schedule.warmup", (ETA, t, 4), partial(
+        schedule, t, lambda o: torch.optim.lr_scheduler.LinearLR(o, 0.25, 1.0, 3))) for t in (0, 2, 3, 7)),
+    Witness("norm.rms", (V, GAMMA, EPS), lambda: F.rms_norm(tensor(V), (6,), tensor(GAMMA), EPS).tolist()),
     Witness("opt.schedule.inverse", (ETA, 4, 0.5),
             lambda: schedule(4, lambda o: torch.optim.lr_scheduler.LambdaLR(o, lambda t: 1 / (1 + 0.5 * t)))),
     Witness("norm.mean", (V,), lambda: float(tensor(V).mean())),

@@ -126,7 +126,8 @@ def _clone(d: Derivation, moving: frozenset[Expr], given: set[Expr], expr: Expr,
 def _target(d: Derivation, entry: Expr | None, moving: frozenset[Expr]) -> tuple[str, str]:
     """ẏ_i, or the rate of what is differentiated."""
     if entry is None:
-        return f"({d.of[1]})˙", rf"\frac{{d}}{{dt}} {d.of[2]}"
+        name = d.of[1]
+        return _dot(name) if len(name) == 1 else f"({name})˙", rf"\frac{{d}}{{dt}} {d.of[2]}"
     notation = d.notation
     base = base_of(entry)
     plain, latex = Plain((), notation), Latex((), notation)

@@ -8,7 +8,7 @@ def alg_delta_out(a, y):
 
 
 def alg_delta_out_jvp(z_dot, z, y, g, g_prime):
-    """(ℒ)˙ = Σ_{k=1}^K (ȧ⁽ᴸ⁺¹⁾_k (1 − y_k)/(1 − a⁽ᴸ⁺¹⁾_k) − y_k ȧ⁽ᴸ⁺¹⁾_k/a⁽ᴸ⁺¹⁾_k)"""
+    """ℒ̇ = Σ_{k=1}^K (ȧ⁽ᴸ⁺¹⁾_k (1 − y_k)/(1 − a⁽ᴸ⁺¹⁾_k) − y_k ȧ⁽ᴸ⁺¹⁾_k/a⁽ᴸ⁺¹⁾_k)"""
     K = len(z_dot) - 1
     a = [None, *[g(z[k]) for k in range(1, K + 1)]]
     a_dot = [None, *[z_dot[k] * g_prime(z[k]) for k in range(1, K + 1)]]

@@ -13,7 +13,7 @@ def loss_softmax_delta(z, y):
 
 
 def loss_softmax_delta_jvp(z_dot, z, y):
-    """(ℒ)˙ = −Σ_{k=0}^{K−1} ṗ_k y_k/p_k"""
+    """ℒ̇ = −Σ_{k=0}^{K−1} ṗ_k y_k/p_k"""
     K = len(z_dot)
     N = sum(exp(z[j]) for j in range(K))
     N_dot = sum(z_dot[j] * exp(z[j]) for j in range(K))

@@ -7,7 +7,7 @@ def loss_square_delta(y, yhat):
 
 
 def loss_square_delta_jvp(yhat_dot, y, yhat):
-    """(ℒ)˙ = −ŷ̇ (2 y − 2 ŷ)"""
+    """ℒ̇ = −ŷ̇ (2 y − 2 ŷ)"""
     return -yhat_dot * (2 * y - 2 * yhat)
 
 

@@ -7,7 +7,7 @@ def loss_xent_grad_yhat(y, yhat):
 
 
 def loss_xent_grad_yhat_jvp(yhat_dot, y, yhat):
-    """(ℒ)˙ = y ŷ̇/ŷ − ŷ̇ (1 − y)/(1 − ŷ)"""
+    """ℒ̇ = y ŷ̇/ŷ − ŷ̇ (1 − y)/(1 − ŷ)"""
     return y * yhat_dot / yhat - yhat_dot * (1 - y) / (1 - yhat)
 
 

@@ -9,7 +9,7 @@ def loss_xent_logits_delta(z, y):
 
 
 def loss_xent_logits_delta_jvp(z_dot, y, z):
-    """(ℒ)˙ = ȧ (1 − y)/(1 − a) − y ȧ/a"""
+    """ℒ̇ = ȧ (1 − y)/(1 − a) − y ȧ/a"""
     a = 1 / (1 + exp(-z))
     a_dot = z_dot * exp(-z) / (1 + exp(-z)) ** 2
     return a_dot * (1 - y) / (1 - a) - y * a_dot / a

@@ -7,7 +7,7 @@ def loss_xent_negated_grad_yhat(y, yhat):
 
 
 def loss_xent_negated_grad_yhat_jvp(yhat_dot, y, yhat):
-    """(ℒ)˙ = ŷ̇ (1 − y)/(1 − ŷ) − y ŷ̇/ŷ"""
+    """ℒ̇ = ŷ̇ (1 − y)/(1 − ŷ) − y ŷ̇/ŷ"""
     return yhat_dot * (1 - y) / (1 - yhat) - y * yhat_dot / yhat
 
 

@@ -308,13 +308,14 @@ def book(
 def new(
     id: Annotated[str, typer.Argument(help="the new equation's id, as act.swish")],
     form: Annotated[str, typer.Argument(help='its machine form, as "x/(1 + exp(-x))"')],
+    by: Annotated[str, typer.Option(help="by what: a loss by its prediction, all else by the first name")] = "",
 ) -> None:
     """Begin an equation: write the skeletons of its records, its reference function and its witness."""
     from .conformance.proofs.links import files_of
     from .spec import new as skeletons
 
     try:
-        changed = skeletons.write(skeletons.skeletons(id, form, files_of(id)))
+        changed = skeletons.write(skeletons.skeletons(id, form, files_of(id), by))
     except skeletons.NotNew as why:
         refuse("new", why)
     for name in changed:

@@ -31,6 +31,27 @@ def test_three_files_get_a_skeleton(top):
     assert 'Witness("act.swish"' in (top / "conformance/witnesses/networks.py").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(("id", "form", "by", "names", "gradient", "wrt"), [
+    ("loss.mine", "maximum(0, c - y*yhat)", "", ["c", "y", "yhat"], "loss.mine.delta", "yhat"),
+    ("loss.mine", "Piecewise((y - z, c <= y), (z, True))", "", ["y", "z", "c"], "loss.mine.delta", "z"),
+    ("act.mine", "exp(a*x) + x", "x", ["a", "x"], "act.mine.prime", "x"), ("act.mine", "a*x", "", ["a", "x"],
+                                                                            "act.mine.prime", "a"),
+])
+def test_names_stand_as_written_and_a_loss_is_by_its_prediction(id, form, by, names, gradient, wrt, tmp_path):
+    files = files_of(id)
+    record = new.skeletons(id, form, files, by)[files[0]]
+    (tmp_path / "mine.toml").write_text(record, encoding="utf-8")
+    equations, _ = records.read(tmp_path / "mine.toml")
+    assert list(equations[id].symbols) == names
+    assert equations[id].wrt == equations[gradient].wrt == (wrt,)
+    assert max(map(len, "".join(new.skeletons(id, form, files).values()).split("\n"))) <= 120
+
+
+def test_by_what_is_not_there_is_refused():
+    with pytest.raises(new.NotNew, match="has no 'q', but a, x"):
+        new.skeletons("act.mine", "a*x", files_of("act.mine"), "q")
+
+
 @pytest.mark.parametrize(("id", "form", "says"), [
     ("act.elu", "x", "act.elu has a record already"), ("swish", "x", "'swish' is no id"),
     ("act.swish", "x +", "is not an expression"), ("act.swish", "x.real", "not part of the language"),

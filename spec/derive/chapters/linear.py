@@ -22,7 +22,7 @@ IDS = (
     "net.layer.grad_a", "net.layer.affine.grad_x", "net.layer.affine.grad_w", "net.layer.affine.grad_b",
     "net.out.grad_Theta", "net.out.grad_a", "net.out.linear.grad_Theta", "net.out.linear.grad_a",
     "stack.one.grad_x", "stack.one.grad_K", "stack.many.grad_x", "stack.many.grad_K", "net.residual.grad_x",
-    "net.residual.grad_f", "norm.mean.grad_x", "norm.batch.inference.grad_x",
+    "net.residual.grad_f", "pool.global.grad_x", "loss.kl.grad_q", "norm.mean.grad_x", "norm.batch.inference.grad_x",
     "norm.batch.inference.grad_gamma", "norm.batch.inference.grad_beta", "loss.objective.grad_Theta",
     "loss.objective.corrected.grad_Theta",
 )

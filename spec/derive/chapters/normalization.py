@@ -156,3 +156,38 @@ def variance_x(id: str) -> Derivation:
     D.collapse(k, why="only k = p survives")
     D.holds(why="0 ≤ p ≤ n − 1")
     return D
+
+
+def _rms(id: str, title: str, wrt: Expr, **more: Any) -> Derivation:
+    root = Named(entry=s, means=sp.sqrt(sp.Sum(x[k]**2, (k, 0, n - 1)) / n + eps))
+    D = Derivation(
+        id=id, title=title, output=Output(entry=y[i], means=gammas[i] * x[i] / s, over=((i, 0, n - 1),), delta=d[i]),
+        wrt=wrt, over=((p, 0, n - 1),), shapes={x: ((0, n - 1),), d: ((0, n - 1),), gammas: ((0, n - 1),), eps: ()},
+        named=(root, *more.pop("named", ())), lengths={n: "len(d)"}, trials=TRIALS, order=ORDER, **more)
+    D.chain()
+    return D
+
+
+@derives("norm.rms.grad_x")
+def rms_x(id: str) -> Derivation:
+    D = _rms(id, "The gradient of RMS norm with respect to its input: every output depends on x_p, through s.", x[p],
+             python=("d", "x", "gamma", "eps"), named=(
+                 Named(entry=h[i], means=gammas[i] * d[i], over=((i, 0, n - 1),)),
+                 Named(entry=m1, means=total(h[i] * x[i]) / n)))
+    D.differentiate(why="γ is a constant here; s depends on x_p, too")
+    D.substitute("chain rule", "s′ = x_p/(n s)", {dx(s): x[p] / (n * s)})
+    D.rewrite("definition", "g_i = γ_i d_i", total(h[i] * (Same(i, p) / s - x[i] * x[p] / (n * s**3))))
+    D.split(i)
+    D.collapse(i, why="the bracket [i = p] leaves i = p alone")
+    D.holds(why="0 ≤ p ≤ n − 1")
+    D.rewrite("definition", "a mean over the features, of g x", h[p] / s - x[p] * m1 / s**3)
+    return D
+
+
+@derives("norm.rms.grad_gamma")
+def rms_gamma(id: str) -> Derivation:
+    D = _rms(id, "The gradient of RMS norm with respect to its scales γ.", gammas[p], python=("d", "x", "eps"))
+    D.differentiate(why="∂γ_i/∂γ_p = [i = p]; the root does not depend on γ")
+    D.collapse(i, why="only i = p survives")
+    D.holds(why="0 ≤ p ≤ n − 1")
+    return D
