@@ -108,7 +108,8 @@ def _judge_values(verdict: Verdict, case: Case, backend: Backend, mode: str, exp
     verdict.arguments = arguments
     try:
         outputs = watched_call(verdict, lambda: run(case, backend, mode, arguments, poison=poison))
-        again = run(case, backend, mode, arguments, True, poison) if twice(case) else outputs
+        first = list(map(widened, outputs))                   # a second run may write into the same memory
+        again = list(map(widened, run(case, backend, mode, arguments, True, poison))) if twice(case) else first
     except Trouble as trouble:
         lacking = _lacking(trouble.error, arguments)
         verdict.state, verdict.reason = (UNSUPPORTED, lacking) if lacking else (FAIL, trouble.says)
@@ -117,11 +118,11 @@ def _judge_values(verdict: Verdict, case: Case, backend: Backend, mode: str, exp
     if bounds is None:
         verdict.state, verdict.reason = NOT_JUDGED, truths
         return
-    for name, value, second in zip(OPERATIONS[case.op].outputs, outputs, again):
+    for name, value, one, second in zip(OPERATIONS[case.op].outputs, outputs, first, again):
         _shape_and_dtype(name, value, truths[name].value.shape, case)
-        if not same_bits(value, second):
+        if not same_bits(one, second):
             raise HygieneFault(f"{name} differs between two runs on the same input")
-        worst = compare(name, widened(value), truths[name], bounds[name], case)
+        worst = compare(name, one, truths[name], bounds[name], case)
         if verdict.worst is None or not worst.fraction <= verdict.worst.fraction:
             verdict.worst = worst
     assert verdict.worst is not None
@@ -134,7 +135,7 @@ def _judge_values(verdict: Verdict, case: Case, backend: Backend, mode: str, exp
         verdict.state, verdict.place = FAIL, place_of(backend.ops[case.op])
         if not explained:
             return
-        actual = {n: widened(v) for n, v in zip(OPERATIONS[case.op].outputs, outputs)}
+        actual = dict(zip(OPERATIONS[case.op].outputs, first))
         _explain(verdict, actual, arguments, backend, adding(mode))
 
 

@@ -133,8 +133,8 @@ def undefined_lanes(case: Case, backend: Backend, mode: str, arguments: Mapping[
 
 def widened(value: Any) -> Array:
     if isinstance(value, torch.Tensor):
-        return value.detach().to("cpu", torch.float64).numpy()
-    return np.asarray(value, dtype=np.float64)
+        return value.detach().to("cpu", torch.float64, copy=True).numpy()
+    return np.array(value, dtype=np.float64)
 
 
 def same_bits(a: Any, b: Any) -> bool:

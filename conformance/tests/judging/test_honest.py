@@ -264,3 +264,18 @@ def test_scaling_an_input_by_a_power_of_two_changes_no_fraction(op, octaves):
         fractions.append(judge(Case(f"{op}/scale", op, "T1", "fp32", make), backend, "host").fraction)
     assert fractions[0] > 0
     assert f"{fractions[0]:.6g}" == f"{fractions[1]:.6g}"
+
+
+def test_two_runs_are_compared_though_they_share_their_memory():
+    """A function that hands out one buffer at each call, and is not the same at the second."""
+    backend, buffers, calls = Backend("one buffer"), {}, []
+
+    @backend.op("act.sigmoid")
+    def sigmoid(z):
+        calls.append(z)
+        out = buffers.setdefault(z.shape, torch.empty_like(z))
+        a = torch.sigmoid(z.double()).to(z.dtype)
+        return out.copy_(a if len(calls) % 2 else torch.nextafter(a, a + 1))
+
+    (plain,) = [case for case in cases_of("act.sigmoid", ("fp32",)) if case.id.endswith("3x43/normal/fp32")]
+    assert judge(plain, backend, "host").reason == "a differs between two runs on the same input"
