@@ -24,11 +24,12 @@ SPECIAL = {"h": "ℎ", "∂": "𝜕", "∇": "𝛻", "ϵ": "𝜖", "ϑ": "𝜗",
 
 
 def formulas() -> list[str]:
-    """Every formula of the records and every line of the derivations, in LaTeX."""
+    """Every formula of the records and every line of the derivations that the report and the book draw, in LaTeX."""
     found = [form.latex for equation in spec.load().values() for form in equation.forms]
     found += [latex for equation in spec.load().values() for latex in typeset.formulas(equation)]
     for id in derived_ids():
-        found += [line.strip(" $") for line in derivation_page(id).splitlines() if line.strip().startswith("$$")]
+        drawn = derivation_page(id).partition("\n## JVP\n")[0]
+        found += [line.strip(" $") for line in drawn.splitlines() if line.strip().startswith("$$")]
     return found
 
 
