@@ -20,7 +20,7 @@ SIGNS = {
     "star": "⋆", "sum": "∑", "times": "×", "triangleq": "≜", "approx": "≈", "lceil": "⌈", "rceil": "⌉", "lfloor": "⌊",
     "rfloor": "⌋", "epsilon": "ϵ", "varepsilon": "ε", "|": "∥", "{": "{", "}": "}", "lambda": "λ",
 }
-ACCENTS = {"hat": "ˆ", "bar": "ˉ", "tilde": "˜", "underbrace": "⏟"}
+ACCENTS = {"hat": "ˆ", "dot": "˙", "bar": "ˉ", "tilde": "˜", "underbrace": "⏟"}
 ALPHABETS = {"mathbf": ("MATHEMATICAL BOLD",), "mathcal": ("MATHEMATICAL SCRIPT", "SCRIPT"),
              "mathbb": ("MATHEMATICAL DOUBLE-STRUCK", "DOUBLE-STRUCK")}
 FENCES = {"cases": ("{", ""), "aligned": ("", ""), "pmatrix": ("(", ")"), "bmatrix": ("[", "]"), "array": ("", "")}

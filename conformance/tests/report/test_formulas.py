@@ -31,6 +31,14 @@ def test_mathml_says_what_latex_says():
     assert not wrong, wrong[:3]
 
 
+@pytest.mark.parametrize("id", spec.derived_ids())
+def test_rates_are_said_too(id):
+    """`show --html` sets these, in the reader's own font."""
+    shown = spec.derivation(id)
+    for latex in (shown.jvp.latex, shown.hvp.latex):
+        assert of_mathml(element(latex)) == of_latex(latex)
+
+
 @pytest.mark.parametrize(("latex", "other"), [
     (r"\frac{a}{b}", r"\frac{b}{a}"), (r"x_{i+j}", r"x_i+j"), (r"(x)_i", r"{(x)}_i"), (r"\hat{y}", r"\bar{y}"),
     (r"\begin{cases} 1 & x \\ 0 & y \end{cases}", r"\begin{cases} 1 & x \\ 0 \end{cases}"),
