@@ -68,7 +68,7 @@ HISTORIES = st.lists(
 GIVEN = MODELS, HISTORIES, st.sampled_from(patched.WAYS), st.integers(0, 3)
 
 
-@settings(max_examples=14, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(*GIVEN)
 def test_histories(shape, history, way, seed):
     patched.compared(shape, history, way, seed)
@@ -81,7 +81,7 @@ def test_many_histories(shape, history, way, seed):
     patched.compared(shape, history, way, seed)
 
 
-@settings(max_examples=4, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=2, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(*GIVEN)
 def test_histories_of_kernels(shape, history, way, seed):
     with simulate(check=False):
