@@ -21,8 +21,8 @@ import attrs
 import torch
 from torch import nn
 
-from . import chains
 from . import nn as ours
+from .nn import chains
 
 TWINS: dict[type[nn.Module], type[nn.Module]] = {
     twin: getattr(ours, twin.__name__) for twin in (

@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from torch._C import _get_tracing_state
 from torch.nn.modules import module as torchs
 
-from . import functional as F
-from .activations.table import ACTIVATIONS as TABLE
-from .nn import layers as ours
-from .runtime.launch import PLAIN, traced
-from .runtime.leaves import as_class
+from .. import functional as F
+from ..activations.table import ACTIVATIONS as TABLE
+from ..runtime.launch import PLAIN, traced
+from ..runtime.leaves import as_class
+from . import layers as ours
 
 LAYERS = (ours.Linear, ours.Conv2d)
 NORMS = (ours.BatchNorm1d, ours.BatchNorm2d)
