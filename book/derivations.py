@@ -50,23 +50,11 @@ def derivation(id: str) -> Derivation | None:
 
 def standalone(page: str) -> str:
     """A derivation's page as HTML that needs nothing else."""
-    read_back, one = text_of(page), read(page)
-    steps = Markup("").join(Markup("<li><b>{}</b> {}{}</li>").format(s.rule, s.why, mathml(s.latex)) for s in one.steps)
-    along = Markup("").join(Markup("<h2>{}</h2><p>{}</p>{}<pre>{}</pre>").format(
-        name, part.says, mathml(part.latex), part.python)
-        for name, part in (("JVP", read_back.jvp), ("Hessian-vector product", read_back.hvp)))
-    remarks = Markup("").join(map(Markup("<p>{}</p>").format, read_back.remarks))
-    return str(PAGE.format(id=read_back.id, title=one.title, given=one.given, steps=steps, result=mathml(one.result),
-                           remarks=remarks, python=one.python, along=along, checked=one.checked))
+    from .site import alone
 
-
-PAGE = Markup("""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{id}</title>
-<style>body {{ max-width: 60rem; margin: 2rem auto; padding: 0 1rem; font: 1rem/1.5 sans-serif }}
-math {{ display: block; overflow-x: auto; padding: .3rem 0 }} pre {{ overflow-x: auto }}</style></head>
-<body><main><h1>{id}</h1><p>{title}</p><h2>Given</h2>{given}<h2>Steps</h2><ol>{steps}</ol><h2>Result</h2>{result}{remarks}
-<h2>Python</h2><pre>{python}</pre>{along}<h2>Checked</h2><p>{checked}</p></main></body></html>
-""")
+    also = text_of(page)
+    return alone("derivation.html", id=also.id, one=read(page), remarks=also.remarks,
+                 along=(("JVP", also.jvp), ("Hessian-vector product", also.hvp)))
 
 
 def read(page: str) -> Derivation:

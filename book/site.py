@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
+from typing import Any
+
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 from pygments import highlight
@@ -10,7 +13,7 @@ from pygments.lexers import PythonLexer
 
 from .. import spec
 from ..conformance.report.formulas import mathml
-from ..conformance.report.page import thread
+from ..conformance.report.page import font, style, thread
 from ..spec.show_text import lines, number
 from .numbers import grid, letter, text
 
@@ -22,6 +25,13 @@ def environment() -> Environment:
     made.filters |= {"thread": thread, "python": python, "letter": letter, "number": number, "minus": text,
                      "sentence": sentence}
     return made
+
+
+def alone(template: str, **context: Any) -> str:
+    """A page of its own: style and font in it, and no address."""
+    own = (files(__package__) / "templates/book.css").read_text(encoding="utf-8")
+    found = environment().get_template(template).render(style=style() + Markup(own), font=font(), **context)
+    return found.strip() + "\n"
 
 
 def python(source: str) -> Markup:

@@ -14,7 +14,9 @@ import pytest
 
 import chainrule
 from chainrule.book.build import build
+from chainrule.book.derivations import standalone
 from chainrule.conformance.report.page import write
+from chainrule.spec.derivations import derivation_page
 
 selenium = pytest.importorskip("selenium.webdriver")
 if not (shutil.which("chromium") and shutil.which("chromedriver")):
@@ -110,6 +112,21 @@ def test_pages_are_quiet_and_fit(browser, book, report):
         asked = browser.execute_script("return performance.getEntriesByType('resource').map(one => one.name)")
         assert all(one.startswith(("file:", "data:", "blob:")) for one in asked), asked
         assert not browser.find_elements(By.CSS_SELECTOR, "merror")
+
+
+def test_a_derivation_alone_is_laid_out(browser, tmp_path):
+    """As mathematics: its fractions are no wider than what they hold. What a user's file says is text there."""
+    page = tmp_path / "page.html"
+    page.write_text(standalone(derivation_page("norm.batch.grad_x").replace("batch", "<script>throw 1</script>", 1)))
+    for width in (1280, 400):
+        opened(browser, page, width)
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+        widths = browser.execute_script("return [...document.querySelectorAll('mfrac')].map(one => one.clientWidth || "
+                                        "one.getBoundingClientRect().width)")
+        assert len(widths) > 9
+        assert max(widths) < 300
+    assert "<script>throw 1</script>" in browser.find_element(By.TAG_NAME, "body").text
+    assert said(browser) == []
 
 
 def test_the_mathematical_font_is_used(browser, book, report):
