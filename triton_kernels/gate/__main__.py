@@ -57,6 +57,8 @@ def _attempt(subject: Subject, dtype: torch.dtype, row: configs.Row, arch: str, 
     try:
         with configs.pinned(subject.table, row):
             kernels = compiled(lambda: subject.call(dtype, row), arch, said)
+        if len(kernels) <= subject.launch:
+            return Attempt(failure=f"starts {len(kernels)} kernels, and number {subject.launch + 1} is to be judged")
         plain = subject.unpooled
         if plain is None:
             return Attempt(kernels)

@@ -47,10 +47,11 @@ simulating._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def runs_kernel(t: Any) -> bool:
-    """Does an op on this tensor run the kernel? Fake and subclassed CPU tensors never do, nor those of `meta`."""
+    """Does an op on this tensor run the kernel? Fake and subclassed CPU tensors never do, and those of `meta` only
+    where launches are written down and not run."""
     if not isinstance(t, torch.Tensor):
         return False
-    return t.is_cuda or (simulating() and type(t) in PLAIN and t.is_cpu)
+    return t.is_cuda or (simulating() and type(t) in PLAIN and (t.is_cpu or recording.get() is not None))
 
 
 def by_torch(t: Any) -> bool:

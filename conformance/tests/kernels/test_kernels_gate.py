@@ -215,6 +215,13 @@ def test_a_kernel_that_does_not_compile_fails():
     assert gate.line(entry).endswith(entry["wrong"][0])
 
 
+def test_a_subject_that_starts_no_kernel_fails():
+    silent = gate.Subject("silent", "pointwise", lambda d, r: None)
+    entry = gate.measure([(silent, torch.float32, configs.Row(16))], "sm_90")[0]
+    assert entry["wrong"] == ["starts 0 kernels, and number 1 is to be judged"]
+    assert gate.fails(entry)
+
+
 def test_facts_are_remembered_and_json_is_whole(tmp_path, monkeypatch, capsys):
     one = [(SUBJECT["tanh"], torch.float32, configs.rows("pointwise")[0])]
     monkeypatch.setattr(gate, "every", lambda arch: one)
