@@ -194,6 +194,7 @@ def edges_are_accepted(R: Any) -> None:
     assert R.FUNCTIONS["norm.batch.running"]([1, 3], 0, 0, 1) == (2, 2)
     assert R.FUNCTIONS["pool.max.index"]([[1, 2], [4, 3]]) == [[2]]
     assert R.FUNCTIONS["pool.max"]([[1, 2], [4, 3]]) == [[4]]
+    assert R.FUNCTIONS["loss.huber"](0, 3) == 2.5                   # c = 1, as torch has it
 
 
 def lamb_keeps_its_ratio_at_one_where_a_length_is_zero(R: Any) -> None:

@@ -9,6 +9,8 @@ EQUIVALENT: dict[str, str] = {
     "convolution.conv1d_centred: m - 1 → m - 0": ODD,
     "layers.reach: m - 1 → m - 0": ODD,
     "convolution.conv2d_layer:  for f in range(F) →  for f in range(F + 1)": "one entry more that nothing reads",
+    "losses.huber: where(away <= c, away * away / 2, c * (away - c / 2)) → "
+    "where(away < c, away * away / 2, c * (away - c / 2))": "at the border both branches are c²/2",
     "lists.shape: inner[0] → inner[-1]": "all entries are known to be equal there",
     "normalization.variance: (x_i - mu) * (x_i - mu) → (x_i + mu) * (x_i - mu)": CROSSED,
     "normalization.variance: (x_i - mu) * (x_i - mu) → (x_i - mu) * (x_i + mu)": CROSSED,

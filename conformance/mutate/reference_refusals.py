@@ -59,6 +59,7 @@ REFUSALS: tuple[Refusal, ...] = (
     call("net.onehot", "net.onehot: class 4 is not among 1 … 3", 4, 3),
     call("loss.objective", "n = 0 training instances have no average", [], [], [None], 1),
     call("loss.objective.corrected", "numbers of y and ŷ: 1 and 2 differ", [1], [1, 1], [None], 1),
+    call("loss.kl", "lengths of p and q: 1 and 2 differ", [1], [1, 2]),
     call("loss.softmax", "lengths of y and z: 1 and 2 differ", [1], [1, 2]),
     call("loss.softmax.weighted", "lengths of y and z: 1 and 2 differ", [1], [1, 2], [1, 1]),
     call("loss.softmax.weighted", "lengths of w and z: 1 and 2 differ", [1, 0], [1, 2], [1]),

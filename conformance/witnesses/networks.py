@@ -215,8 +215,8 @@ ROWS = [
     Witness("loss.xent.logits", (0.25, 1.5),
             lambda: float(F.binary_cross_entropy_with_logits(tensor(1.5), tensor(0.25)))),
     *(Witness("loss.huber", (0.25, at, 1.5), partial(huber, 0.25, at, 1.5)) for at in (0.75, 2.5, -3.25)),
-    Witness("loss.kl", ([0.25, 0.5, 0.25], [0.125, 0.625, 0.25]), lambda: float(F.kl_div(
-        tensor([0.125, 0.625, 0.25]).log(), tensor([0.25, 0.5, 0.25]), reduction="sum"))),
+    Witness("loss.kl", ([0.25, 0.5, 0.25], [0.125, 0.5, 0.375]), lambda: float(F.kl_div(
+        tensor([0.125, 0.5, 0.375]).log(), tensor([0.25, 0.5, 0.25]), reduction="sum"))),
     Witness("loss.square", (0.25, 2.0), lambda: float(F.mse_loss(tensor(2.0), tensor(0.25)))),
     Witness("loss.softmax", (ONE_HOT, Z), lambda: float(F.cross_entropy(tensor(Z), torch.tensor(1)))),
     Witness("loss.softmax", ([0.25, 0.5, 0.25], Z),

@@ -96,7 +96,7 @@ def test_nothing_matched_is_exit_3():
     (["tortch"], "no backend 'tortch'; did you mean torch?"),
     (["nowhere.at.all:backend"], "cannot import nowhere.at.all"),
     (["chainrule.conformance.backends.torch:backen"], "has no 'backen'; did you mean backend?"),
-    (["chainrule.conformance.backends.torch:OPERATIONS"], "is a dict, not a chainrule.conformance.Backend"),
+    (["chainrule.conformance.judging.factors:FACTORS"], "is a dict, not a chainrule.conformance.Backend"),
     (["--op", "act.rleu=math:sqrt"], "no op 'act.rleu'; did you mean act.relu"),
     (["--op", "act.relu"], "write it as ID=module:function"),
     (["torch", "--dtype", "fp33"], "--dtype fp33: the dtypes are fp32, fp16, bf16"),

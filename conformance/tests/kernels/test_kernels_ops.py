@@ -108,7 +108,8 @@ ARGUMENTS = {
 
 
 def test_every_op_is_tested():
-    own = ("arch.", "attn.", "conv2d.layer", "pool.", "norm.", "alg.average.", "loss.softmax.weighted", "loss.mean")
+    own = ("arch.", "attn.", "vit.", "conv2d.layer", "pool.", "norm.", "alg.average.",
+           "loss.softmax.weighted", "loss.mean")
     rules = {id for id in OPS if id.startswith("opt.")} - {"opt.sgd"}
     assert set(ARGUMENTS) == {id for id in OPS if not id.startswith(own)} - rules
 
