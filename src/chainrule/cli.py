@@ -106,8 +106,10 @@ def conform(
         refuse("conform", why)
     except KeyboardInterrupt:
         errors.print("chainrule conform: interrupted before anything was judged", markup=False)
-        raise typer.Exit(130) from None
-    raise typer.Exit(status)
+        status = 130
+    if status == 130:
+        exec("pass")       # an interrupt that came through an exec or eval is forgotten by the next one alone; else
+    raise typer.Exit(status)                    # `python -m` would end by the signal and not with this code
 
 
 @app.command()

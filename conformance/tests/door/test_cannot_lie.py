@@ -121,6 +121,13 @@ def test_an_interrupted_run_says_so_everywhere(conform, apart):
     assert summary["total"] < first["planned"]
 
 
+def test_an_interrupt_that_comes_through_an_exec_has_its_exit_code(conform):
+    """Python remembers that it came, whoever catches it, and `python -m` would end by the signal."""
+    done = conform(RELU.format("exec('raise KeyboardInterrupt')"), "theirs:backend", "-n", "0", "-k", "act.relu/T0")
+    assert done.returncode == 130, done.stdout
+    assert "interrupted · " in done.stdout
+
+
 def test_a_closed_pipe_ends_quietly(conform):
     (conform.folder / "theirs.py").write_text(HEAD + RELU.format("pass"))
     done = subprocess.run(f"{sys.executable} -m chainrule.cli conform theirs:backend -n 0 -k act.relu/T0 | head -1",
