@@ -164,7 +164,7 @@ def test_what_a_kernel_starts_besides_is_judged_too(monkeypatch):
 
 @pytest.mark.parametrize(("name", "table", "arch", "row", "spills"), [
     ("average, added up", "alg.average", "sm_120", configs.Row(128, 64, 32, 8, 3), False),   # but without -lineinfo
-    ("delta, elu", "bp.delta", "sm_80", configs.Row(128, 128, 32, 4, 4), True),
+    ("delta, elu", "bp.delta", "sm_80", configs.Row(128, 128, 32, 4, 3), True),       # which nobody else compiles here
 ])
 def test_a_remembered_kernel_is_assembled_as_it_was(tmp_path, monkeypatch, name, table, arch, row, spills):
     monkeypatch.setattr(triton.knobs.cache, "dir", str(tmp_path))
