@@ -41,7 +41,7 @@ class Cause:
 
     @property
     def dtypes(self) -> str:
-        return ", ".join(sorted({case.dtype for case in self.cases}, key=lambda name: ORDER.get(name, 99)))
+        return dtypes_of(self.cases)
 
     @property
     def trap(self) -> spec.Trap | None:
@@ -60,6 +60,11 @@ def causes(cases: Iterable[Case]) -> list[Cause]:
             groups.setdefault((case.op, cause(case)), []).append(case)
     found = [Cause(op, what, tuple(sorted(group, key=_plain))) for (op, what), group in groups.items()]
     return sorted(found, key=lambda one: -len(one.cases))
+
+
+def dtypes_of(cases: Iterable[Case]) -> str:
+    """Their dtypes, wide ones first; one that nobody knows comes last."""
+    return ", ".join(sorted({case.dtype for case in cases}, key=lambda name: ORDER.get(name, 99)))
 
 
 def cause(case: Case) -> str:

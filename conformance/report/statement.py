@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..judging.operations import OPERATIONS
+from .failures import dtypes_of
 from .reading import Run
 
 COLORS = {"pass": "brightgreen", "fail": "red", "not_judged": "yellow"}
@@ -30,7 +31,7 @@ def _sentences(run: Run) -> Iterator[str]:
     release = f"chainrule {versions.pop('chainrule', 'of no stated version')}"
     known = f" (spec {run.spec[:8]})" if run.spec else ""
     yield f"{run.backend} {verdict}: {len(ops)} of the {len(OPERATIONS)} ops of {release}{known} judged."
-    yield f"{run.counts['pass']} of {len(judged)} judged cases passed, in {', '.join(_dtypes(run)) or 'no dtype'}."
+    yield f"{run.counts['pass']} of {len(judged)} judged cases passed, in {dtypes_of(judged) or 'no dtype'}."
     left = [f"{run.counts[state]} {word}" for state, word in (("unsupported", "unsupported"),
                                                               ("not_judged", "not judged")) if run.counts[state]]
     if run.missing:
@@ -46,11 +47,6 @@ def _sentences(run: Run) -> Iterator[str]:
     declared = ", ".join(f"{dtype} as {arithmetic}" for dtype, arithmetic in run.arithmetic.items())
     yield where + (f"; products of {declared}, as declared." if declared else ".")
     yield "With " + ", ".join(f"{name} {version}" for name, version in versions.items()) + "."
-
-
-def _dtypes(run: Run) -> list[str]:
-    order = ("fp32", "fp16", "bf16", "fp64")
-    return sorted({case.dtype for case in run.cases if case.state in ("pass", "fail")}, key=order.index)
 
 
 def badge(run: Run) -> str:

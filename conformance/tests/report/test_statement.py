@@ -40,6 +40,7 @@ def test_it_says_no_more_than_the_run():
     assert "of no device" in statement(run(record(), mode="simulated"))
     assert "does not conform" in statement(run(record(), record("opt.sgd", state="fail")))
     assert "Worst" not in statement(run(record(state="fail")))
+    assert "passed, in fp32, fp8." in statement(run(record(dtype="fp8"), record()))         # of a newer release
     assert "nothing was judged: 0 of" in statement(run(record(state="unsupported")))
     cut = run(record())
     cut.planned = 7
