@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import cache
 
 from attrs import frozen
@@ -10,18 +9,8 @@ from markupsafe import Markup
 
 from ..conformance.report.formulas import mathml
 from ..spec.derivations import derivation_page, derived_ids
+from ..spec.page import StepText
 from ..spec.page import read as text_of
-
-STEP = re.compile(r"^\d+\. \*\*(.+?)\*\*(?: · (.*))?$")
-
-
-@frozen
-class Step:
-    """One line of a derivation: the rule, why it holds here, the formula."""
-
-    rule: str
-    why: str
-    latex: str
 
 
 @frozen
@@ -30,7 +19,7 @@ class Derivation:
 
     title: str
     given: Markup
-    steps: tuple[Step, ...]
+    steps: tuple[StepText, ...]
     remarks: str
     python: str
     checked: str
@@ -59,25 +48,8 @@ def standalone(page: str) -> str:
 
 def read(page: str) -> Derivation:
     """What a page of spec/derived shows."""
-    head, *parts = re.split(r"^## ", page, flags=re.M)
-    section = {name: body.strip() for name, _, body in (part.partition("\n") for part in parts)}
-    return Derivation(" ".join(head.split("\n", 1)[1].split()), _given(section["Given"]), _steps(section["Steps"]),
-                      section["Result"].rpartition("```")[2].strip(), _fenced(section["Python"]), section["Checked"])
-
-
-def _fenced(text: str) -> str:
-    return text.partition("\n")[2].rpartition("```")[0].strip("\n")
-
-
-def _steps(text: str) -> tuple[Step, ...]:
-    steps: list[Step] = []
-    rule = why = ""
-    for line in text.splitlines():
-        if match := STEP.match(line):
-            rule, why = match[1], match[2] or ""
-        elif line.strip().startswith("$$"):
-            steps.append(Step(rule, why, line.strip().strip("$").strip()))
-    return tuple(steps)
+    one, given = text_of(page), page.partition("## Given\n")[2].partition("\n## ")[0]
+    return Derivation(one.title, _given(given), one.steps, "\n\n".join(one.remarks), one.python, one.checked)
 
 
 def _given(text: str) -> Markup:
