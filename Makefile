@@ -29,7 +29,7 @@ full: .venv/dev.stamp .venv/clients.stamp lint build/third-party build/jax   ## 
 	$(BIN)/python -m pytest -n 2 -m "slow or not slow" $(ARGS)
 	$(BIN)/chainrule conform -n 2              # every pair of levels, in the simulator
 	$(BIN)/python -m chainrule.conformance.mutate
-	$(MAKE) -k $(TRITONS:%=gate-%)
+	$(MAKE) -k gate $(TRITONS:%=gate-%)
 
 gate: .venv/dev.stamp              ## every shipped configuration compiled for GPUs that need not be here
 	$(BIN)/python -m chainrule.triton_kernels.gate --json build/gate.json $(ARGS)
