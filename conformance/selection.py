@@ -12,7 +12,7 @@ from _pytest.mark.expression import Expression
 from attrs import evolve, field, frozen
 
 from .backend import BUILT_IN, Backend, BackendError, load
-from .judging.cases import DTYPES, Case, case_of, cases, field_cases, fuzzed
+from .judging.cases import DTYPES, Case, beyond, case_of, cases, field_cases, fuzzed
 from .judging.recipes import FAMILIES
 from .known_failures import listed
 
@@ -64,6 +64,7 @@ def _selected(target: str | None, *, ops: tuple[str, ...] = (), dtypes: tuple[st
         over_field = [one for op in only for one in field_cases(op, wanted) if one.quick or not (quick or levels)]
         return Selection(backend, where(backend, mode), tuple(c for c in over_field if wanted_by(c.id)))
     chosen = [one for op in only for one in (*cases((op,), wanted, quick or op not in backend.ops, thorough),
+                                             *(() if quick or levels or op not in backend.ops else beyond(op, wanted)),
                                              *backend.extra_of(op, quick))]
     return Selection(backend, where(backend, mode),
                      tuple(c for c in chosen if c.dtype in wanted and wanted_by(c.id)), undefined)
@@ -98,7 +99,8 @@ def found(ids: tuple[str, ...], backend: Backend) -> tuple[Case, ...]:
     """The cases of these ids; one that names the levels of its factors need not be in the design."""
     named = {id.partition("/")[0] for id in ids}
     ops = tuple(op for op in FAMILIES if op in named) if named <= set(FAMILIES) else tuple(FAMILIES)
-    by_id = {case.id: case for case in (*cases(ops), *(one for op in ops for one in field_cases(op)), *backend.extra)}
+    by_id = {case.id: case for case in (*cases(ops), *(one for op in ops for one in (*field_cases(op), *beyond(op))),
+                                *backend.extra)}
     chosen = []
     for id in ids:
         case = by_id.get(id) or case_of(id)

@@ -2,6 +2,7 @@
 
 T0  exact: integers and dyadic fractions; the verdict is equality.
 T1  bound: real numbers on several distributions, judged by the derived bound.
+T2  statistics: the same on sums of 256 terms and more, with a thousand outputs that are judged together, too.
 TF  over an exact field, where floats carry elements of GF(2⁶¹ − 1): equality at real sizes, in the simulator only.
 T3  specials, traps from the records, empties, layouts a kernel must survive, and arguments it must refuse.
 
@@ -92,6 +93,16 @@ def representable(op: str, arguments: Answered, dtype: str) -> bool:
     return all(np.array_equal(kept[name], value) for name, value in right.items())
 
 
+def long_sums(op: str, dtype: str, draw: str = "") -> Iterator[Case]:
+    """T2, and exact data, on sums of many terms; `draw` asks for other data."""
+    family = FAMILIES[op]
+    spread = [kind for kind in family.real if kind in (*DISTRIBUTIONS, "shifted", "flat")]
+    for size in family.long:
+        for tier, kinds in (("T0", family.exact[:1]), ("T2", spread)):
+            for kind in kinds:
+                yield _case(op, tier, f"{'x'.join(map(str, size))}/{kind}{draw}", dtype, family.recipe, size, kind)
+
+
 COVERING = "levels-"          # the tag of a case whose label is a row of levels, one digit for each factor
 
 
@@ -143,6 +154,14 @@ def _layouts(op: str, dtype: str) -> Iterator[Case]:
     for layout in (*LAYOUTS, *family.layouts):
         size, kind = family.sizes[0], family.real[0]
         yield _case(op, "T3", f"layout-{layout}", dtype, family.recipe, size, kind, layout=layout)
+
+
+def far(op: str, dtype: str) -> Iterator[Case]:
+    """Tensors that reach beyond 2³¹ elements along one axis."""
+    recipe, size, kind = FAMILIES[op].recipe, FAMILIES[op].sizes[0], FAMILIES[op].real[0]
+    axes = max((v.ndim for v in recipe(source(op, dtype), size, kind).values() if isinstance(v, np.ndarray)), default=0)
+    for axis in range(axes):
+        yield _case(op, "T3", f"far-{axis}", dtype, recipe, size, kind, layout=f"far-{axis}")
 
 
 def _fits(value: float, dtype: str) -> bool:
@@ -197,6 +216,13 @@ def cases_of(op: str, dtypes: tuple[str, ...] = DTYPES, thorough: str = "") -> I
             yield from _special(op, dtype)
             yield from _traps(op, dtype)
         yield from _edges(op, dtype)
+
+
+def beyond(op: str, dtypes: tuple[str, ...] = DTYPES) -> Iterator[Case]:
+    """What only a complete run judges: long sums, and tensors beyond 2³¹ elements."""
+    for dtype in dtypes:
+        yield from long_sums(op, dtype)
+    yield from far(op, dtypes[0])
 
 
 def cases(ops: tuple[str, ...] | None = None, dtypes: tuple[str, ...] = DTYPES, quick: bool = False,

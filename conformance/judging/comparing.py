@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from attrs import evolve
 
 from ..backend import Backend
 from .bounds import Bound, bound, declared
@@ -40,6 +41,12 @@ def judged(op: str, arguments: Mapping[str, Any], dtype: str,
     bounds = bound(op, arguments, dtype, arithmetic)
     truths = truth(op, arguments, {name: b.total for name, b in bounds.items()})
     return bounds, with_limits(op, arguments, truths)
+
+
+def typical(case: Case, arguments: Mapping[str, Any], backend: Backend, device: str | None) -> dict[str, Bound]:
+    """How far off sums are in the mean rather than at most."""
+    arithmetic = evolve(declared(backend.arithmetic, case.dtype, device), typical=True)
+    return bound(backend.reading_of(case.op), arguments, case.dtype, arithmetic)
 
 
 def with_limits(op: str, arguments: Mapping[str, Any], truths: dict[str, Truth]) -> dict[str, Truth]:

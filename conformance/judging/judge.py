@@ -14,12 +14,13 @@ import numpy as np
 from ..backend import Backend
 from .bounds import declared
 from .cases import FIELD, Case
-from .comparing import compare, expected, judged
+from .comparing import compare, expected, judged, typical
 from .edges import EXTENDED
 from .hygiene import HygieneFault
 from .numbers.lanes import Array
 from .operations import OPERATIONS, READINGS, reading_id
 from .running import TORCH, adding, fitted, run, same_bits, undefined_lanes, widened
+from .statistics import spread
 from .trouble import Trouble, place_of, watched_call
 from .verdict import FAIL, NOT_JUDGED, PASS, UNSUPPORTED, Verdict
 
@@ -118,11 +119,14 @@ def _judge_values(verdict: Verdict, case: Case, backend: Backend, mode: str, exp
     if bounds is None:
         verdict.state, verdict.reason = NOT_JUDGED, truths
         return
+    usual = typical(case, arguments, backend, adding(mode)) if case.tier == "T2" else {}
+    odd = ""
     for name, value, one, second in zip(OPERATIONS[case.op].outputs, outputs, first, again):
         _shape_and_dtype(name, value, truths[name].value.shape, case)
         if not same_bits(one, second):
             raise HygieneFault(f"{name} differs between two runs on the same input")
         worst = compare(name, one, truths[name], bounds[name], case)
+        odd = odd or (spread(one, truths[name], bounds[name], usual[name], case.dtype) if usual else "")
         if verdict.worst is None or not worst.fraction <= verdict.worst.fraction:
             verdict.worst = worst
     assert verdict.worst is not None
@@ -137,6 +141,8 @@ def _judge_values(verdict: Verdict, case: Case, backend: Backend, mode: str, exp
             return
         actual = dict(zip(OPERATIONS[case.op].outputs, first))
         _explain(verdict, actual, arguments, backend, adding(mode))
+    elif odd:
+        raise HygieneFault(odd)
 
 
 def _lacking(error: BaseException, arguments: Mapping[str, Any]) -> str:

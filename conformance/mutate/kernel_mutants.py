@@ -69,14 +69,20 @@ def _of_function(module: str, text: str, function: ast.FunctionDef) -> Iterator[
 
 
 def _nodes(function: ast.FunctionDef) -> Iterator[tuple[ast.AST, ast.AST]]:
-    """Every statement and expression, each with the statement around it; hints to the compiler are left out."""
+    """Every statement and expression, each with the statement around it. Hints to the compiler are left out, and the
+    cast of what is stored to the element type of its pointer, which a store does anyway."""
     def walk(node: ast.AST, statement: ast.AST) -> Iterator[tuple[ast.AST, ast.AST]]:
         here = node if isinstance(node, ast.stmt) else statement
-        yield node, here
+        if node not in converted:
+            yield node, here
         if isinstance(node, ast.Call) and _called(node) in HINTS:
             return
         for child in ast.iter_child_nodes(node):
             yield from walk(child, here)
+
+    stores = [node for node in ast.walk(function) if isinstance(node, ast.Call) and _called(node) == "store"]
+    converted = {call.args[1] for call in stores
+                 if len(call.args) > 1 and ast.unparse(call.args[1]).endswith("dtype.element_ty)")}
 
     for part in function.body:
         if not (isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant)):      # the docstring

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import random
+import re
 import sys
 import time
 import tomllib
@@ -16,44 +18,20 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from fractions import Fraction
-from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
-from attrs import asdict, frozen
+from attrs import asdict
 
 from ... import readable, triton_kernels
-from ...triton_kernels.ops import MODULES
-from ..backend import Backend
-from ..backends.triton import ELEMENTARY
-from ..judging.cases import FIELD, Case, cases_of, field_cases
-from ..judging.judge import judge
-from ..judging.verdict import FAIL
-from ..simulator import launch
+from ..judging.cases import FIELD
 from .kernel_mutants import Mutant, mutants
-from .kernels import above, executed_anew
+from .kernel_rates import COLUMNS, record, table
+from .kernel_trial import Outcome, outcome
 
 SURVIVORS = Path(__file__).with_name("kernel_survivors.toml")
-OPS_EACH = 3                 # ops that a mutant is tried on
-DTYPES = ("fp32", "fp16")
-
-
-@frozen
-class Outcome:
-    """What became of a mutant: the tiers that noticed it, `stillborn` if Triton does not compile it."""
-
-    mutant: str
-    op: str
-    kind: str
-    structural: bool
-    tiers: tuple[str, ...] = ()
-    stillborn: bool = False
-    seconds: float = 0.0
-
-    @property
-    def state(self) -> str:
-        return "stillborn" if self.stillborn else "noticed" if self.tiers else "survived"
+TOGETHER = 16                # mutants that one process tries one after the other, with the cases that they share
 
 
 def modules() -> list[str]:
@@ -68,133 +46,106 @@ def everyone() -> list[Mutant]:
 
 
 def sample(share: Fraction, seed: int) -> list[Mutant]:
-    """A seeded share of all mutants, at least one."""
+    """A seeded share of all mutants, at least one; a larger share holds the smaller ones."""
     every = everyone()
-    return random.Random(seed).sample(every, max(1, int(len(every) * share)))
+    random.Random(seed).shuffle(every)
+    return every[: max(1, int(len(every) * share))]
 
 
-@cache
-def ran(op: str) -> frozenset[tuple[str, str]]:
-    """(module, function) of every jitted function that an op runs on a plain case."""
-    found: set[tuple[str, str]] = set()
-    run, call = launch.run, launch.call
-
-    def noting(original: Any) -> Any:
-        def note(self: Any, *args: Any, **kwargs: Any) -> Any:
-            name = self.fn.__module__.removeprefix(f"{triton_kernels.__name__}.")
-            found.add((name, self.fn.__name__))
-            return original(self, *args, **kwargs)
-
-        return note
-
-    with mock.patch.object(launch, "run", noting(run)), mock.patch.object(launch, "call", noting(call)):
-        for case in tried(op)[:2]:
-            judge(case, _ours(), "simulated", explained=False)
-    return frozenset(found)
-
-
-@cache
-def _ours() -> Backend:
-    from ..backends.triton import backend
-
-    return backend
-
-
-@cache
-def tried(op: str) -> list[Case]:
-    """The cases of an op, the field's and the exact ones first, then by how soon they are judged."""
-    order = {FIELD: 0, "T0": 1, "T1": 2, "T3": 3}
-    exactly = [c for c in field_cases(op, DTYPES) if c.dtype == DTYPES[0] or c.quick]
-    others = [c for c in cases_of(op, DTYPES) if c.tier == "T0" or c.quick]
-    every = [c for c in (*exactly, *others) if not c.convention and not c.refused]
-    return sorted(every, key=lambda c: (order[c.tier], not c.quick, c.dtype != "fp32"))
-
-
-@cache
-def ops_of(module: str, function: str) -> tuple[str, ...]:
-    """The ops whose kernels run this function."""
-    homes = {home for home in MODULES.values() if home in above(module, home)}
-    return tuple(op for op, home in MODULES.items() if home in homes and (module, function) in ran(op))
-
-
-def outcome(mutant: Mutant) -> Outcome:
-    """Try a mutant: over the field and on exact data always, on the other tiers where neither noticed it."""
-    start, tiers, ops = time.perf_counter(), set[str](), ops_of(mutant.module, mutant.function)[:OPS_EACH]
-    for op in ops:
-        backend = Backend("mutant", device="cuda", kernels=True, elementary=ELEMENTARY)
-        try:
-            backend.op(op)(executed_anew(mutant.module, mutant.text, MODULES[op]).OPS[op])
-        except Exception:                                   # the module itself refuses: nobody would ship it
-            return Outcome(str(mutant), op, mutant.kind, mutant.structural, stillborn=True)
-        for case in tried(op):
-            if case.tier in tiers or (tiers and case.tier not in (FIELD, "T0")):
-                continue
-            verdict = judge(case, backend, "simulated", explained=False)
-            if verdict.state == FAIL:
-                if "does not compile" in verdict.reason or "undefined when compiled" in verdict.reason:
-                    return Outcome(str(mutant), op, mutant.kind, mutant.structural, stillborn=True)
-                tiers.add(case.tier)
-        if tiers:
-            break
-    op = op if ops else "no op"
-    return Outcome(str(mutant), op, mutant.kind, mutant.structural, tuple(sorted(tiers)),
-                   seconds=time.perf_counter() - start)
-
-
-def outcomes(chosen: list[Mutant], workers: int) -> Iterator[Outcome]:
+def outcomes(wanted: list[Mutant], workers: int, until: float = math.inf) -> Iterator[Outcome]:
+    """What becomes of each, neighbours in one process; none is begun after this time."""
+    ordered = sorted(wanted, key=lambda m: (m.module, m.function))
+    groups = [(ordered[k:k + TOGETHER], until) for k in range(0, len(ordered), TOGETHER)]
     if workers < 2:
-        yield from map(outcome, chosen)
+        for group in groups:
+            yield from _outcomes(group)
         return
     with ProcessPoolExecutor(workers) as pool:
-        yield from pool.map(outcome, chosen, chunksize=8)
+        for found in pool.map(_outcomes, groups):
+            yield from found
 
 
-def known() -> dict[str, str]:
-    """Survivors that are known, with the reason why each is."""
-    listed = tomllib.loads(SURVIVORS.read_text(encoding="utf-8")).get("survivor", [])
-    return {one["mutant"]: one["why"] for one in listed}
+def _outcomes(group: tuple[list[Mutant], float]) -> list[Outcome]:
+    return [outcome(mutant) for mutant in group[0] if time.time() < group[1]]
+
+
+class Explained:
+    """Why a mutant is not noticed, for those of which it is known: by name, or by a pattern for many of one kind."""
+
+    def __init__(self) -> None:
+        listed = tomllib.loads(SURVIVORS.read_text(encoding="utf-8"))
+        self.named = {one["mutant"]: one["why"] for one in listed.get("survivor", [])}
+        self.kinds = [(re.compile(one["where"]), one["why"]) for one in listed.get("kind", [])]
+
+    def __call__(self, mutant: str) -> str:
+        return self.named.get(mutant) or next((why for where, why in self.kinds if where.search(mutant)), "")
+
+    def equivalent(self, mutant: str) -> bool:
+        return self(mutant).startswith("equivalent")
 
 
 def new(found: Iterable[Outcome]) -> list[Outcome]:
     """Survivors that nobody has explained."""
-    explained = known()
-    return [one for one in found if one.state == "survived" and one.mutant not in explained]
+    why = Explained()
+    return [one for one in found if one.state == "survived" and not why(one.mutant)]
 
 
-def table(found: list[Outcome]) -> str:
-    """Noticed, by tier, of those that compile and are not known to be equivalent, per op."""
-    explained = known()
-    rows = ["| op | mutants | by the field | by exact data | by any | survived |", "|---|---:|---:|---:|---:|---:|"]
-    alive = [one for one in found if not one.stillborn and one.mutant not in explained]
-    for op in [*dict.fromkeys(sorted(one.op for one in alive)), "all"]:
-        own = [one for one in alive if op in (one.op, "all")]
-        count = Counter(tier for one in own for tier in one.tiers)
-        rows.append(f"| {op} | {len(own)} | {_rate(count[FIELD], own)} | {_rate(count['T0'], own)} | "
-                    f"{_rate(sum(bool(one.tiers) for one in own), own)} | {sum(not one.tiers for one in own)} |")
-    return "\n".join(rows)
+def rates(found: list[Outcome]) -> dict[str, dict[str, int]]:
+    """Per op, of the mutants that compile and are not equivalent: how many, and how many are noticed by what."""
+    why, rates = Explained(), dict[str, dict[str, int]]()
+    for one in sorted(found, key=lambda one: one.op):
+        if one.stillborn or (not one.tiers and why.equivalent(one.mutant)):
+            continue
+        exactly = one.structural and bool({FIELD, "T0"} & set(one.tiers))
+        told = (1, bool(one.tiers), FIELD in one.tiers, "T0" in one.tiers, one.structural, exactly)
+        into = rates.setdefault(one.op, dict.fromkeys(COLUMNS, 0))
+        for name, count in zip(COLUMNS, told, strict=True):
+            into[name] += count
+    return rates
 
 
-def _rate(count: int, of: list[Any]) -> str:
-    return f"{count / len(of):.0%}" if of else "–"
+def summary(found: list[Outcome]) -> dict[str, Any]:
+    """What is told of a survey."""
+    why, count = Explained(), Counter(one.state for one in found)
+    survived = [one for one in found if one.state == "survived"]
+    equivalent = sum(why.equivalent(one.mutant) for one in survived)
+    return {"mutants": len(everyone()), "tried": len(found), "stillborn": count["stillborn"], "equivalent": equivalent,
+            "holes": len(survived) - equivalent, "seconds": round(sum(one.seconds for one in found)),
+            "triton": version("triton"), "ops": rates(found)}
+
+
+def written(file: Path | None) -> list[Outcome]:
+    """What an earlier survey has written."""
+    lines = file.read_text(encoding="utf-8").splitlines() if file is not None and file.exists() else []
+    records = [json.loads(line) for line in lines]
+    return [Outcome(**{**one, "tiers": tuple(one["tiers"])}) for one in records]
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m chainrule.conformance.mutate.kernel_survey", description=__doc__)
     parser.add_argument("--share", type=Fraction, default=Fraction(1), help="of all mutants, such as 1/50")
     parser.add_argument("--seed", type=int, default=0, help="which share")
+    parser.add_argument("--only", default="", help="kernels of modules that begin so, such as losses.")
     parser.add_argument("-n", dest="workers", type=int, default=2, help="processes")
-    parser.add_argument("--json", type=Path, help="write every outcome here, one a line")
+    parser.add_argument("--json", type=Path, help="write every outcome here, and try none that stands there")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="begin no mutant after so many")
+    parser.add_argument("--record", action="store_true", help="keep the rates, for the README and reports")
     given = parser.parse_args(arguments)
-    chosen, start, found = sample(given.share, given.seed), time.perf_counter(), []
-    for one in outcomes(chosen, given.workers):
+    start, wanted = time.time(), [m for m in sample(given.share, given.seed) if m.module.startswith(given.only)]
+    had = {one.mutant: one for one in written(given.json)}
+    found = [had[str(m)] for m in wanted if str(m) in had]
+    left = [m for m in wanted if str(m) not in had]
+    for one in outcomes(left, given.workers, start + 60 * given.minutes):
         found.append(one)
         if given.json:
             with given.json.open("a", encoding="utf-8") as out:
                 out.write(json.dumps(asdict(one), ensure_ascii=False) + "\n")
-    print(table(found))
+    print("\n".join(table(rates(found))))
+    if given.record:
+        record(summary(found))
     count = Counter(one.state for one in found)
-    print(f"{len(found)} mutants: {count['noticed']} noticed, {count['survived']} survived, {count['stillborn']} do "
-          f"not compile; {time.perf_counter() - start:.0f} s")
+    print(f"{len(found)} of {len(wanted)} mutants: {count['noticed']} noticed, {count['survived']} survived, "
+          f"{count['stillborn']} do not compile; {time.time() - start:.0f} s")
     for one in (unexplained := new(found)):
         print(f"not noticed: {one.mutant}   (tried on {one.op})")
     return 1 if unexplained or not count["noticed"] else 0

@@ -61,8 +61,11 @@ def edited(edit: Edit) -> ModuleType:
 def executed_anew(changed: str, text: str, home: str) -> ModuleType:
     """The module `home`, in which `changed` has this text; or the changed module alone, as above."""
     fresh: dict[str, ModuleType] = {}
+    modules = above(changed, home)
+    for module in modules:
+        importlib.import_module(f"{triton_kernels.__name__}.{module}")        # ours, before any is replaced
     with ExitStack() as stack:
-        for module in above(changed, home):
+        for module in modules:
             fresh[module] = _executed(module, text if module == changed else source(module), stack)
     return fresh.get(home, fresh[changed])
 
@@ -86,8 +89,9 @@ def _executed(module: str, text: str, stack: ExitStack) -> ModuleType:
     found = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = found
     spec.loader.exec_module(found)
-    importlib.import_module(ours)
-    stack.enter_context(mock.patch.dict(sys.modules, {ours: found}))
+    # not patch.dict, which would also forget every other module that is imported meanwhile
+    stack.callback(sys.modules.__setitem__, ours, sys.modules[ours])
+    sys.modules[ours] = found
     stack.enter_context(mock.patch.object(sys.modules[package], leaf, found))
     return found
 

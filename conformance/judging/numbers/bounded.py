@@ -10,6 +10,7 @@ Where a comparison is too close to call, both branches are admitted (`Decision`)
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -46,10 +47,13 @@ class Arithmetic:
     div: float = 2.0
     core: TensorCore | None = None            # what adds matrix products, and the bytes of one operand
     size: int = 4
+    typical: bool = False                     # of errors that are as often up as down: √n of n add up
 
     def roundings(self, n: int) -> float:
         """How many roundings a sum of n terms may have cost."""
-        return n if self.core is None else self.core.roundings(n, self.size)
+        if self.core is not None:
+            return self.core.roundings(n, self.size)
+        return math.sqrt(n) if self.typical else n
 
 
 FLOAT32 = Arithmetic()

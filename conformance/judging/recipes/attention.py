@@ -82,6 +82,6 @@ _LONG = ((1, 1, 1, 197, 64, 64), (1, 1, 1, 257, 128, 16), (1, 1, 1, 1024, 16, 16
 _KINDS = ("normal", "small", "wide", "saturated", "below", "equal", "scaled", "keep", "masked", "causal", "causal-keep")
 _EXACT = ("exact", "exact-all", "exact-causal")
 FAMILIES: dict[str, Family] = {
-    "attn.head": Family(head, (*_HEADS, *_LONG), _EXACT, _KINDS),
+    "attn.head": Family(head, (*_HEADS, *_LONG), _EXACT, _KINDS, long=((1, 2, 18, 261, 16, 33),)),
     **{f"attn.head.grad_{letter}": Family(head_grad, _HEADS[:3], _EXACT, _KINDS) for letter in "QKV"},
 }

@@ -53,6 +53,8 @@ def source(case_id: str, dtype: str, thin: int = 0) -> Source:
     return Source(dtype, np.random.default_rng(zlib.crc32(case_id.encode())), thin)
 
 
+MANY = 128                   # terms of a sum that no kernel adds at once
+
 # A recipe draws the arguments of one op: exact ones, real ones from a distribution, and at special points.
 Recipe = Callable[[Source, tuple[int, ...], str], Arguments]
 DISTRIBUTIONS = ("normal", "small", "positive", "wide", "cancelling")
@@ -73,10 +75,12 @@ def drawn(s: Source, shape: tuple[int, ...], kind: str) -> Array:
     return x
 
 
-def exact_pair(s: Source, left: tuple[int, ...], right: tuple[int, ...], terms: int) -> tuple[Array, Array]:
+def exact_pair(s: Source, left: tuple[int, ...], right: tuple[int, ...], terms: int,
+               along: tuple[int, int] | None = None) -> tuple[Array, Array]:
     """Two integer arrays whose dot products over `terms` stay integers the dtype holds.
 
-    In fp32 a few entries have 13 bits, so that tf32 operands and an fp16 accumulator show.
+    In fp32 a few entries have 13 bits, so that tf32 operands and an fp16 accumulator show. In 16 bits two large terms,
+    far apart along these axes of the two, cancel: float32 holds what is added up meanwhile, and float16 does not.
     """
     if s.dtype == "fp32":
         x, w = s.integers(left, 7), s.integers(right, 5)
@@ -84,7 +88,19 @@ def exact_pair(s: Source, left: tuple[int, ...], right: tuple[int, ...], terms: 
         return x, w
     largest = 2**8 if s.dtype == "bf16" else 2**11
     density = min(1.0, largest / (4.0 * terms))
-    return s.integers(left, 2, density), s.integers(right, 1 if s.dtype == "bf16" else 2)
+    x, w = s.integers(left, 2, density), s.integers(right, 1 if s.dtype == "bf16" else 2)
+    if along is not None and left[along[0]] >= MANY:
+        _hide(s, np.moveaxis(x, along[0], 0), np.moveaxis(w, along[1], 0))
+    return x, w
+
+
+def _hide(s: Source, x: Array, w: Array) -> None:
+    """Large odd numbers at one place of the sum, and at another what cancels their products."""
+    most, other = (256, 256) if s.dtype == "bf16" else (2048, 16)
+    here, there = 1, len(x) // 2 + 1
+    x[here] = s.rng.integers(most // 4, most // 2, x.shape[1:]) * 2 + 1
+    w[here] = s.rng.integers(other // 4, other // 2, w.shape[1:]) * 2 + 1
+    x[there], w[there] = -x[here], w[here]
 
 
 def exact_elements(s: Source, shape: tuple[int, ...], most: int = 9) -> Array:
@@ -100,3 +116,4 @@ class Family:
     exact: tuple[str, ...] = ("exact",)
     real: tuple[str, ...] = DISTRIBUTIONS
     layouts: tuple[str, ...] = ()        # beside those that every op must survive
+    long: tuple[tuple[int, ...], ...] = ()          # sizes with 256 terms and more, for at least 1,000 outputs

@@ -24,17 +24,18 @@ def named(size: Size) -> dict[str, Any]:
             "how": {"stride": (s, t), "padding": (p, q), "dilation": (d, e), "groups": G}}
 
 
-def pair_of(s: Source, size: Size, kind: str, one: str, two: str, terms: int) -> tuple[Array, Array]:
+def pair_of(s: Source, size: Size, kind: str, one: str, two: str, terms: int,
+            along: tuple[int, int] | None = None) -> tuple[Array, Array]:
     shapes = named(size)
     if kind == "exact":
-        return exact_pair(s, shapes[one], shapes[two], terms)
+        return exact_pair(s, shapes[one], shapes[two], terms, along)
     return drawn(s, shapes[one], kind), s.normal(shapes[two], terms**-0.5)
 
 
 def layer(s: Source, size: Size, kind: str) -> Arguments:
     kind, _, act = kind.partition("-")
     shapes = named(size)
-    x, w = pair_of(s, size, kind, "x", "w", int(np.prod(shapes["w"][1:])))
+    x, w = pair_of(s, size, kind, "x", "w", int(np.prod(shapes["w"][1:])), (1, 1) if size[3] == 1 else None)
     b = s.integers(shapes["w"][:1], 3) if kind == "exact" else s.normal(shapes["w"][:1])
     return {"x": x, "w": w, "b": b, **shapes["how"], "act": act or "identity"}
 
@@ -129,7 +130,8 @@ _ACTS = tuple(f"normal-{act}" for act in LAYERED if act != "identity")
 _OWN = ("channels-last",)
 
 FAMILIES: dict[str, Family] = {
-    "conv2d.layer": Family(layer, _SIZES, ("exact", "exact-relu"), ("normal", "wide", "cancelling", *_ACTS), _OWN),
+    "conv2d.layer": Family(layer, _SIZES, ("exact", "exact-relu"), ("normal", "wide", "cancelling", *_ACTS), _OWN,
+                           long=((1, 131, 17, 1, 8, 9, 2, 1, 1, 1, 0, 0, 1, 1),)),
     "conv2d.layer.pool": Family(layer_pooled, _BOTH, ("exact-relu", "exact"), ("normal", "normal-tanh"), _OWN),
     "conv2d.layer.grad_x": Family(grad_x, _SIZES, ("exact", "exact-relu"), ("normal", "wide", *_ACTS), _OWN),
     "conv2d.layer.grad_w": Family(grad_w, (*_SIZES, *_MANY), ("exact", "exact-averaged"),

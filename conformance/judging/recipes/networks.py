@@ -13,7 +13,7 @@ from .base import DISTRIBUTIONS, Arguments, Family, Source, drawn, exact_element
 def affine(s: Source, size: tuple[int, ...], kind: str) -> Arguments:
     batch, inputs, outputs, act = size[0], size[1], size[2], "relu"
     if kind.startswith("exact"):
-        x, w = exact_pair(s, (batch, inputs), (outputs, inputs), inputs)
+        x, w = exact_pair(s, (batch, inputs), (outputs, inputs), inputs, (1, 1))
         return {"x": x, "w": w, "b": s.integers((outputs,), 3), "act": kind.partition("-")[2] or act}
     kind, _, act = kind.partition("-")
     x = drawn(s, (batch, inputs), kind)
@@ -32,7 +32,8 @@ def _repeated(s: Source, outputs: int, inputs: int) -> Array:
 def delta_chain(s: Source, size: tuple[int, ...], kind: str) -> Arguments:
     batch, outputs, inputs = size
     if kind.startswith("exact"):
-        delta, w = exact_pair(s, (batch, outputs), (outputs, inputs), outputs * (2 if s.dtype != "fp32" else 1))
+        terms = outputs * (2 if s.dtype != "fp32" else 1)
+        delta, w = exact_pair(s, (batch, outputs), (outputs, inputs), terms, (1, 0))
         z = (2 * s.rng.integers(-4, 4, (batch, inputs)) + 1) / 4        # never 0: the kink is a convention
         return {"delta": thin(s, delta), "w": w, "z": z, "act": kind.partition("-")[2] or "relu"}
     kind, _, act = kind.partition("-")
@@ -61,7 +62,7 @@ def delta_rec(s: Source, size: tuple[int, ...], kind: str) -> Arguments:
 def average(s: Source, size: tuple[int, ...], kind: str) -> Arguments:
     batch, outputs, inputs = size
     if kind.startswith("exact"):
-        delta, a = exact_pair(s, (batch, outputs), (batch, inputs), batch)
+        delta, a = exact_pair(s, (batch, outputs), (batch, inputs), batch, (0, 0))
         return {"delta": thin(s, delta) if s.dtype != "fp32" else delta, "a": a,
                 "w": s.integers((outputs, inputs), 3) * 4, "lam": 0.25, "n": 2 if s.dtype == "bf16" else 8}
     return {"delta": drawn(s, (batch, outputs), kind), "a": drawn(s, (batch, inputs), kind),
@@ -125,15 +126,18 @@ FAMILIES: dict[str, Family] = {
     **{f"act.{a}{prime}": Family(activation, _FLAT, ("exact",) if a in ("relu", "identity") else (),
                                  ("normal", "small", "wide")) for prime in ("", ".prime") for a in ACTIVATIONS},
     "net.layer.affine": Family(affine, _MATRIX, ("exact-relu", "exact-identity"),
-                               (*DISTRIBUTIONS, *(f"normal-{a}" for a in LAYERED if a != "identity"))),
+                               (*DISTRIBUTIONS, *(f"normal-{a}" for a in LAYERED if a != "identity")),
+                               long=((33, 261, 41), (26, 1030, 40))),
     "bp.delta.chain": Family(delta_chain, _MATRIX, ("exact-relu", "exact-identity"),
-                             (*DISTRIBUTIONS, *(f"normal-{a}" for a in LAYERED if a != "sigmoid"))),
+                             (*DISTRIBUTIONS, *(f"normal-{a}" for a in LAYERED if a != "sigmoid")),
+                             long=((33, 261, 41), (26, 1030, 40))),
     "bp.delta.rec": Family(delta_rec, _MATRIX),
-    "alg.average": Family(average, _MATRIX),
+    "alg.average": Family(average, _MATRIX, long=((261, 33, 41), (1030, 26, 40))),
     "opt.sgd": Family(sgd, _FLAT),
     "loss.xent.logits": Family(logits, _FLAT, (), ("normal", "small", "positive", "wide")),
     "loss.square": Family(square, _FLAT, ("exact",), ("normal", "small", "wide")),
-    "loss.softmax": Family(softmax, ((17, 10), (3, 1), (1, 37), (5, 130)), (), ("normal", "small", "wide")),
+    "loss.softmax": Family(softmax, ((17, 10), (3, 1), (1, 37), (5, 130)), (), ("normal", "small", "wide"),
+                           long=((9, 260),)),
     "loss.softmax.weighted": Family(
         softmax_weighted, ((17, 10), (3, 1), (1, 37), (5, 130)), (),
         ("normal", "small", "wide", "unweighted", "unsmoothed", "class")),

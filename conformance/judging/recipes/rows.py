@@ -65,9 +65,9 @@ _ROWS = ((5, 12), (3, 268), (37, 4), (1, 1000))
 _SPREAD = ("normal", "shifted", "small", "positive", "wide", "flat", "equal")
 _SHARED = ("normal", "small", "wide", "positive", "saturated", "equal")
 FAMILIES: dict[str, Family] = {
-    "act.softmax": Family(softmax, ((17, 10), (3, 1), (1, 37), (5, 130)), (), _SHARED),
+    "act.softmax": Family(softmax, ((17, 10), (3, 1), (1, 37), (5, 130)), (), _SHARED, long=((9, 260),)),
     "act.softmax.prime": Family(softmax_grad, ((17, 10), (3, 1), (1, 37), (5, 130)), (), _SHARED),
-    "norm.layer": Family(layer, _ROWS, ("exact",), _SPREAD),
+    "norm.layer": Family(layer, _ROWS, ("exact",), _SPREAD, long=((9, 268),)),
     "norm.layer.grad_x": Family(layer_grad, _ROWS, ("exact",), _SPREAD),
     "norm.layer.grad_gamma": Family(layer_grad_gamma, _ROWS, ("exact",), _SPREAD),
     "norm.layer.grad_beta": Family(layer_grad_beta, _ROWS, ("exact",), ("normal", "small", "positive", "wide")),

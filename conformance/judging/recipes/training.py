@@ -121,7 +121,7 @@ FAMILIES: dict[str, Family] = {
     "opt.adam": Family(adam, _FLAT, (), (*_REAL, "first")),
     "opt.adamw": Family(decayed, _FLAT, (), (*_REAL, "first")),
     "opt.lamb": Family(decayed, ((3, 11), (1,), (37,)), (), (*_REAL, "first")),
-    "norm.batch": Family(batch, _IMAGES, ("exact",), _SPREAD),
+    "norm.batch": Family(batch, _IMAGES, ("exact",), _SPREAD, long=((3, 5, 9, 12),)),
     "norm.batch.inference": Family(inference, _IMAGES, ("exact",), _SPREAD),
     "norm.batch.running": Family(running, _IMAGES, (), _SPREAD),
     "norm.batch.grad_x": Family(batch_grad, _IMAGES, ("exact",), _SPREAD),

@@ -9,7 +9,9 @@ import pytest
 
 from chainrule.conformance.mutate import kernel_mutants, kernel_survey
 from chainrule.conformance.mutate.kernel_mutants import Mutant, mutants
-from chainrule.conformance.mutate.kernel_survey import Outcome, everyone, known, new, ops_of, outcome, table
+from chainrule.conformance.mutate.kernel_rates import table
+from chainrule.conformance.mutate.kernel_survey import Explained, everyone, new, rates
+from chainrule.conformance.mutate.kernel_trial import Late, Outcome, ops_of, outcome, within
 
 KERNEL = '''
 @triton.jit
@@ -62,8 +64,11 @@ def test_all_of_ours_are_named_once_and_known_survivors_are_among_them():
     every = Counter(str(m) for m in everyone())
     assert len(every) > 4_000
     assert set(every.values()) == {1}
-    assert set(known()) <= set(every)
-    assert all(why.startswith(("equivalent: ", "not noticed: ")) for why in known().values())
+    why = Explained()
+    assert set(why.named) <= set(every)
+    assert all(any(where.search(name) for name in every) for where, _ in why.kinds)
+    reasons = [*why.named.values(), *(reason for _, reason in why.kinds)]
+    assert all(reason.startswith(("equivalent: ", "not noticed: ")) for reason in reasons)
 
 
 def of(module, *words):
@@ -85,13 +90,29 @@ def test_a_mutant_is_tried_on_the_ops_that_run_it():
     assert ops_of("signals.conv1d", "no_such_function") == ()
 
 
-def test_a_survivor_that_nobody_explained_is_reported(monkeypatch):
+def test_a_survivor_that_nobody_explained_is_reported(monkeypatch, tmp_path):
+    listed = tmp_path / "survivors.toml"
+    listed.write_text('[[survivor]]\nmutant = "known"\nwhy = "equivalent: it is"\n'
+                      '[[kind]]\nwhere = "hol[e]"\nwhy = "not noticed: a hole"\n')
     found = [Outcome("m.f: mask: a → b", "act.elu", "mask", True), Outcome("known", "act.elu", "mask", True),
-             Outcome("m.f: mask: a → c", "act.elu", "mask", True, ("TF",)),
+             Outcome("m.f: mask: a → c", "act.elu", "mask", True, ("TF",)), Outcome("hole 1", "act.elu", "mask", False),
              Outcome("m.f: mask: a → d", "act.elu", "mask", True, stillborn=True)]
-    monkeypatch.setattr(kernel_survey, "known", lambda: {"known": "equivalent: it is"})
+    monkeypatch.setattr(kernel_survey, "SURVIVORS", listed)
     assert [one.mutant for one in new(found)] == ["m.f: mask: a → b"]
-    assert table(found).splitlines()[-1] == "| all | 2 | 50% | 0% | 50% | 1 |"
+    assert table(rates(found))[-1] == "| all | 3 | 33.3% | 33.3% | 0.0% | 2 | 50.0% |"
     monkeypatch.setattr(kernel_survey, "sample", lambda share, seed: [Mutant("m", "f", "mask", "a", "b", 0, "")] * 4)
-    monkeypatch.setattr(kernel_survey, "outcomes", lambda chosen, workers: found)
-    assert kernel_survey.main(["--share", "1/2"]) == 1
+    monkeypatch.setattr(kernel_survey, "outcomes", lambda *_: found)
+    written = tmp_path / "outcomes.jsonl"
+    assert kernel_survey.main(["--share", "1/2", "--json", str(written)]) == 1
+    assert kernel_survey.written(written) == found
+    assert kernel_survey.main(["--json", str(written)]) == 1
+
+
+def test_what_never_returns_is_ended():
+    def never_returns():
+        with within(0.05):
+            while True:
+                pass
+
+    with pytest.raises(Late):
+        never_returns()

@@ -1,0 +1,73 @@
+"""How strong the suite is against wrong kernels, as the last whole survey found it: a committed file, and tables of it.
+
+`kernel_survey --record` writes both.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+RATES = Path(__file__).with_name("kernel_rates.json")
+README = Path(__file__).resolve().parents[2] / "README.md"
+BEGIN, END = "<!-- kernel mutants: written by `make mutate-kernels ARGS=--record` -->", "<!-- end -->"
+COLUMNS = ("mutants", "noticed", "field", "exact", "structural", "structural noticed exactly")
+
+
+@cache
+def committed() -> dict[str, Any]:
+    """What the last survey found."""
+    return dict(json.loads(RATES.read_text(encoding="utf-8")))
+
+
+def together(rates: Mapping[str, Mapping[str, int]], ops: Iterable[str]) -> dict[str, int]:
+    """The rates of several ops as one."""
+    wanted = [rates[op] for op in ops if op in rates]
+    return {name: sum(one[name] for one in wanted) for name in COLUMNS}
+
+
+def table(rates: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """Markdown: a row each, all of them together last."""
+    rows = ["| | mutants | noticed | by the field alone | by exact data alone | structural | by one of the two |",
+            "|---|---:|---:|---:|---:|---:|---:|"]
+    for name, one in [*rates.items(), ("all", together(rates, rates))]:
+        cells = (one["mutants"], rate(one["noticed"], one["mutants"]), rate(one["field"], one["mutants"]),
+                 rate(one["exact"], one["mutants"]), one["structural"],
+                 rate(one["structural noticed exactly"], one["structural"]))
+        rows.append(f"| {name} | {' | '.join(map(str, cells))} |")
+    return rows
+
+
+def rate(count: int, of: int) -> str:
+    return f"{count / of:.1%}" if of else "–"
+
+
+def chapters(rates: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
+    """The rates by the first word of an op."""
+    words = dict.fromkeys(op.partition(".")[0] for op in rates)
+    return {word: together(rates, (op for op in rates if op.partition(".")[0] == word)) for word in words}
+
+
+def block(found: Mapping[str, Any]) -> str:
+    """What the README says."""
+    return "\n".join([
+        BEGIN,
+        f"Of {found['mutants']} mutants of our Triton kernels, one thing changed in each, {found['tried']} were tried",
+        f"(`make mutate-kernels`): {found['stillborn']} do not compile, {found['equivalent']} are equivalent, "
+        f"{found['holes']} are noticed by nothing; why stands in",
+        "`conformance/mutate/kernel_survivors.toml`. Of those that compile and are not equivalent:",
+        "", *table(chapters(found["ops"])), END])
+
+
+def replaced(text: str, new: str) -> str:
+    before, _, rest = text.partition(BEGIN)
+    return before + new + rest.partition(END)[2]
+
+
+def record(found: Mapping[str, Any]) -> None:
+    """Keep what a survey found, and say it in the README."""
+    RATES.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    README.write_text(replaced(README.read_text(encoding="utf-8"), block(found)), encoding="utf-8")
