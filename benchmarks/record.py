@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
+
+from chainrule import write_whole
 
 ROOT = Path(__file__).resolve().parents[1]
 KERNELS = ROOT / "triton_kernels"
@@ -31,9 +32,7 @@ def digest(files: dict[str, str]) -> str:
 
 def write(path: Path, record: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(json.dumps(finite(record), indent=1, allow_nan=False) + "\n")
-    partial.replace(path)
+    write_whole(path, json.dumps(finite(record), indent=1, allow_nan=False) + "\n")
 
 
 def finite(value: Any) -> Any:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import sys
-import tempfile
 from collections import Counter
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 
 from attrs import define, field
 
+from .. import write_whole
 from ..spec.records import digest
 
 STATES = ("pass", "fail", "unsupported", "not_judged")
@@ -91,12 +90,4 @@ class Results:
         assert self.path is not None
         lines = [json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n" for record in self.records()]
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as out:
-                out.writelines(lines)
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, self.path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        write_whole(self.path, "".join(lines))

@@ -18,6 +18,8 @@ from pathlib import Path
 import attrs
 import torch
 
+from chainrule import write_whole
+
 from .runtime import configs
 from .runtime.configs import Row
 from .runtime.launch import current_arch
@@ -102,9 +104,7 @@ def using(table: Mapping[Key, Row]) -> Iterator[None]:
 def save(table: Mapping[Key, Row], file: Path) -> None:
     entries = [{"op": op, "shape": shape, "dtype": dtype, "row": attrs.asdict(row)}
                for (op, shape, dtype), row in sorted(table.items())]
-    partial = file.with_name(f"{file.name}.partial")
-    partial.write_text(json.dumps({"arch": current_arch(), "rows": entries}, indent=1))
-    partial.replace(file)
+    write_whole(file, json.dumps({"arch": current_arch(), "rows": entries}, indent=1))
 
 
 def load(file: Path) -> Table:

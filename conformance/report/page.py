@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from ... import spec
+from ... import spec, write_whole
 from ..judging.messages import slide
 from .chapters import chapters
 from .failures import LISTED, TOLD, causes, replay
@@ -120,5 +120,5 @@ def write(results: Sequence[Path], out: Path) -> Path:
     runs = [read(path) for path in results]
     text: Any = report(runs[0]) if len(runs) == 1 else board(runs)
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(text, encoding="utf-8")
+    write_whole(out, text)
     return out

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 from ..judging.operations import OPERATIONS
 from .failures import dtypes_of
@@ -56,10 +55,3 @@ def badge(run: Run) -> str:
     words = f"{verdict} · {len(ops)} of {len(OPERATIONS)} ops" + (" · simulated" if run.mode == "simulated" else "")
     return json.dumps({"schemaVersion": 1, "label": "chainrule", "message": words, "color": COLORS[kind]},
                       ensure_ascii=False) + "\n"
-
-
-def written(run: Run, path: Path) -> None:
-    """The badge's file, whole or not at all."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(badge(run), encoding="utf-8")
-    partial.replace(path)

@@ -8,7 +8,6 @@ import json
 import os
 import re
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from typing import Any
 import attrs
 import sympy as sp
 
+from ... import write_whole
 from ..expressions import FormError
 from . import origin, pages, second
 from .proof import misprint, prove
@@ -157,7 +157,7 @@ def _save(id: str, folder: Path, texts: dict[str, str]) -> str:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
-            _write(folder / name, text)
+            write_whole(folder / name, text)
     except OSError as error:
         return f"{id}: cannot write into {folder} ({error.strerror}); name another folder with --out"
     return ""
@@ -280,11 +280,3 @@ def _digests(folder: Path) -> dict[str, Any]:
         return {"sympy": None, "digests": {}, "records": {}}
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return {"records": {}, **found}
-
-
-def _write(path: Path, text: str) -> None:
-    """The whole file or none of it."""
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as file:
-        file.write(text)
-    os.chmod(file.name, 0o644)
-    os.replace(file.name, path)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import TracebackType
 
 __version__ = "0.1.0"
@@ -31,6 +32,20 @@ def readable() -> None:
 
     sys.excepthook = unless_the_reader_left
     atexit.register(_flushed)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """A file of text, whole or not at all: who reads it meanwhile sees the old one; a failure leaves that, and nothing
+    beside it. OSError where it cannot be written."""
+    import os
+
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def _flushed() -> None:

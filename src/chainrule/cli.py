@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from . import readable
+from . import readable, write_whole
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   help="A lecture deck on neural networks and backpropagation, made executable.")
@@ -120,13 +120,13 @@ def statement(
 ) -> None:
     """Say what a run has shown, in one paragraph that stands alone."""
     from .conformance.report.difference import Unreadable, result_of
+    from .conformance.report.statement import badge as badged
     from .conformance.report.statement import statement as said
-    from .conformance.report.statement import written
 
     try:
         run = result_of(results)
         if badge is not None:
-            written(run, badge)
+            write_whole(badge, badged(run))
     except Unreadable as why:
         refuse("statement", why)
     except OSError as why:

@@ -17,7 +17,7 @@ import torch
 import triton
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from chainrule import readable
+from chainrule import readable, write_whole
 
 from ..runtime import configs
 from . import machine_code
@@ -93,9 +93,7 @@ def _remembered(kernels: Sequence[Any], said: dict[str, str]) -> dict[str, Facts
     new = {kernel.hash: kernel for kernel in kernels if not files[kernel.hash].exists()}
     CACHE.mkdir(parents=True, exist_ok=True)
     for name, one in zip(new, facts(list(new.values()), said)):
-        partial = files[name].with_suffix(f".{os.getpid()}")
-        partial.write_text(json.dumps(attrs.asdict(one)))
-        partial.replace(files[name])
+        write_whole(files[name], json.dumps(attrs.asdict(one)))
     known = {name: json.loads(file.read_text()) for name, file in files.items()}
     return {name: Facts(**{**one, "warnings": tuple(one["warnings"])}) for name, one in known.items()}
 
@@ -155,9 +153,7 @@ def main(arguments: list[str] | None = None) -> int:
     for entry in wrong:
         print(line(entry))
     if given.json:
-        partial = given.json.with_name(given.json.name + ".partial")
-        partial.write_text(json.dumps({"triton": triton.__version__, "entries": entries}, indent=1))
-        partial.replace(given.json)
+        write_whole(given.json, json.dumps({"triton": triton.__version__, "entries": entries}, indent=1))
     return 1 if wrong or not entries else 0
 
 

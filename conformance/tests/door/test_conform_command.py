@@ -11,6 +11,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from chainrule import write_whole
 from chainrule.cli import app
 from chainrule.conformance import Backend, BackendError
 from chainrule.conformance.backend import load
@@ -192,6 +193,14 @@ def test_the_result_file_is_whole_or_absent(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="JSON"):
         results.write()
     assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path):
+    file = tmp_path / "page"
+    write_whole(file, "old")
+    with pytest.raises(UnicodeEncodeError):
+        write_whole(file, "half a letter: \ud800")
+    assert {one.name: one.read_text() for one in tmp_path.iterdir()} == {"page": "old"}
 
 
 def test_every_case_has_its_own_id_and_exact_data_are_exact():
