@@ -56,7 +56,8 @@ def conform(target: str | None, *, ops: tuple[str, ...] = (), dtypes: tuple[str,
                           arithmetic=chosen.backend.arithmetic)
         reporter = Reporter(chosen, results, console, patience)
         arguments = ["--pyargs", "chainrule.conformance.suite", "-c", os.devnull, "--rootdir", str(Path.cwd()),
-                     "-p", plugin.__name__, "-p", "no:cacheprovider", "-p", "no:benchmark", "-q",
+                     "-p", plugin.__name__, "-p", "no:cacheprovider", "-p", "no:benchmark",
+                     "-p", "no:unraisableexception", "-q",           # which collects garbage five times at the end
                      f"--junitxml={path.with_name('junit.xml')}", "-o", "junit_logging=no", "-o",
                      "junit_family=xunit1", *_options(target, ops, dtypes, quick, replay, mode, keyword)]
         arguments += ["--chainrule-levels"] if levels else []

@@ -28,10 +28,14 @@ class Selection:
     known: dict[str, str] = field(factory=dict)          # failures that are known, and why
 
 
-@cache
 def select(target: str | None = None, *, xfail: str = "", **how: Any) -> Selection:
-    """The cases of a run, and the failures that are known of its backend."""
-    chosen, known = _selected(target, **how), listed(xfail)
+    """The cases of a run, and the failures that are known of its backend: found once, however it is asked for."""
+    return once(target, xfail, tuple(sorted((name, value) for name, value in how.items() if value)))
+
+
+@cache
+def once(target: str | None, xfail: str, how: tuple[tuple[str, Any], ...]) -> Selection:
+    chosen, known = _selected(target, **dict(how)), listed(xfail)
     if known:
         try:
             found(tuple(known), chosen.backend)

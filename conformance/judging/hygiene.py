@@ -7,6 +7,7 @@ filled with a NaN of its own first; an output element that still holds it was ne
 from __future__ import annotations
 
 import mmap
+import sys
 from typing import Any
 
 import torch
@@ -52,6 +53,17 @@ class Allocations(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self, kernels_only: bool) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.kernels_only = kernels_only
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Not by torch itself, which would import its compiler first: seconds of a process that compiles nothing."""
+        return False
+
+    def __enter__(self) -> Any:
+        if "torch._dynamo" in sys.modules and not hasattr(Allocations.__torch_dispatch__, "_torchdynamo_disable"):
+            Allocations.__torch_dispatch__ = torch._dynamo.disable(  # type: ignore[method-assign, no-untyped-call]
+                Allocations.__torch_dispatch__)
+        return super().__enter__()  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = func.overloadpacket.__name__

@@ -130,7 +130,26 @@ def digits(arguments: Mapping[str, Any]) -> int:
 
 
 def sharpened(op: str, arguments: Mapping[str, Any], quick: Mapping[str, Truth]) -> dict[str, Truth]:
-    """The reference over mpmath numbers. A value float64 cannot hold keeps its sign: it overflows, or is zero."""
+    """The reference over mpmath numbers. A value float64 cannot hold keeps its sign: it overflows, or is zero.
+
+    What one large number needs in digits is not spent on its neighbours: places along an axis that need about as many
+    are worked out together."""
+    axis = max((axes := free(op, arguments, quick)), key=axes.__getitem__, default="")
+    alike: dict[int, list[int]] = {}
+    for k in range(axes[axis]) if axis else ():
+        alike.setdefault(digits(cut(op, arguments, {axis: np.array([k])}, {}).arguments).bit_length(), []).append(k)
+    if len(alike) < 2:
+        return _sharp(op, arguments, quick)
+    result = {name: Truth(one.value.copy(), np.array(one.radius)) for name, one in quick.items()}
+    for places in alike.values():
+        part = cut(op, arguments, {axis: np.array(places)}, {name: one.value.shape for name, one in quick.items()})
+        slow = _sharp(op, part.arguments, {name: _at(one, part.index[name]) for name, one in quick.items()})
+        for name, one in result.items():
+            one.value[part.index[name]], one.radius[part.index[name]] = slow[name].value, slow[name].radius
+    return result
+
+
+def _sharp(op: str, arguments: Mapping[str, Any], quick: Mapping[str, Truth]) -> dict[str, Truth]:
     with mpmath.workdps(digits(arguments)):
         try:
             slow = evaluate(op, lanes_of(mpmath.mpf), literal, arguments)

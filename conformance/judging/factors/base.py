@@ -105,11 +105,14 @@ def rows(op: str) -> tuple[Levels, ...]:
 def word(op: str, levels: Mapping[str, Any]) -> str:
     """The levels of a row as digits, one for each factor in its order: what a case is called by. A size that is no
     level stands there itself, between lines: `03_137_2`."""
-    def digit(level: Any, among: tuple[Any, ...]) -> str:
-        known = [repr(one) for one in among]
-        return DIGITS[known.index(repr(level))] if repr(level) in known else f"_{level}_"
+    return "".join(known.get(repr(levels[name])) or f"_{levels[name]}_" for name, known in _digits(op))
 
-    return "".join(digit(levels[name], among) for name, among in FACTORS[op].all.items())
+
+@cache
+def _digits(op: str) -> list[tuple[str, dict[str, str]]]:
+    """The digit of each level of each factor; a level is known by how it is written."""
+    return [(name, {repr(level): digit for level, digit in zip(reversed(among), reversed(DIGITS[:len(among)]))})
+            for name, among in FACTORS[op].all.items()]
 
 
 def read(op: str, text: str) -> Levels | None:

@@ -44,8 +44,10 @@ def _number(like: Array, n: int) -> Any:
 
 def chosen(value: Any) -> Any:
     """A branch of a cases brace: evaluate it if it is a thunk. Lanes that discard it may overflow there."""
+    if not callable(value):
+        return value
     with np.errstate(all="ignore"):
-        return value() if callable(value) else value
+        return value()
 
 
 @scalar.where.register(np.ndarray)

@@ -16,8 +16,7 @@ from attrs import frozen
 from ....scalar import exp, sqrt
 from ..numbers.bounded import Bounded, total
 from ..numbers.lanes import Array
-from .base import Form, Lift, Outputs, gathered, narrowed, operation, stable
-from .convolution_layers import rearranged
+from .base import Form, Lift, Outputs, gathered, narrowed, operation, rearranged, stable
 
 WALKED = 4_000
 
@@ -99,10 +98,7 @@ class Heads:
 
 def heads_second(found: list[Any]) -> Any:
     """[b][s][width] of heads as (B, H, S, width)."""
-    whole = gathered(found)
-    turned = (0, 3, 1, 2)
-    return whole.transpose(turned) if isinstance(whole, np.ndarray) else rearranged(
-        whole, lambda x: np.transpose(x, turned))
+    return rearranged(gathered(found), lambda x: x.transpose(0, 3, 1, 2))
 
 
 def met(P: Any, V: Any) -> Any:

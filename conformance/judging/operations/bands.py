@@ -12,8 +12,8 @@ import numpy as np
 from ....reference import layers
 from ..numbers.bounded import total
 from ..numbers.lanes import Array
-from .base import Form, Lift, Outputs, filled, g, gathered, operation, scalars
-from .convolution_layers import averaged, rearranged
+from .base import Form, Lift, Outputs, filled, g, gathered, operation, rearranged, scalars
+from .convolution_layers import averaged
 
 
 def nodes(lift: Lift, x: Array) -> list[Any]:
@@ -34,7 +34,7 @@ def band(lift: Lift, w: Array) -> Any:
 def examples_first(numbers: Any, like: Array) -> Any:
     """A list of nodes as an array (B, N)."""
     whole = gathered(filled(numbers, np.zeros(len(like))))
-    return whole.T if isinstance(whole, np.ndarray) else rearranged(whole, np.transpose)
+    return rearranged(whole, np.transpose)
 
 
 @operation("arch.local.layer", "a", dot=True, axes="x B -> a B")

@@ -118,6 +118,14 @@ def gathered(numbers: Any) -> Any:
     return joined(numbers) if isinstance(probe, Bounded) else np.array(numbers)
 
 
+def rearranged(number: Any, how: Callable[[Array], Array]) -> Any:
+    """An array, or a Bounded one, with its axes in another order."""
+    if not isinstance(number, Bounded):
+        return how(number)
+    e = np.broadcast_to(number.e, number.v.shape)
+    return Bounded(how(number.v), number.ar, how(number.mag), number.n, how(e))
+
+
 def narrowed(number: Any, lift: Lift) -> Any:
     """A number as a kernel stores it between two products: in its operands' format, if that has 16 bits, and as the
     next product may round it."""

@@ -13,7 +13,7 @@ from ....reference import backprop, convolution, pooling
 from ..numbers.bounded import Bounded, total
 from ..numbers.lanes import Array
 from . import whole_images
-from .base import Form, Lift, Outputs, filled, g, gathered, operation
+from .base import Form, Lift, Outputs, filled, g, gathered, operation, rearranged
 
 Sides = int | tuple[int, int]
 
@@ -31,12 +31,7 @@ def stacked(numbers: Any) -> Any:
     def images_first(v: Array) -> Array:
         groups, P, Q, batch, C = v.shape
         return v.transpose(3, 0, 4, 1, 2).reshape(batch, groups * C, P, Q)
-    return rearranged(whole, images_first) if isinstance(whole, Bounded) else images_first(whole)
-
-
-def rearranged(number: Bounded, how: Any) -> Bounded:
-    e = np.broadcast_to(number.e, number.v.shape)
-    return Bounded(how(number.v), number.ar, how(number.mag), number.n, how(e))
+    return rearranged(whole, images_first)
 
 
 @operation("conv2d.layer", "y", dot=True, axes="x B ., w F . . ., b F -> y B F")
@@ -87,8 +82,7 @@ def grad_w(lift: Lift, form: Form, d: Array, x: Array, M: int, N: int, stride: S
 
     def laid(v: Array) -> Array:
         return v[:, 0].transpose(0, 3, 4, 1, 2).reshape(F, C, M, N)
-    Delta = rearranged(summed, laid) if isinstance(summed, Bounded) else laid(summed)
-    return {"D": averaged(lift, Delta, w, lam, n)}
+    return {"D": averaged(lift, rearranged(summed, laid), w, lam, n)}
 
 
 def pairs(*sides: Sides) -> tuple[whole_images.Pair, ...]:
@@ -96,7 +90,7 @@ def pairs(*sides: Sides) -> tuple[whole_images.Pair, ...]:
 
 
 def shaped(number: Any, shape: tuple[int, ...]) -> Any:
-    return rearranged(number, lambda v: v.reshape(shape)) if isinstance(number, Bounded) else number.reshape(shape)
+    return rearranged(number, lambda v: v.reshape(shape))
 
 
 def averaged(lift: Lift, Delta: Any, w: Array | None, lam: Any, n: Any) -> Any:
@@ -123,13 +117,12 @@ def _by_group(x: Array, groups: int) -> Array:
 @operation("pool.max", "y", "index", integers=("index",), axes="x B C -> y B C, index B C")
 def pool(lift: Lift, form: Form, x: Array, k: Sides, stride: Sides | None = None, padding: Sides = 0) -> Outputs:
     """Values, and where in its window each stood: the reference's row-major place in x, less the window's corner."""
-    channel = [[lift(v) for v in row] for row in x.transpose(2, 3, 0, 1)]
-    y = gathered(pooling.maxpool(channel, k, stride, padding))
     # which of several wins is a comparison of the data themselves, never of rounded numbers
-    plain = [[np.asarray(v) for v in row] for row in x.transpose(2, 3, 0, 1)]
+    plain = [list(row) for row in x.transpose(2, 3, 0, 1)]
+    y = np.array(pooling.maxpool(plain, k, stride, padding))
     places = pooling.maxpool_index(plain, k, stride, padding)          # a window of one element has a place for all
     at = np.array([[np.broadcast_to(one, x.shape[:2]) for one in row] for row in places], dtype=np.int64)
-    return {"y": pixels_last(y), "index": lift(local_places(at, x, k, stride, padding))}
+    return {"y": lift(pixels_last(y)), "index": lift(local_places(at, x, k, stride, padding))}
 
 
 def local_places(at: Array, x: Array, k: Sides, stride: Sides | None, padding: Sides) -> Array:
@@ -154,9 +147,7 @@ def layer_pooled(lift: Lift, form: Form, x: Array, w: Array, b: Array | None, st
 
 def pixels_last(numbers: Any) -> Any:
     """(P, Q, B, C) as (B, C, P, Q)"""
-    if isinstance(numbers, Bounded):
-        return rearranged(numbers, pixels_last)
-    return numbers.transpose(2, 3, 0, 1)
+    return rearranged(numbers, lambda v: v.transpose(2, 3, 0, 1))
 
 
 @operation("pool.max.grad_x", "dx", axes="d B C, index B C, saved B C -> dx B C")

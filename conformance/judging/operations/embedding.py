@@ -9,8 +9,8 @@ import numpy as np
 from ....reference import attention
 from ..numbers.bounded import Bounded, total
 from ..numbers.lanes import Array
-from .base import Form, Lift, Outputs, filled, gathered, operation
-from .convolution_layers import rearranged, shaped
+from .base import Form, Lift, Outputs, filled, gathered, operation, rearranged
+from .convolution_layers import shaped
 
 
 def cut(lift: Lift, x: Array, P: int) -> list[list[Any]]:
@@ -22,10 +22,6 @@ def cut(lift: Lift, x: Array, P: int) -> list[list[Any]]:
 def tokens(lift: Lift, d: Array) -> list[list[Any]]:
     """d (B, N + 1, D) as a list of tokens, each one number with lanes (B, D, 1)."""
     return [[lift(d[:, t, :, None])] for t in range(d.shape[1])]
-
-
-def moved(number: Any, how: Any) -> Any:
-    return rearranged(number, how) if isinstance(number, Bounded) else how(number)
 
 
 def laid(C: int, H: int, W: int, P: int) -> Any:
@@ -42,8 +38,8 @@ def embed(lift: Lift, form: Form, x: Array, w: Array, b: Array | None, token: Ar
     Theta = [None, [lift(one[None, :]) for one in (bias, *w.reshape(D, -1).T)]]
     rows = attention.embed(cut(lift, x, P), Theta, [lift(token[None, :])], [[lift(row[None, :])] for row in position])
     whole = gathered([filled(row, lift(np.zeros((1, 1)))) for row in rows[1:]])
-    first = moved(rows[0][0], lambda v: np.broadcast_to(v, (len(x), D)))
-    return {"z": moved(gathered([first, *_each(whole)]), lambda v: v.transpose(1, 0, 2))}
+    first = rearranged(rows[0][0], lambda v: np.broadcast_to(v, (len(x), D)))
+    return {"z": rearranged(gathered([first, *_each(whole)]), lambda v: v.transpose(1, 0, 2))}
 
 
 def _each(whole: Any) -> list[Any]:
@@ -58,7 +54,7 @@ def grad_patch(lift: Lift, form: Form, d: Array, w: Array, H: int, W: int) -> Ou
     lanes = [[lift(d[:, t, e, None]) for e in range(d.shape[2])] for t in range(d.shape[1])]
     found = form("vit.embed.grad_patch")(lanes, Theta)
     whole = gathered(filled(found, lift(np.zeros((len(d), C * P * P)))))
-    return {"dx": moved(whole, laid(C, H, W, P))}
+    return {"dx": rearranged(whole, laid(C, H, W, P))}
 
 
 @operation("vit.embed.grad_Theta", "dw", "db", dot=True, axes="d . . D -> dw D . . ., db D")

@@ -8,7 +8,7 @@ import numpy as np
 
 from ....reference import normalization, optimizers
 from ..numbers.lanes import Array
-from .base import Form, Lift, Outputs, elementwise, gathered, operation, scalars
+from .base import Form, Lift, Outputs, elementwise, gathered, operation, rearranged, scalars
 
 
 @operation("opt.momentum", "theta", "v", axes=elementwise("theta D v", "theta v"))
@@ -73,14 +73,20 @@ def shaped_rows(lines: list[Any], like: Array) -> Any:
 
 @operation("norm.batch", "y", axes="x . C, gamma C, beta C -> y . C")
 def batch_norm(lift: Lift, form: Form, x: Array, gamma: Array, beta: Array, eps: Any) -> Outputs:
-    return {"y": shaped_rows(normalization.batch_norm(rows(lift, x), lift(gamma), lift(beta), eps), x)}
+    lines = rows(lift, x)
+    return {"y": normalised(lift, x, normalization.mean(lines), normalization.variance(lines), gamma, beta, eps)}
+
+
+def normalised(lift: Lift, x: Array, mu: Any, var: Any, gamma: Array, beta: Array, eps: Any) -> Any:
+    """y at once wherever x is, once μ and σ² are known: channels last, as they are lanes."""
+    (y,) = normalization.batch_norm_inference([lift(np.moveaxis(x, 1, -1))], mu, var, lift(gamma), lift(beta), eps)
+    return rearranged(y, lambda v: np.moveaxis(v, -1, 1))
 
 
 @operation("norm.batch.inference", "y", axes="x B C, mu C, var C, gamma C, beta C -> y B C")
 def batch_norm_inference(lift: Lift, form: Form, x: Array, mu: Array, var: Array, gamma: Array, beta: Array,
                          eps: Any) -> Outputs:
-    found = normalization.batch_norm_inference(rows(lift, x), lift(mu), lift(var), lift(gamma), lift(beta), eps)
-    return {"y": shaped_rows(found, x)}
+    return {"y": normalised(lift, x, lift(mu), lift(var), gamma, beta, eps)}
 
 
 @operation("norm.batch.running", "mu", "var", axes="x . C, mu C, var C -> mu C, var C")

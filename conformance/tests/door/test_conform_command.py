@@ -21,7 +21,7 @@ from chainrule.conformance.judging.judge import judge
 from chainrule.conformance.judging.operations import OPERATIONS
 from chainrule.conformance.judging.trouble import place_of
 from chainrule.conformance.results import SCHEMA
-from chainrule.conformance.selection import select
+from chainrule.conformance.selection import once, select
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def module(tmp_path, monkeypatch):
         (tmp_path / f"{name}.py").write_text("import torch\nfrom chainrule.conformance import Backend\n" + text)
         monkeypatch.chdir(tmp_path)
         monkeypatch.delitem(sys.modules, name, raising=False)
-        select.cache_clear()
+        once.cache_clear()
         return name
     return write
 
@@ -104,7 +104,7 @@ def test_nothing_matched_is_exit_3():
     (["torch", "--case", "act.relu/T0/3x34/exact/fp32"], "did you mean act.relu/T0/3x43/exact/fp32"),
 ])
 def test_bad_usage_is_one_sentence_and_exit_2(arguments, message):
-    select.cache_clear()
+    once.cache_clear()
     result = conform(*arguments)
     assert result.exit_code == 2
     assert message in result.output
