@@ -1,4 +1,7 @@
-"""What a page shows, read back and evaluated: definitions, every step and its reason, the result, in both scripts."""
+"""What a page shows, read back and evaluated: definitions, every step and its reason, the result, in both scripts.
+
+What stands around a formula (its left side, the ranges of its indices, arrays, sizes, assumptions) is read in `around`.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,15 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import attrs
 import sympy as sp
 
 from ..dual import constant
-from . import whys
+from . import around, whys
 from .language import Expr, Prime
 from .printers import Latex, Plain
 from .reading import LaTeX, Names, Reader, Unicode, Unreadable, greek
-from .steps import Derivation
+from .steps import LOSS, Derivation
 
 Place = dict[Expr, int]
 
@@ -22,15 +26,17 @@ def misprint(derivation: Derivation, page: str, trial: Any) -> str:
     """The first formula of a page that is not what the derivation says; empty if there is none."""
     try:
         checker = _Checker(derivation, trial)
-        for where, text, latex, expr, places in _formulas(derivation, page, trial):
-            for kind, shown in (("text", text), ("LaTeX", latex)):
-                if shown is not None and not checker.says(kind, shown, expr, places):
-                    return f"{where}: the printed {kind} is not what it says it is: {shown[:90]}"
+        for one in _formulas(derivation, page, trial):
+            for kind, shown in (("text", one.text), ("LaTeX", one.latex)):
+                if shown is not None and not checker.holds(kind, shown, one):
+                    return f"{one.where}: the printed {kind} is not what it says it is: {' '.join(shown.split())[:90]}"
         if letters := undefined(derivation, page):
             return f"{', '.join(letters)} stands in a step and nothing says what it is; give it a name or a shape"
-        things = list(_things(derivation))
+        named = list(things(derivation))
+        if wrong := around.misprint(derivation, page, trial, named, *checker.plainly):
+            return wrong
         for k, step in enumerate(derivation.steps):
-            if untrue := whys.untrue(derivation, k, trial, things):
+            if untrue := whys.untrue(derivation, k, trial, named):
                 return f"step {k + 1} ({step.rule}): its reason says what is not so: {untrue}"
     except Unreadable as error:
         return f"the page cannot be read as mathematics: {error}"
@@ -61,6 +67,23 @@ class _Checker:
         self.readers: dict[str, tuple[type[Reader], Names]] = {
             "text": (Unicode, letters["text"]), "LaTeX": (LaTeX, letters["LaTeX"])}
 
+    @property
+    def plainly(self) -> tuple[Names, type[Reader]]:
+        return self.readers["text"][1], self.readers["text"][0]
+
+    def holds(self, kind: str, shown: str, formula: Formula) -> bool:
+        """Left side, right side and ranges of a printed formula."""
+        left, right, ranges = around.parts(shown, formula.over)
+        reader, names = self.readers[kind]
+        if not around.says_ranges(ranges, formula.over, reader, names, self.trial):
+            return False
+        if formula.left is TARGET and not around.says_target(
+                left, self.trial.derivation, reader, names, kind == "LaTeX"):
+            return False
+        if isinstance(formula.left, sp.Basic) and reader(left, names).whole() != formula.left:
+            return False
+        return self.says(kind, right, formula.means, formula.places)
+
     def says(self, kind: str, text: str, expr: Expr, places: Iterable[Place]) -> bool:
         reader, names = self.readers[kind]
         read = reader(text, names).whole()
@@ -75,18 +98,18 @@ class _Checker:
 
 def names(derivation: Derivation) -> dict[str, Names]:
     """What the letters of one derivation stand for, in both ways of writing."""
-    things = list(_things(derivation))
+    named = list(things(derivation))
     plain, latex = Plain((), derivation.notation), Latex((), derivation.notation)
-    for name, _ in things:
+    for name, _ in named:
         letter = greek(name)
         if letter != name and name not in derivation.notation and (
                 plain.name(name) != letter or latex.name(name) != f"\\{name}"):
             raise Unreadable(f"{name} is printed as {plain.name(name)} and {latex.name(name)}")
-    return {"text": Names((plain.name(name), thing) for name, thing in things),
-            "LaTeX": Names((latex.name(name), thing) for name, thing in things)}
+    return {"text": Names((plain.name(name), thing) for name, thing in named),
+            "LaTeX": Names((latex.name(name), thing) for name, thing in named)}
 
 
-def _things(derivation: Derivation) -> Iterator[tuple[str, Expr]]:
+def things(derivation: Derivation) -> Iterator[tuple[str, Expr]]:
     """Everything with a name that stands in a derivation: arrays, functions, sizes, indices, scalars."""
     return _letters(_expressions(derivation))
 
@@ -104,6 +127,7 @@ def _letters(expressions: Iterable[Expr]) -> Iterator[tuple[str, Expr]]:
 
 
 def _expressions(derivation: Derivation) -> Iterator[Expr]:
+    yield LOSS
     yield from (step.expr for step in derivation.steps)
     yield derivation.wrt
     if derivation.output is not None:
@@ -123,30 +147,41 @@ def _ranges(derivation: Derivation) -> Iterator[Any]:
         yield derivation.output.over
 
 
-Formula = tuple[str, str, str | None, Expr, list[Place]]
+TARGET = "what is derived"
+
+
+@attrs.frozen
+class Formula:
+    """left = means, over: where it stands, in both ways of writing, and at which places it is to be tried."""
+
+    where: str
+    text: str
+    latex: str | None
+    means: Expr
+    places: list[Place]
+    left: Any = None
+    over: Any = ()
 
 
 def _formulas(d: Derivation, page: str, trial: Any) -> Iterator[Formula]:
-    """(where, text, LaTeX, what it must say, at which places)"""
     given, steps, result = (_section(page, name) for name in ("Given", "Steps", "Result"))
     blocks = list(zip(_blocks(given), re.findall(r"^ *\$\$(.*)\$\$$", given, re.M)))
-    expr = d.output.means if d.output is not None else d.loss
-    places = [place for _, place in trial.output_places()] if d.output is not None else [{}]
+    o = d.output
     for text, latex in blocks[:1]:
-        over = d.output.over if d.output is not None else ()
-        yield "Given", _right(text, over), _right(latex, over), expr, places
+        yield Formula("Given", text, latex, *(
+            (d.loss, [{}]) if o is None else (o.means, [place for _, place in trial.output_places()], o.entry, o.over)))
     for text, latex in blocks[1:]:
-        yield "Given, objective", _right(text), _right(latex), d.objective, [{}]
+        yield Formula("Given, objective", text, latex, d.objective, [{}])
     lines = re.findall(r"^- `(.*?)`$", given, re.M)
     for n, text in zip(d.named, [line for line in lines if " = " in line]):
-        yield f"Given, {n.base}", _right(text, n.over), None, n.means, _places(n.over, trial)
+        yield Formula(f"Given, {n.base}", text, None, n.means, _places(n.over, trial), n.entry, n.over)
     texts, formulas = _blocks(steps), re.findall(r"^ *\$\$(.*)\$\$$", steps, re.M)
     if not len(texts) == len(formulas) == len(d.steps):
         raise Unreadable(f"{len(texts)} steps in text, {len(formulas)} in LaTeX, {len(d.steps)} in the derivation")
     for k, (text, latex, step) in enumerate(zip(texts, formulas, d.steps)):
-        yield f"step {k + 1} ({step.rule})", _right(text), _right(latex), step.expr, trial.places
-    yield "Result", _right(_blocks(result)[0], d.over), None, d.last, trial.places
-    yield "docstring", _right(docstring(_section(page, "Python")), d.over), None, d.last, trial.places
+        yield Formula(f"step {k + 1} ({step.rule})", text, latex, step.expr, trial.places, None if k else TARGET)
+    yield Formula("Result", _blocks(result)[0], None, d.last, trial.places, TARGET, d.over)
+    yield Formula("docstring", docstring(_section(page, "Python")), None, d.last, trial.places, TARGET, d.over)
 
 
 def docstring(section: str) -> str:
@@ -161,14 +196,6 @@ def _section(page: str, name: str) -> str:
 
 def _blocks(text: str) -> list[str]:
     return re.findall(r"```text\n(.*?)\n *```", text, re.S)
-
-
-def _right(text: str, over: Any = ()) -> str:
-    """What stands right of the equals sign, without the ranges that follow it."""
-    text = text.partition("= ")[2]
-    if over:
-        text = re.split(r",   |,\\quad |\n *(?=[^\n\[\]Σ]*≤[^\n\[\]Σ]*$)", text)[0]
-    return " ".join(text.split())
 
 
 def _places(over: Any, trial: Any) -> list[Place]:

@@ -97,6 +97,19 @@ class Reader:
             raise Unreadable(f"not read to the end: {self.token!r} before {self.text[self.at:self.at + 30]!r}")
         return value
 
+    def spans(self) -> list[tuple[Expr, Expr, Expr]]:
+        """a ≤ i ≤ b, c ≤ j ≤ d: ranges, to the end of the text."""
+        found = []
+        while not found or self.token == ",":
+            if found:
+                self.advance()
+            low, _, index, _, high = (self.expression(), self.expect("≤"), self.expression(), self.expect("≤"),
+                                      self.expression())
+            found.append((low, index, high))
+        if self.token is not None:
+            raise Unreadable(f"not read to the end: {self.token!r} before {self.text[self.at:self.at + 30]!r}")
+        return found
+
     def expression(self) -> Expr:
         sign = -1 if self.token == "−" and self.advance() else 1
         total = sign * self.term()
@@ -330,7 +343,7 @@ class LaTeX(Reader):
     """A formula between dollars."""
 
     def next_token(self) -> Any:
-        self.match(r"(\s|\\,|\\!)+")
+        self.match(r"(\s|\\[,! ])+")
         if self.at >= len(self.text):
             return None
         if self.match(r"\\(left|right)\|"):

@@ -153,23 +153,23 @@ def _numbers(result: Any) -> list[Any]:
 def _misprint(moving: Moving, which: str, made: Derivation, instance: Instance, page: str) -> str:
     """A formula of the page that does not say what it should."""
     section = printed._section(page, which.upper())
-    checker = printed._Checker(made, _Shown(instance))
+    checker = printed._Checker(made, _Shown(instance, made))
     places = moving.places(made)
     text, latex = printed._blocks(section)[0], re.findall(r"^\$\$(.*)\$\$$", section, re.M)[0]
-    shown = [("text", printed._right(text, made.over), made.last, places),
-             ("LaTeX", printed._right(latex, made.over), made.last, places),
-             ("text", printed._right(printed.docstring(section), made.over), made.last, places)]
+    claims = [printed.Formula(which, text, latex, made.last, places, over=made.over),
+              printed.Formula(which, printed.docstring(section), None, made.last, places, over=made.over)]
     lines = re.findall(r"^- `(.*?)`$", section, re.M)
     rates = [n for n in pages.needed(made) if str(n.base).endswith(along.DOT)]
     if len(lines) != len(rates):
         return f"{len(lines)} rates of {len(rates)}"
-    shown += [("text", printed._right(line, n.over), n.means, printed._places(n.over, moving.trial))
-              for n, line in zip(rates, lines)]
-    return next((text for kind, text, e, at in shown if not checker.says(kind, text, sp.sympify(e), at)), "")
+    claims += [printed.Formula(which, line, None, sp.sympify(n.means), printed._places(n.over, moving.trial), n.entry,
+                               n.over) for n, line in zip(rates, lines)]
+    return next((shown for one in claims for kind, shown in (("text", one.text), ("LaTeX", one.latex))
+                 if shown is not None and not checker.holds(kind, shown, one)), "")
 
 
 class _Shown:
     """What the checker of printed formulas asks a trial for."""
 
-    def __init__(self, instance: Instance) -> None:
-        self.instance = instance
+    def __init__(self, instance: Instance, derivation: Derivation) -> None:
+        self.instance, self.derivation = instance, derivation

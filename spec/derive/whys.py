@@ -79,7 +79,7 @@ def untrue(derivation: Derivation, k: int, trial: Any, things: Any) -> str:
     why = derivation.steps[k].why
     if not why:
         return ""
-    sayings = _Sayings(derivation, k, trial, things)
+    sayings = Sayings(derivation, k, trial, things)
     for fact in facts(why):
         if sayings.holds(fact) is False:
             return str(fact)
@@ -90,11 +90,11 @@ def untrue(derivation: Derivation, k: int, trial: Any, things: Any) -> str:
 
 def unread(derivation: Derivation, k: int, trial: Any, things: Any) -> list[str]:
     """The facts that are stated and cannot be tried."""
-    sayings = _Sayings(derivation, k, trial, things)
+    sayings = Sayings(derivation, k, trial, things)
     return [str(fact) for fact in facts(derivation.steps[k].why) if sayings.holds(fact) is None]
 
 
-class _Sayings:
+class Sayings:
     """The reason of one step, with the letters of its derivation or, where those do not do, with any u, v, x."""
 
     def __init__(self, derivation: Derivation, k: int, trial: Any, things: Any) -> None:
@@ -232,21 +232,21 @@ class _Sayings:
                 return sentence.strip()
         return ""
 
-    def _thing(self, text: str) -> Expr | None:
+    def thing(self, text: str) -> Expr | None:
         try:
             return self._read(text.strip(), self.own)
         except (Unreadable, IndexError, KeyError, TypeError, ValueError):
             return self.own.get(text.strip().partition("_")[0])
 
     def _apart(self, text: str, letter: str) -> bool:
-        e, by = self._thing(text), self._thing(letter)
+        e, by = self.thing(text), self.thing(letter)
         if e is None or by is None:
             return True
         return not e.has(by) if by.is_Symbol and by.is_integer else self._moves(text, by) is not True
 
     def _moves(self, text: str, by: Expr | None = None) -> bool | None:
         """Does it depend on what we differentiate by?"""
-        e = self._thing(text)
+        e = self.thing(text)
         if e is None or isinstance(e, type):
             return None
         return bool(e.has(*self.d.names, self.d.wrt.base if isinstance(self.d.wrt, sp.Indexed) else self.d.wrt))

@@ -1,6 +1,8 @@
 """The LaTeX of what the deck does not print is made from the machine form, and reads back as that form."""
 
 import ast
+import re
+import unicodedata
 
 import pytest
 import sympy as sp
@@ -10,7 +12,7 @@ from chainrule.spec import expressions, symbolic, typeset
 from chainrule.spec.derivations import derived_ids
 from chainrule.spec.derive.language import FloorDiv
 from chainrule.spec.derive.reading import LaTeX, Names
-from chainrule.spec.letters import latex_name
+from chainrule.spec.letters import GREEK, NAMES, latex_name, plain_name
 
 FORMS = [id for id, record in spec.load().items() if record.value and "MaxOver" not in record.value]
 
@@ -82,3 +84,32 @@ def test_a_remainder_beside_anything_has_brackets():
     assert typeset.latex("t % n * P + t // n") == (
         r"\left(t \bmod n\right)\, P + \lfloor \frac{t}{n} \rfloor")
     assert typeset.latex("(t + P) % n") == r"\left(t + P\right) \bmod n"
+
+
+def said_by(letter, latex):
+    """How a printed letter and its LaTeX are called: λ and \\lambda are LAMDA and lambda, x̂ is x."""
+    first = unicodedata.normalize("NFD", letter)[0]
+    called = unicodedata.name(first).rpartition(" ")[2] if "GREEK" in unicodedata.name(first) else first
+    return called, re.sub(r"\\(?:hat|var|mathcal)|[\\{}]", "", latex)
+
+
+def is_called(name, letter, latex):
+    """Is the letter the one that the name begins with, in both ways of writing?"""
+    called, tex = said_by(letter, latex)
+    stem = name.rstrip("0123456789").removesuffix("hat")
+    begins = stem if stem in GREEK or len(called) > 1 else stem[0]
+    return called.lower().startswith(begins.lower()) and tex.startswith(begins) and \
+        unicodedata.normalize("NFD", letter)[0].isupper() == stem[0].isupper()
+
+
+@pytest.mark.parametrize("name", [name for name in (*GREEK, *NAMES) if name != "ℒ"])
+def test_a_name_is_printed_as_the_letter_it_names(name):
+    assert is_called(name, plain_name(name), latex_name(name))
+
+
+@pytest.mark.parametrize(("name", "letter", "latex"), [
+    ("lam", "μ", r"\mu"), ("lam", "λ", r"\mu"), ("lam", "μ", r"\lambda"), ("theta", "Θ", r"\Theta"),
+    ("eps", "η", r"\eta"), ("yhat", "x̂", r"\hat{x}"), ("beta1", "γ₁", r"\gamma_1"),
+])
+def test_another_letter_is_noticed(name, letter, latex):
+    assert not is_called(name, letter, latex)

@@ -27,7 +27,7 @@ def sigmoid_prime(id: str) -> Derivation:
 @derives("act.tanh.prime")
 def tanh_prime(id: str) -> Derivation:
     up, down = sp.exp(x), sp.exp(-x)
-    D = start(id, remarks=("This is 1 − tanh²(x), written so that nothing cancels for large |x|.",))
+    D = start(id, remarks=("This is 1 − tanh(x)², written so that nothing cancels for large |x|.",))
     D.chain()
     D.differentiate(why="(eˣ)′ = eˣ and (e⁻ˣ)′ = −e⁻ˣ")
     D.rewrite("common denominator", "", ((up + down)**2 - (up - down)**2) / (up + down)**2)
@@ -37,7 +37,7 @@ def tanh_prime(id: str) -> Derivation:
 
 @derives("act.leaky.prime")
 def leaky_prime(id: str) -> Derivation:
-    D = start(id, assumes=("0 < s < 1 (the deck prints s = 0.1)",), remarks=(
+    D = start(id, assumes=("0 < s < 1; the deck prints s = 0.1",), remarks=(
         "max(s x, x) is s x where s x ≥ x, its first argument winning the tie: leaky′(0) = s.",))
     D.chain()
     D.differentiate()
