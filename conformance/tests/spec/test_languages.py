@@ -1,20 +1,25 @@
-"""The result of every derivation in torch, JAX and C: run on the same numbers as its Python, at sizes of its proof."""
+"""The result of every derivation in torch, JAX and C: run on the same numbers as its Python, at sizes of its proof.
+
+By the libraries themselves with floats, and letter for letter over the field, where equal is equal.
+"""
 
 import ctypes
 import os
 import shutil
 import subprocess
 from functools import cache
+from math import prod
 from pathlib import Path
 from random import Random
 
+import programs
 import pytest
 import torch
 from typer.testing import CliRunner
 
 from chainrule import spec
 from chainrule.cli import app
-from chainrule.spec.derive import command, languages, pages
+from chainrule.spec.derive import command, languages, pages, proof
 from chainrule.spec.derive.proof import Trial
 from chainrule.spec.field import Dual, Field, NoRoot
 
@@ -27,9 +32,9 @@ made = cache(command.make)
 
 
 def choices(derivation, every):
-    """All sizes of the proof, or the one whose sizes differ most."""
+    """All sizes of the proof, or the one whose sizes differ most; of scalars every side of 0."""
     differing = sorted(derivation.trials, key=lambda one: (-len(set(one.values())), -sum(one.values())))
-    return differing if every else differing[:1]
+    return differing if every or derivation.draws else differing[:1]
 
 
 def numbers(derivation, sizes, seed):
@@ -170,6 +175,97 @@ def test_c_computes_what_the_python_does(id, every, compiled):
         given = numbers(derivation, sizes, number)
         found = call_c(library, id, derivation, *known[id], sizes, given)
         assert same(found, flat(spec.derived(id)(*given))), (id, sizes)
+
+
+# ---- over the field
+
+CPP = shutil.which(os.environ.get("CXX", "c++")) or shutil.which("g++")
+
+
+def over_the_field(id, every, run):
+    """What a program makes of the numbers of a trial is the last line of its derivation, exactly."""
+    derivation = made(id)
+    for number, sizes in enumerate(choices(derivation, every)):
+        for attempt in range(200):
+            try:
+                with Field(200 * number + attempt) as field:
+                    trial = Trial(derivation, sizes, field)
+                    last = trial.line(len(derivation.steps) - 1)
+                    for found in run(derivation, trial):
+                        assert proof._same(found, last, trial), (id, sizes)
+                    break
+            except NoRoot:
+                continue
+        else:
+            raise AssertionError(id)
+
+
+def by_words(derivation, trial):
+    for framework in ("torch", "jax"):
+        yield proof._call(trial, programs.in_words(derivation, framework))
+
+
+@pytest.mark.parametrize("every", [False, EVERY])
+@pytest.mark.parametrize("id", spec.derived_ids())
+def test_torch_and_jax_are_exact_over_the_field(id, every):
+    over_the_field(id, every, by_words)
+
+
+@pytest.fixture(scope="module")
+def exact(tmp_path_factory):
+    """All C programs as one library over the field."""
+    if CPP is None:
+        pytest.skip("there is no C++ compiler here")
+    return programs.in_c(map(made, spec.derived_ids()), tmp_path_factory.mktemp("cpp"), CPP)
+
+
+def by_c(exact):
+    library, known = exact
+
+    def run(derivation, trial):
+        arrays, sizes_of = known[derivation.id]
+        bases = {str(base): base for base in (*derivation.shapes, *(n.base for n in derivation.named))}
+        arguments = [elements(trial.instance.list_of(bases[name])) for name in arrays]
+        arguments += [ctypes.c_long({str(s): v for s, v in trial.sizes.items()}[name]) for name in sizes_of]
+        ends = [int(high.subs(trial.sizes)) + 1 for _, _, high in derivation.over]
+        out = (programs.Element * prod(ends))()
+        getattr(library, pages.function_name(derivation.id))(*arguments, out)
+        yield slots(shaped([one.number for one in out], ends), derivation.over)
+    return run
+
+
+def elements(value):
+    if not isinstance(value, list):
+        return programs.Element.of(value)
+    numbers_of = [programs.Element.of(0 if x is None else x) for x in row_major(value)]
+    return (programs.Element * len(numbers_of))(*numbers_of)
+
+
+def slots(value, over):
+    """Nested lists with None in a slot 0 that a range from 1 leaves unused."""
+    if not over:
+        return value
+    low = int(over[0][1])
+    return [None] * low + [slots(one, over[1:]) for one in value[low:]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("id", spec.derived_ids())
+def test_c_is_exact_over_the_field(id, exact):
+    over_the_field(id, True, by_c(exact))
+
+
+@pytest.mark.parametrize(("framework", "old", "new", "id"), [
+    ("torch", "d[p - j]", "d[j]", "conv1d.valid.grad_x"), ("jax", "jnp.exp", "jnp.sin", "act.elu.prime"),
+    ("jax", "a[i] - y[i]", "y[i] - a[i]", "alg.delta.out"), ("torch", "], 1)", "])", "bp.grad"),
+    ("jax", ", -y)", ", y)", "loss.hinge.delta"),
+])
+def test_a_wrong_program_is_noticed_over_the_field(framework, old, new, id, monkeypatch):
+    program = languages.code(made(id), framework)
+    assert old in program
+    monkeypatch.setattr(languages, "code", lambda *_: program.replace(old, new, 1))
+    with pytest.raises((AssertionError, IndexError, TypeError)):
+        over_the_field(id, False, by_words)
 
 
 # ---- wrong ones, and the door
