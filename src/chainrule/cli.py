@@ -317,12 +317,15 @@ def new(
     from .spec import new as skeletons
 
     try:
-        changed = skeletons.write(skeletons.skeletons(id, form, files_of(id), by))
+        written = skeletons.skeletons(id, form, files_of(id), by)
+        changed = skeletons.write(written)
     except skeletons.NotNew as why:
         refuse("new", why)
     for name in changed:
         console.print(f"{name}: look for TO WRITE", markup=False)
-    console.print(f"then: chainrule derive, and pytest -k links says what is missing of {id}", markup=False)
+    gradient = skeletons.ids(written[changed[0]])[-1]
+    console.print(f'then: chainrule derive {gradient}, and pytest -k "links or {id}" says what is missing',
+                  markup=False, soft_wrap=True)
 
 
 @app.command()

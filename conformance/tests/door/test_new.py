@@ -1,5 +1,6 @@
 """`chainrule new`: skeletons in the files where they belong, and nothing for what cannot be begun."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,29 @@ def test_three_files_get_a_skeleton(top):
     assert function.startswith("# as before\n")
     assert '@implements("act.swish")\ndef swish(x: Scalar, b: Scalar) -> Scalar:' in function
     compile(function, "activations.py", "exec")
-    assert 'Witness("act.swish"' in (top / "conformance/witnesses/networks.py").read_text(encoding="utf-8")
+    assert 'Witness("act.swish", (0.375, 0.375,), lambda: ...)' in (
+        top / "conformance/witnesses/networks.py").read_text(encoding="utf-8")
+
+
+def test_a_witness_is_a_row_of_the_list_that_its_file_ends_with(top):
+    rows = top / "conformance/witnesses/networks.py"
+    rows.write_text("from x import Witness\nROWS = [\n    1,\n]\n", encoding="utf-8")
+    new.write(new.skeletons("act.swish", "x", files_of("act.swish")), top)
+    text = rows.read_text(encoding="utf-8")
+    assert text.endswith("lambda: ...),\n]\n")
+    compile(text, "networks.py", "exec")
+
+
+def test_an_equation_of_arrays_has_sizes_axes_and_an_index():
+    """A dilated filter: what stands in an index or a range is a whole number, the others are real."""
+    files = files_of("conv1d.dilated")
+    found = new.skeletons("conv1d.dilated", "c*Sum(theta[j]*x[i + j*D], (j, 0, m - 1))", files)
+    [one, gradient] = tomllib.loads(found[files[0]])["equation"]
+    assert (set(one["arrays"]), set(one["sizes"]), set(one["index"]), set(one["symbols"])) == (
+        {"theta", "x"}, {"D", "m"}, {"i"}, {"c"})
+    assert (one["wrt"], gradient["id"], "symbols" in gradient) == (["c"], "conv1d.dilated.grad_c", False)
+    assert "def dilated(theta: Vector, x: Vector, c: Scalar, D: int, m: int) -> Vector:" in found[files[1]]
+    assert new.ids(found[files[0]]) == ["conv1d.dilated", "conv1d.dilated.grad_c"]
 
 
 @pytest.mark.parametrize(("id", "form", "by", "names", "gradient", "wrt"), [
