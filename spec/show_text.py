@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .expressions import bounds
-from .folding import fold
+from .folding import fold, narrow
 
 _columns: ContextVar[int] = ContextVar("columns", default=100)
 
@@ -131,14 +131,7 @@ def entry(name: str, text: str, more: str) -> RenderableType:
         line for part in body.split("\n") for line in _wrap(part, width() - 6))), (0, 0, 0, 2)))
 
 
-def _narrow(line: str) -> str:
-    """A line of code that is too long, folded outside its brackets under where it began."""
-    body = line.lstrip()
-    indent = len(line) - len(body)
-    return line if len(line) <= width() - 2 else " " * indent + fold(body, indent, indent + 4, width() - 2)
-
-
 def python(source: str) -> RenderableType:
     """Source code."""
-    code = "\n".join(map(_narrow, textwrap.dedent(source).strip().split("\n")))
+    code = narrow(textwrap.dedent(source).strip(), width() - 2)
     return Syntax(code, "python", theme="ansi_light", background_color="default", word_wrap=True)

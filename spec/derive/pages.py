@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from itertools import pairwise
 
 import sympy as sp
 
-from ..folding import fold
+from ..folding import fold, wrap
 from . import along
 from .headings import ranges, target, writers
 from .language import Expr
@@ -91,63 +90,6 @@ def as_output(derivation: Derivation) -> list[Loops]:
     if derivation.output is None or not isinstance(derivation.output.entry, sp.Indexed):
         return []
     return [tuple(one for one in derivation.over if at.has(one[0])) for at in derivation.output.entry.indices]
-
-
-def wrap(line: str, width: int = WIDTH) -> str:
-    """A long line broken before each `for` and `if`, under the bracket it stands in; a long sum between its terms."""
-    if len(line) <= width:
-        return line
-    if " for " not in line:
-        return _terms(line)
-    comprehension = r"(?= for )|(?= if (?!.* else ))"
-    done = _broken(line, comprehension)
-    terms = _broken(line, comprehension, _outermost_terms(line))
-    return min(done, terms, key=_widest) if _widest(done) > width else done
-
-
-def _widest(text: str) -> int:
-    return max(map(len, text.split("\n")))
-
-
-def _outermost_terms(line: str) -> frozenset[int]:
-    """Where a + or − stands inside as few brackets as any."""
-    found = [(sum(line.count(c, 0, k) for c in "[(") - sum(line.count(c, 0, k) for c in "])"), k)
-             for k in (m.start() for m in re.finditer(r" [+-] (?=[\w(])", line))]
-    return frozenset(k for depth, k in found if depth == min(found)[0])
-
-
-def _broken(line: str, places: str, others: frozenset[int] = frozenset()) -> str:
-    """The line broken at these places, under the bracket it stands in."""
-    done, row = "", ""
-    opened: list[int] = []
-    cuts = sorted({0, len(line), *others, *(m.start() for m in re.finditer(places, line))})
-    pieces = [line[a:b] for a, b in pairwise(cuts)]
-    for piece in pieces:
-        if opened and row:
-            done += row + "\n"
-            row = " " * opened[-1] + piece.lstrip()
-        else:
-            row = piece
-        start = len(row) - len(piece.lstrip() if opened else piece)
-        for column in range(start, len(row)):
-            if row[column] in "[(":
-                opened.append(column + 1)
-            elif row[column] in "])":
-                opened.pop()
-    return done + row
-
-
-def _terms(line: str) -> str:
-    """return a + b, in parentheses, a term a line."""
-    head, found, value = line.partition("return ")
-    pieces, depth, start = [], 0, 0
-    for k, letter in enumerate(value):
-        depth += (letter in "([{") - (letter in ")]}")
-        if depth == 0 and value[k:k + 3] in (" + ", " - "):
-            pieces.append(value[start:k])
-            start = k + 1
-    pieces.append(value[start:])
-    return line if not found or len(pieces) == 1 else f"{head}return ({(chr(10) + head + ' ' * 8).join(pieces)})"
 
 
 def _define(derivation: Derivation, n: Named, write: Python) -> str:
@@ -254,10 +196,19 @@ def _given(derivation: Derivation, plain: Plain, latex: Latex) -> list[str]:
         if axes:
             size = " × ".join(f"{plain(low)}…{plain(high)}" for low, high in axes)
             lines.append(f"- `{plain.name(str(base))}` has the indices {size}")
+    for kind, letters in _letters(derivation, plain):
+        lines.append(f"- {kind}: {', '.join(letters)}")
     if derivation.relations:
         lines.append(f"- sizes: {derivation.relations}")
     lines += [f"- assumed: {a}" for a in derivation.assumes]
     return [*lines, ""]
+
+
+def _letters(derivation: Derivation, plain: Plain) -> list[tuple[str, list[str]]]:
+    """The letters that have no index: numbers, and sizes."""
+    numbers = [plain.name(str(base)) for base, axes in derivation.shapes.items() if not axes]
+    sizes = [plain(size) for size in derivation.trials[0] if size.is_nonnegative]
+    return [(kind, letters) for kind, letters in (("numbers", numbers), ("whole numbers", sizes)) if letters]
 
 
 def _block(left: str, right: str, over: str = "") -> list[str]:

@@ -44,16 +44,20 @@ def misprint(derivation: Derivation, page: str, trial: Any) -> str:
 
 
 def undefined(derivation: Derivation, page: str) -> list[str]:
-    """Letters that stand in a step and are neither an index there nor anywhere in what is given."""
+    """Letters that stand in a step and are neither an index there nor defined by a line of what is given."""
     plain, given = Plain((), derivation.notation), _section(page, "Given")
-    letters = re.sub(r"[A-Za-z]{2,}", " ", given)                    # without the English around them
+    arrays = re.findall(r"^- `(\S+)` has the indices", given, re.M)
+    named = [plain.name(str(n.base)) for n in derivation.named if f"\n- `{plain(n.entry)} = " in given]
+    alone = [one for line in re.findall(r"^- (?:whole )?numbers: (.*)$", given, re.M) for one in line.split(", ")]
+    defined = {*arrays, *named, *alone}
     known = {derivation.wrt, *(index for index, _, _ in derivation.over)}
     found: dict[str, None] = {}
     for step in derivation.steps:
         bound = {i for s in step.expr.atoms(sp.Sum) for i in s.variables} | known
         for name, thing in _letters([step.expr]):
             printed = plain.name(name)
-            if thing not in bound and printed not in (letters if len(printed) == 1 else given):
+            there = printed in (given if isinstance(thing, type) else defined)    # a function is named where it is used
+            if thing not in bound and not there:
                 found[printed] = None
     return list(found)
 

@@ -122,17 +122,18 @@ def test_what_is_said_beside_the_steps_is_tried(id, changes):
 
 @pytest.mark.parametrize(("id", "line", "letter"), [
     ("norm.batch.grad_x", "- `μ = ", "μ"), ("norm.batch.grad_x", "- `x̂_i = ", "x̂"), ("attn.head.grad_Q", "- `B_", "B"),
-    ("conv2d.layer.grad_x", "- sizes: ", "A"), ("loss.softmax.weighted.delta", "- `T = ", "T"),
+    ("conv2d.layer.grad_x", "- whole numbers: ", "A"), ("loss.softmax.weighted.delta", "- `T = ", "T"),
+    ("norm.batch.grad_x", "- numbers: ", "γ"), ("norm.batch.grad_x", "- `d` has", "d"),
 ])
 def test_a_letter_that_nothing_defines_is_refused(id, line, letter):
-    """Every letter in a step is a size, an array, an index, or in what is given: part of `derive --check`."""
-    derivation = command.make(id)
-    head, given, rest = pages.page(derivation).partition("## Given\n")
-    given, steps, tail = (given + rest).partition("## Steps\n")
-    fewer = "\n".join(row for row in given.split("\n") if not row.startswith(line))
-    assert fewer != given
-    kept = [row for row in fewer.split("\n") if letter not in row]
-    assert letter in printed.undefined(derivation, "".join([head, "## Given\n", "\n".join(kept), steps, tail]))
+    """Every letter in a step is a size, an array, an index, or defined in what is given: part of `derive --check`."""
+    derivation = made(id)
+    page = pages.page(derivation)
+    rows = page.split("\n")
+    assert printed.undefined(derivation, page) == []
+    fewer = "\n".join(row for row in rows if not row.startswith(line))
+    assert letter in printed.undefined(derivation, fewer)
+    assert misprint(derivation, fewer)
 
 
 # ---- what the reasons of the steps state

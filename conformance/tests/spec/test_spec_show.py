@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 
 import pytest
@@ -13,7 +14,7 @@ from chainrule import spec
 from chainrule.cli import app
 from chainrule.conformance.proofs import findings, findings_claims  # noqa: F401  so that pages of findings can run their proofs
 from chainrule.spec import show
-from chainrule.spec.folding import fold
+from chainrule.spec.folding import fold, narrow
 
 
 def text(renderable, width=100):
@@ -70,6 +71,22 @@ def test_code_is_folded_under_where_it_began(id, width):
     body = page.partition("in Python")[2].partition("The definition has")[0]
     assert all(line.startswith("  ") or not line for line in body.split("\n")[1:])
     assert "".join(spec.derivation(id).python.split()) in "".join(body.split())
+
+
+def statements(source):
+    """The source as it is run, its docstrings apart."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            node.body = node.body[1:]
+    return ast.dump(tree)
+
+
+@pytest.mark.parametrize("id", spec.derived_ids())
+def test_narrow_code_is_the_same_program(id):
+    source = spec.derivation(id).python
+    for width in (50, 78):
+        assert statements(narrow(source, width)) == statements(source)
 
 
 def test_gradients_stand_with_their_formula():
