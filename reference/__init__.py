@@ -16,6 +16,7 @@ from . import (
     activations,
     attention,
     backprop,
+    chance,
     convolution,
     counts,
     examples,
@@ -30,6 +31,6 @@ from . import (
 )
 from .ids import FUNCTIONS, implements
 
-__all__ = ["FUNCTIONS", "activations", "attention", "backprop", "convolution", "counts", "examples",
+__all__ = ["FUNCTIONS", "activations", "attention", "backprop", "chance", "convolution", "counts", "examples",
            "filters", "implements", "layers", "losses", "networks", "normalization", "optimizers", "pooling",
            "updates"]

@@ -5,6 +5,8 @@ The printed sums are cross-correlations; the deck calls them convolutions, and s
 
 from __future__ import annotations
 
+from itertools import product
+
 from .activations import identity
 from .backprop import Activation
 from .ids import implements
@@ -89,6 +91,30 @@ def conv2d_layer(x: Image, w: Filters, b: Vector | None = None, stride: Sides = 
     return [[[b[f] + sum(x[first[f] + c][p][q] * w[f][c][m][n]
                          for c in range(C) for m, p in row for n, q in column)
               for column in columns] for row in rows] for f in range(F)]
+
+
+@implements("conv2d.depthwise")
+def conv2d_depthwise(x: Image, w: Image, S: int) -> Image:
+    """conv2d.depthwise   y(c, i, j) = Σ_m Σ_n w(c, m, n) x(c, S i + m, S j + n)      (Howard et al. 2017)"""
+    (C, H, W), (filters, M, N) = sizes(x, 3, "input x"), sizes(w, 3, "filters w")
+    same("channels and filters", C, filters)
+    rows, columns = (range(output_size("conv2d.depthwise", n, m, S, 0, 1)) for n, m in ((H, M), (W, N)))
+    return [[[sum(w[c][m][n] * x[c][S * i + m][S * j + n] for m in range(M) for n in range(N))
+              for j in columns] for i in rows] for c in range(C)]
+
+
+@implements("conv2d.transposed")
+def conv2d_transposed(x: Image, w: Filters, S: int) -> Image:
+    """conv2d.transposed   y(f, S i + m, S j + n) += x(c, i, j) w(c, f, m, n)   for all c, i, j, m, n"""
+    (C, H, W), (channels, F, M, N) = sizes(x, 3, "input x"), sizes(w, 4, "filters w")
+    same("channels of the input and of the filters", C, channels)
+    if S < 1:
+        raise ValueError(f"conv2d.transposed: stride {S} must be at least 1")
+    y: Image = [[[0] * (S * (W - 1) + N) for _ in range(S * (H - 1) + M)] for _ in range(F)]
+    for c, i, j in product(range(C), range(H), range(W)):
+        for f, m, n in product(range(F), range(M), range(N)):
+            y[f][S * i + m][S * j + n] += x[c][i][j] * w[c][f][m][n]
+    return y
 
 
 def taps(i: int, m: int, stride: int, padding: int, dilation: int, n: int) -> list[tuple[int, int]]:

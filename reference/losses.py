@@ -105,6 +105,12 @@ def huber(y: Scalar, yhat: Scalar, c: Scalar = 1) -> Scalar:
     return where(away <= c, away * away / 2, c * (away - c / 2))
 
 
+@implements("loss.hinge")
+def hinge(y: Scalar, z: Scalar) -> Scalar:
+    """loss.hinge   max(0, 1 − y z),   y is −1 or 1      (Cortes and Vapnik 1995)"""
+    return maximum(0, 1 - y * z)
+
+
 @implements("loss.kl")
 def divergence(p: Vector, q: Vector) -> Scalar:
     """loss.kl   Σ_k p_k log(p_k / q_k)      (Kullback and Leibler 1951)"""

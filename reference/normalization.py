@@ -9,7 +9,7 @@ from __future__ import annotations
 from chainrule.scalar import sqrt
 
 from .ids import implements
-from .lists import Scalar, Vector, same
+from .lists import Image, Matrix, Scalar, Vector, same, sizes
 
 
 @implements("norm.mean")
@@ -64,3 +64,23 @@ def rms_norm(x: Vector, gamma: Vector, eps: Scalar) -> Vector:
     same("lengths of x and gamma", len(x), len(gamma))
     root = sqrt(sum(x_k * x_k for x_k in x) / len(x) + eps)
     return [gamma[i] * x[i] / root for i in range(len(x))]
+
+
+@implements("norm.group")
+def group_norm(x: Image, gamma: Matrix, beta: Matrix, eps: Scalar) -> Image:
+    """norm.group   y_gcp = γ_gc (x_gcp − μ_g) / √(σ_g² + ε) + β_gc      (Wu and He 2018; μ_g, σ_g² over all c and p)"""
+    (G, K, P), shape = sizes(x, 3, "input x"), sizes(gamma, 2, "scales gamma")
+    same("groups and channels of x and gamma", (G, K), shape)
+    same("groups and channels of x and beta", (G, K), sizes(beta, 2, "shifts beta"))
+    whole = [[x[g][c][p] for c in range(K) for p in range(P)] for g in range(G)]
+    root = [sqrt(variance(numbers) + eps) for numbers in whole]
+    return [[[gamma[g][c] * (x[g][c][p] - mean(whole[g])) / root[g] + beta[g][c] for p in range(P)]
+             for c in range(K)] for g in range(G)]
+
+
+@implements("norm.instance")
+def instance_norm(x: Matrix, gamma: Vector, beta: Vector, eps: Scalar) -> Matrix:
+    """norm.instance   y_cp = γ_c (x_cp − μ_c) / √(σ_c² + ε) + β_c      (Ulyanov et al. 2016; μ_c, σ_c² over all p)"""
+    same("channels of x and gamma", len(x), len(gamma))
+    same("channels of x and beta", len(x), len(beta))
+    return [batch_norm(x[c], gamma[c], beta[c], eps) for c in range(len(x))]

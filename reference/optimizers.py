@@ -61,6 +61,20 @@ def adagrad(theta: Scalar, D: Scalar, G: Scalar, eta: Scalar, eps: Scalar) -> tu
     return theta - eta * D / (sqrt(G) + eps), G
 
 
+@implements("opt.rmsprop")
+def rmsprop(theta: Scalar, D: Scalar, v: Scalar, eta: Scalar, rho: Scalar, eps: Scalar) -> tuple[Scalar, Scalar]:
+    """opt.rmsprop   v ← ρ v + (1 − ρ) D²,   θ ← θ − η D / (√v + ε)      (Tieleman and Hinton 2012)"""
+    v = rho * v + (1 - rho) * D * D
+    return theta - eta * D / (sqrt(v) + eps), v
+
+
+@implements("opt.clip")
+def clip(D: Vector, c: Scalar) -> Vector:
+    """opt.clip   D ← D min(1, c / ‖D‖)      (Pascanu, Mikolov and Bengio 2013)"""
+    shortened = where(norm(D) > c, lambda: c / norm(D), 1)
+    return [shortened * D_i for D_i in D]
+
+
 @implements("opt.adam.direction")
 def adam_direction(D: Scalar, m: Scalar, v: Scalar, t: int, beta1: Scalar, beta2: Scalar,
                    eps: Scalar) -> tuple[Scalar, Scalar, Scalar]:

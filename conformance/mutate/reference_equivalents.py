@@ -11,6 +11,8 @@ EQUIVALENT: dict[str, str] = {
     "convolution.conv2d_layer:  for f in range(F) →  for f in range(F + 1)": "one entry more that nothing reads",
     "losses.huber: where(away <= c, away * away / 2, c * (away - c / 2)) → "
     "where(away < c, away * away / 2, c * (away - c / 2))": "at the border both branches are c²/2",
+    "optimizers.clip: where(norm(D) > c, lambda: c / norm(D), 1) → where(norm(D) >= c, lambda: c / norm(D), 1)":
+        "at the border c/‖D‖ is 1",
     "lists.shape: inner[0] → inner[-1]": "all entries are known to be equal there",
     "normalization.variance: (x_i - mu) * (x_i - mu) → (x_i + mu) * (x_i - mu)": CROSSED,
     "normalization.variance: (x_i - mu) * (x_i - mu) → (x_i - mu) * (x_i + mu)": CROSSED,

@@ -83,6 +83,7 @@ CALLS: dict[str, Callable[[Callable[..., Any], dict[str, Any]], Any]] = {
     "opt.momentum": lambda f, v: f(v["theta"], v["D"], v["v"], v["eta"], v["mu"])[0],
     "opt.nesterov": lambda f, v: f(v["theta"], v["D"], v["v"], v["eta"], v["mu"])[0],
     "opt.adagrad": lambda f, v: f(v["theta"], v["D"], v["G"], v["eta"], v["eps"])[0],
+    "opt.rmsprop": lambda f, v: f(v["theta"], v["D"], v["v"], v["eta"], v["rho"], v["eps"])[0],
     "opt.adam": lambda f, v: f(v["theta"], v["D"], v["m"], v["v"], v["t"], v["eta"], v["beta1"], v["beta2"],
                                v["eps"])[0],
     "opt.adamw": lambda f, v: f(v["theta"], v["D"], v["m"], v["v"], v["t"], v["eta"], v["lam"], v["beta1"], v["beta2"],
@@ -90,6 +91,8 @@ CALLS: dict[str, Callable[[Callable[..., Any], dict[str, Any]], Any]] = {
     "opt.adam.direction": lambda f, v: f(v["D"], v["m"], v["v"], v["t"], v["beta1"], v["beta2"], v["eps"])[0],
     "opt.lamb": lambda f, v: f(v["theta"], v["D"], v["m"], v["v"], v["t"], v["eta"], v["lam"], v["beta1"],
                                v["beta2"], v["eps"])[0],
+    "init.glorot": lambda f, v: f(v["u"], v["p"], v["q"]),
+    "init.he": lambda f, v: f(v["v"], v["p"]),
     "opt.schedule.step": lambda f, v: f(v["eta"], v["t"], v["gamma"], v["every"]),
     "opt.schedule.exponential": lambda f, v: f(v["eta"], v["t"], v["gamma"]),
     "opt.schedule.inverse": lambda f, v: f(v["eta"], v["t"], v["k"]),
@@ -115,7 +118,8 @@ def call(equation: Equation, values: dict[str, Any], function: Callable[..., Any
     if equation.id in CALLS:
         return CALLS[equation.id](function, values)
     order = [*equation.arrays, *equation.symbols] or [*equation.sizes]
-    wanted = [name for name, one in inspect.signature(function).parameters.items() if one.default is one.empty]
+    asked = inspect.signature(reference.FUNCTIONS.get(equation.id, function)).parameters   # whoever stands in its place
+    wanted = [name for name, one in asked.items() if one.default is one.empty]
     if equation.arrays and set(wanted) & set(equation.sizes) and set(wanted) <= set(values):    # sizes by their names
         order = wanted
     return function(*(values[name] for name in order))

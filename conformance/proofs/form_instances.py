@@ -39,13 +39,15 @@ def instances(equation: Equation, seed: int = 0, most: int = 60) -> Iterator[Ins
     for number, sizes in enumerate(chosen):
         arrays = {name: _array(ranges, sizes, rng) for name, ranges in equation.arrays.items()}
         yield Instance(sizes, arrays, _symbols(equation, rng, at_zero=False))
-        if number == 0 and "maximum" in str(equation.value) and arrays:
+        if number == 0 and "maximum" in str(equation.value) and arrays and equation.wrt:
             ties = {k: Dual(0, v.d, 0.0) for k, v in arrays[equation.wrt[0]].items()}    # who owns the kink?
             yield Instance(sizes, {**arrays, equation.wrt[0]: ties}, _symbols(equation, rng, at_zero=False))
         if number == 0 and not equation.arrays:
-            yield from (Instance(sizes, {}, _symbols(equation, rng, at_zero=False)) for _ in range(8))
+            yield from (Instance(sizes, {}, _symbols(equation, rng, at_zero=False, far=1 + k % 4)) for k in range(8))
             if equation.id.startswith("act."):
                 yield Instance(sizes, {}, _symbols(equation, rng, at_zero=True))        # who owns the kink?
+            elif "maximum(0" in str(equation.value):
+                yield Instance(sizes, {}, {name: Dual(1, 1, 1.0) for name in equation.symbols})  # and a margin's?
 
 
 def small_sizes(equation: Equation, rng: random.Random, most: int) -> Iterator[dict[str, int]]:
@@ -89,10 +91,13 @@ def key(index: Index) -> Any:
     return index[0] if len(index) == 1 else index
 
 
-def _symbols(equation: Equation, rng: random.Random, at_zero: bool) -> dict[str, Any]:
+def _symbols(equation: Equation, rng: random.Random, at_zero: bool, far: int = 1) -> dict[str, Any]:
+    """A number for every symbol, between −far and far: some cases begin beyond 1."""
     values: dict[str, Any] = {}
     for name, sort in equation.symbols.items():
         values[name] = cubic if sort == "function" else number(rng)
+        if sort != "function":
+            values[name].w *= far
         if sort == "positive":
             values[name].w = abs(values[name].w)
         if at_zero and name in equation.wrt:

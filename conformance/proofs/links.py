@@ -19,6 +19,8 @@ FILES = {                                        # chapter of an id: its records
     "norm": ("training.toml", "normalization.py", "training.py"),
     "opt": ("training.toml", "optimizers.py", "training.py"),
     "attn": ("architectures.toml", "attention.py", "architectures.py"),
+    "init": ("chance.toml", "chance.py", "training.py"),
+    "aug": ("chance.toml", "chance.py", "training.py"),
     "vit": ("architectures.toml", "attention.py", "architectures.py"),
 }
 

@@ -118,6 +118,10 @@ ROWS = [
         torch.tanh(tensor(conv2d(STACK, FILTERS, INTERCEPTS, padding=(1, 2)))), (2, 3)).tolist()),
     Witness("conv2d.layer", (FOUR, GROUPED, INTERCEPTS, 1, 1, 1, 2),
             lambda: conv2d(FOUR, GROUPED, INTERCEPTS, padding=1, groups=2)),
+    Witness("conv2d.depthwise", (STACK, [K[1] for K in FILTERS[:3]], 2),
+            lambda: conv2d(STACK, [[K[1]] for K in FILTERS[:3]], stride=2, groups=3)),
+    *(Witness("conv2d.transposed", (STACK, [[K[0], K[1]] for K in FILTERS[:3]], S), lambda S=S: F.conv_transpose2d(  # type: ignore[misc]
+        tensor([STACK]), tensor([[K[0], K[1]] for K in FILTERS[:3]]), stride=S)[0].tolist()) for S in (1, 2)),
     *pooled(IMAGE, 2), *pooled(TIES, 2), *pooled(TIES, (2, 3), (1, 2), (1, 0)),
     *pooled(NANS, 2), *pooled(NANS, 2, 1),
     *pooled(IMAGE, 3, (2, 1), (1, 0), (2, 3)), *pooled(IMAGE, (3, 2), None, (1, 1)),

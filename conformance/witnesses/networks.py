@@ -183,6 +183,10 @@ def huber(y: float, yhat: float, c: float) -> float:
     return float(F.huber_loss(tensor(yhat), tensor(y), delta=c))
 
 
+def hinge(y: float, z: float) -> float:
+    return float(F.margin_ranking_loss(tensor(z), tensor(0.0), tensor(y), margin=1.0))
+
+
 def weighted(y: Any, eps: float) -> float:
     return float(F.cross_entropy(tensor(Z), y, tensor(WEIGHTS), reduction="sum", label_smoothing=eps))
 
@@ -215,6 +219,8 @@ ROWS = [
     Witness("loss.xent.logits", (0.25, 1.5),
             lambda: float(F.binary_cross_entropy_with_logits(tensor(1.5), tensor(0.25)))),
     *(Witness("loss.huber", (0.25, at, 1.5), partial(huber, 0.25, at, 1.5)) for at in (0.75, 2.5, -3.25)),
+    *(Witness("loss.hinge", (y, z), partial(hinge, y, z))
+      for y, z in ((1.0, 0.25), (1.0, 2.5), (-1.0, 0.75), (-1.0, -3.0))),
     Witness("loss.kl", ([0.25, 0.5, 0.25], [0.125, 0.5, 0.375]), lambda: float(F.kl_div(
         tensor([0.125, 0.5, 0.375]).log(), tensor([0.25, 0.5, 0.25]), reduction="sum"))),
     Witness("loss.square", (0.25, 2.0), lambda: float(F.mse_loss(tensor(2.0), tensor(0.25)))),

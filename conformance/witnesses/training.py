@@ -17,10 +17,26 @@ Optimizer = Callable[..., torch.optim.Optimizer]
 
 V = numbers(6)
 GAMMA, BETA = numbers(6, seed=1), numbers(6, seed=2)
+GROUPS, SCALES, SHIFTS = numbers(2, 3, 4), numbers(2, 3, seed=5), numbers(2, 3, seed=6)
 EPS = 2.0**-10
 THETA, D = 0.75, -0.375
 LAYER, GRADIENT = numbers(4, seed=3), numbers(4, seed=4)
 ETA, BETA1, BETA2 = 0.0625, 0.875, 0.96875
+
+
+LAYERS = numbers(3, 4, seed=7)
+torch.manual_seed(6)
+DROPPED, MASK = torch.native_dropout(tensor(V), 0.25, True)
+
+
+def drawn(how: Callable[..., Any]) -> float:
+    """The first number that torch draws under this seed."""
+    return float(how(torch.empty(1, dtype=torch.float64), generator=torch.Generator().manual_seed(9))[0])
+
+
+def filled(how: Callable[..., Any]) -> float:
+    """The first weight of a layer of 5 inputs and 3 nodes that torch fills under the same seed."""
+    return float(how(torch.empty(3, 5, dtype=torch.float64), generator=torch.Generator().manual_seed(9))[0, 0])
 
 
 def steps(make: Optimizer, gradients: list[Any], start: Any = THETA) -> Any:
@@ -121,6 +137,10 @@ ROWS = [
     second("opt.nesterov", ("momentum_buffer",),
            lambda p: torch.optim.SGD(p, lr=ETA, momentum=0.75, nesterov=True), ETA, 0.75),
     second("opt.adagrad", ("sum",), lambda p: torch.optim.Adagrad(p, lr=ETA, eps=EPS), ETA, EPS),
+    second("opt.rmsprop", ("square_avg",), lambda p: torch.optim.RMSprop(p, lr=ETA, alpha=BETA1, eps=EPS), ETA, BETA1,
+           EPS),
+    *(Witness("opt.clip", (GRADIENT, c), lambda c=c: (tensor(GRADIENT) * (  # type: ignore[misc]
+        c / torch.linalg.vector_norm(tensor(GRADIENT))).clamp(max=1.0)).tolist()) for c in (0.5, 64.0)),
     second("opt.adam", ("exp_avg", "exp_avg_sq"), adam, ETA, BETA1, BETA2, EPS),
     second("opt.adamw", ("exp_avg", "exp_avg_sq"), adamw, ETA, 0.125, BETA1, BETA2, EPS),
     Witness("opt.adam.direction", (D, 0.0, 0.0, 1, BETA1, BETA2, EPS), direction),
@@ -144,4 +164,18 @@ ROWS = [
     Witness("norm.batch.running", (V, 0.125, 2.0, 0.25), lambda: batch_norm(True)[1]),
     Witness("norm.layer", (V, GAMMA, BETA, EPS),
             lambda: F.layer_norm(tensor(V), (6,), tensor(GAMMA), tensor(BETA), EPS).tolist()),
+    Witness("norm.group", (GROUPS, SCALES, SHIFTS, EPS), lambda: F.group_norm(
+        tensor(GROUPS).flatten(0, 1)[None], 2, tensor(SCALES).flatten(), tensor(SHIFTS).flatten(),
+        EPS)[0].reshape(2, 3, 4).tolist()),
+    Witness("norm.instance", (GROUPS[0], SCALES[0], SHIFTS[0], EPS), lambda: F.instance_norm(
+        tensor(GROUPS[:1]), weight=tensor(SCALES[0]), bias=tensor(SHIFTS[0]), eps=EPS)[0].tolist()),
+    Witness("init.glorot", (drawn(torch.Tensor.uniform_), 5, 3), lambda: filled(torch.nn.init.xavier_uniform_)),
+    Witness("init.he", (drawn(torch.Tensor.normal_), 5), lambda: filled(partial(
+        torch.nn.init.kaiming_normal_, nonlinearity="relu"))),
+    Witness("net.dropout", (V, MASK.double().tolist(), 0.25), lambda: DROPPED.tolist()),
+    Witness("aug.flip", (LAYERS,), lambda: tensor(LAYERS).flip(1).tolist()),
+    *(Witness("aug.crop", (LAYERS, 2, 3, 1, b), lambda b=b: tensor(LAYERS).narrow(0, 1, 2).narrow(1, b, 3).tolist())  # type: ignore[misc]
+      for b in (0, 1)),
+    *(Witness("aug.shift", (LAYERS, 2, a, b), partial(lambda a, b: F.pad(
+        tensor(LAYERS), (2, 2, 2, 2))[a:a + 3, b:b + 4].tolist(), a, b)) for a, b in ((0, 3), (2, 2), (4, 1))),
 ]

@@ -99,13 +99,15 @@ class Reader:
 
     def spans(self) -> list[tuple[Expr, Expr, Expr]]:
         """a ≤ i ≤ b, c ≤ j ≤ d: ranges, to the end of the text."""
-        found = []
+        found: list[tuple[Expr, Expr, Expr]] = []
         while not found or self.token == ",":
             if found:
                 self.advance()
-            low, _, index, _, high = (self.expression(), self.expect("≤"), self.expression(), self.expect("≤"),
-                                      self.expression())
-            found.append((low, index, high))
+            low = self.expression()
+            self.expect("≤")
+            index = self.expression()
+            self.expect("≤")
+            found.append((low, index, self.expression()))
         if self.token is not None:
             raise Unreadable(f"not read to the end: {self.token!r} before {self.text[self.at:self.at + 30]!r}")
         return found

@@ -244,8 +244,9 @@ def single(e: Expr, index: Expr, value: Expr) -> Expr:
 
 def holds(e: Expr, ranges: Iterable[Range]) -> Expr:
     """Drop the brackets that say no more than the range of a free index."""
-    def distances(e: Expr, low: Expr, high: Expr) -> tuple[Expr, Expr]:
-        return sp.expand(e - low), sp.expand(high - e)
+    def distances(e: Expr, low: Expr, high: Expr) -> frozenset[Expr]:
+        """To both ends: W − 1 − l is in a range if l is."""
+        return frozenset((sp.expand(e - low), sp.expand(high - e)))
 
     known = {distances(*one) for one in ranges}
     found = [b for b in e.atoms(Within) if distances(*b.args) in known]

@@ -119,12 +119,12 @@ class Sayings:
         for names in (self.own, {**self.own, **ANY}, ANY):
             try:
                 parts = [self._read(part, names) for part in fact.parts]
-                break
             except (Unreadable, IndexError, KeyError, TypeError, ValueError):
                 continue
-        else:
-            return None
-        return self._of_index(fact, parts) if self._bound(parts) else self._everywhere(fact, parts)
+            found = self._of_index(fact, parts) if self._bound(parts) else self._everywhere(fact, parts)
+            if found is not None:
+                return found
+        return None
 
     def _read(self, text: str, names: dict[str, Any]) -> Expr:
         known = {name: thing for name, thing in names.items() if name != "u′"}

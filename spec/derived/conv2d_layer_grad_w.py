@@ -24,16 +24,9 @@ def conv2d_layer_grad_w(d, x, M, N, stride=1, padding=0, dilation=1, groups=1):
     C = len(x) // G
     H = len(x[0])
     W = len(x[0][0])
-    return [[[[sum(d[k][i][j] * x[C * (k // F)
-                                  + u][S * i
-                                       + D * p
-                                       - R][S2 * j
-                                            + D2 * q
-                                            - R2]
-                   for i in range(max(0, -(-(R - D * p) // S)), min(A - 1, (H + R - D * p - 1) // S)
-                                  + 1)
-                   for j in range(max(0, -(-(R2 - D2 * q) // S2)), min(B - 1, (R2 + W - D2 * q - 1) // S2)
-                                  + 1))
+    return [[[[sum(d[k][i][j] * x[C * (k // F) + u][S * i + D * p - R][S2 * j + D2 * q - R2]
+                   for i in range(max(0, -(-(R - D * p) // S)), min(A - 1, (H + R - D * p - 1) // S) + 1)
+                   for j in range(max(0, -(-(R2 - D2 * q) // S2)), min(B - 1, (R2 + W - D2 * q - 1) // S2) + 1))
                for q in range(N)]
               for p in range(M)]
              for u in range(C)]
@@ -82,16 +75,9 @@ def conv2d_layer_grad_w_hvp(d_dot, d, x, M, N, stride=1, padding=0, dilation=1, 
     C = len(x) // G
     H = len(x[0])
     W = len(x[0][0])
-    return [[[[sum(d_dot[k][i][j] * x[C * (k // F)
-                                      + u][S * i
-                                           + D * p
-                                           - R][S2 * j
-                                                + D2 * q
-                                                - R2]
-                   for i in range(max(0, -(-(R - D * p) // S)), min(A - 1, (H + R - D * p - 1) // S)
-                                  + 1)
-                   for j in range(max(0, -(-(R2 - D2 * q) // S2)), min(B - 1, (R2 + W - D2 * q - 1) // S2)
-                                  + 1))
+    return [[[[sum(d_dot[k][i][j] * x[C * (k // F) + u][S * i + D * p - R][S2 * j + D2 * q - R2]
+                   for i in range(max(0, -(-(R - D * p) // S)), min(A - 1, (H + R - D * p - 1) // S) + 1)
+                   for j in range(max(0, -(-(R2 - D2 * q) // S2)), min(B - 1, (R2 + W - D2 * q - 1) // S2) + 1))
                for q in range(N)]
               for p in range(M)]
              for u in range(C)]

@@ -25,21 +25,12 @@ def conv2d_layer_grad_x(d, w, H, W, stride=1, padding=0, dilation=1, groups=1):
     C = len(w[0])
     M = len(w[0][0])
     N = len(w[0][0][0])
-    return [[[sum(d[f
-                    + F * (k // C)][i][j] * w[f
-                                              + F * (k // C)][k
-                                                              - C * (k // C)][(p + R - S * i) // D][(q + R2 - S2 * j) // D2]
+    return [[[sum(d[f + F * (k // C)][i][j] * w[f + F * (k // C)][k - C * (k // C)][(p + R - S * i) // D][(q + R2 - S2 * j) // D2]
                   for f in range(F)
-                  for i in range(max(0, -(-(p + R - D * (M - 1)) // S)), min(A - 1, (p + R) // S)
-                                 + 1)
-                  for j in range(max(0, -(-(q + R2 - D2 * (N - 1)) // S2)), min(B - 1, (q + R2) // S2)
-                                 + 1)
-                  if (p
-                      + R
-                      - S * i) % D == 0
-                  if (q
-                      + R2
-                      - S2 * j) % D2 == 0)
+                  for i in range(max(0, -(-(p + R - D * (M - 1)) // S)), min(A - 1, (p + R) // S) + 1)
+                  for j in range(max(0, -(-(q + R2 - D2 * (N - 1)) // S2)), min(B - 1, (q + R2) // S2) + 1)
+                  if (p + R - S * i) % D == 0
+                  if (q + R2 - S2 * j) % D2 == 0)
               for q in range(W)]
              for p in range(H)]
             for k in range(C * G)]
@@ -88,21 +79,12 @@ def conv2d_layer_grad_x_hvp(d_dot, d, w, H, W, stride=1, padding=0, dilation=1, 
     C = len(w[0])
     M = len(w[0][0])
     N = len(w[0][0][0])
-    return [[[sum(d_dot[f
-                        + F * (k // C)][i][j] * w[f
-                                                  + F * (k // C)][k
-                                                                  - C * (k // C)][(p + R - S * i) // D][(q + R2 - S2 * j) // D2]
+    return [[[sum(d_dot[f + F * (k // C)][i][j] * w[f + F * (k // C)][k - C * (k // C)][(p + R - S * i) // D][(q + R2 - S2 * j) // D2]
                   for f in range(F)
-                  for i in range(max(0, -(-(p + R - D * (M - 1)) // S)), min(A - 1, (p + R) // S)
-                                 + 1)
-                  for j in range(max(0, -(-(q + R2 - D2 * (N - 1)) // S2)), min(B - 1, (q + R2) // S2)
-                                 + 1)
-                  if (p
-                      + R
-                      - S * i) % D == 0
-                  if (q
-                      + R2
-                      - S2 * j) % D2 == 0)
+                  for i in range(max(0, -(-(p + R - D * (M - 1)) // S)), min(A - 1, (p + R) // S) + 1)
+                  for j in range(max(0, -(-(q + R2 - D2 * (N - 1)) // S2)), min(B - 1, (q + R2) // S2) + 1)
+                  if (p + R - S * i) % D == 0
+                  if (q + R2 - S2 * j) % D2 == 0)
               for q in range(W)]
              for p in range(H)]
             for k in range(C * G)]

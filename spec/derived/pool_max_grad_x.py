@@ -23,18 +23,11 @@ def pool_max_grad_x(d, index, H, W, k=2, stride=None, padding=0, dilation=1):
     D2 = pair(dilation)[1]
     A = len(d)
     B = len(d[0])
-    return [[sum(where(W * p
-                       + q == index[i][j], d[i][j], 0)
-                 for i in range(max(0, -(-(p + R - D * (M - 1)) // S)), min(A - 1, (p + R) // S)
-                                + 1)
-                 for j in range(max(0, -(-(q + R2 - D2 * (N - 1)) // S2)), min(B - 1, (q + R2) // S2)
-                                + 1)
-                 if (p
-                     + R
-                     - S * i) % D == 0
-                 if (q
-                     + R2
-                     - S2 * j) % D2 == 0)
+    return [[sum(where(W * p + q == index[i][j], d[i][j], 0)
+                 for i in range(max(0, -(-(p + R - D * (M - 1)) // S)), min(A - 1, (p + R) // S) + 1)
+                 for j in range(max(0, -(-(q + R2 - D2 * (N - 1)) // S2)), min(B - 1, (q + R2) // S2) + 1)
+                 if (p + R - S * i) % D == 0
+                 if (q + R2 - S2 * j) % D2 == 0)
              for q in range(W)]
             for p in range(H)]
 
@@ -71,17 +64,10 @@ def pool_max_grad_x_hvp(d_dot, d, index, H, W, k=2, stride=None, padding=0, dila
     D2 = pair(dilation)[1]
     A = len(d)
     B = len(d[0])
-    return [[sum(where(W * p
-                       + q == index[i][j], d_dot[i][j], 0)
-                 for i in range(max(0, -(-(p + R - D * (M - 1)) // S)), min(A - 1, (p + R) // S)
-                                + 1)
-                 for j in range(max(0, -(-(q + R2 - D2 * (N - 1)) // S2)), min(B - 1, (q + R2) // S2)
-                                + 1)
-                 if (p
-                     + R
-                     - S * i) % D == 0
-                 if (q
-                     + R2
-                     - S2 * j) % D2 == 0)
+    return [[sum(where(W * p + q == index[i][j], d_dot[i][j], 0)
+                 for i in range(max(0, -(-(p + R - D * (M - 1)) // S)), min(A - 1, (p + R) // S) + 1)
+                 for j in range(max(0, -(-(q + R2 - D2 * (N - 1)) // S2)), min(B - 1, (q + R2) // S2) + 1)
+                 if (p + R - S * i) % D == 0
+                 if (q + R2 - S2 * j) % D2 == 0)
              for q in range(W)]
             for p in range(H)]

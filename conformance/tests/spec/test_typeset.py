@@ -30,6 +30,7 @@ def names_of(record):
 def canonical(e):
     """Sums in one order of their indices, floors of quotients as floors, relations as … ≥ 0."""
     e = e.replace(FloorDiv, lambda above, below: sp.floor(above / below))
+    e = e.replace(lambda part: isinstance(part, sp.Max | sp.Min), lambda part: part.func(*part.args))
     e = e.replace(lambda part: isinstance(part, sp.Sum),
                   lambda part: sp.Sum(part.function, *sorted(part.limits, key=sp.default_sort_key)))
     e = e.replace(lambda part: isinstance(part, sp.Le | sp.Ge),
@@ -87,7 +88,7 @@ def test_a_remainder_beside_anything_has_brackets():
 
 
 def said_by(letter, latex):
-    """How a printed letter and its LaTeX are called: λ and \\lambda are LAMDA and lambda, x̂ is x."""
+    """How a printed letter and its LaTeX are called: λ and \\lambda are lambda twice, x̂ is x."""
     first = unicodedata.normalize("NFD", letter)[0]
     called = unicodedata.name(first).rpartition(" ")[2] if "GREEK" in unicodedata.name(first) else first
     return called, re.sub(r"\\(?:hat|var|mathcal)|[\\{}]", "", latex)

@@ -23,7 +23,7 @@ class Chapters:
         @chapters.derives("mine.pool.grad_x")
         def pool(id): ...
 
-    A scalar record derives by itself: a gradient record with `of` and `wrt` is enough.
+    A scalar record and a sum of products derive by themselves: a gradient record with `of` and `wrt` is enough.
     """
 
     records: Path | str | None = None
@@ -41,13 +41,12 @@ class Chapters:
     @contextmanager
     def opened(self) -> Iterator[Chapters]:
         """These derivations with their records known, and those that the records alone give."""
-        from . import from_records
+        from . import sums
 
         known: AbstractContextManager[Mapping[str, Equation]] = \
             nullcontext({}) if self.records is None else beside(self.records)
         with known as found:
-            alone = {own.id: from_records.derive for own, _ in from_records.scalar_pairs(found)}
-            yield attrs.evolve(self, makers={**alone, **self.makers})
+            yield attrs.evolve(self, makers={**sums.makers(found), **self.makers})
 
 
 OURS = Chapters()

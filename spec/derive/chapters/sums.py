@@ -1,31 +1,23 @@
-"""Gradients of sums of products by everything they are declared by, straight from the record: no steps are typed."""
+"""Gradients of sums of products by what they are declared by, straight from the record: they have no chapter."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
+from itertools import product
 from typing import Any
 
 import sympy as sp
 
 from ... import expressions
-from ...records import Equation, get
+from ...records import Equation, get, load
 from ...symbolic import sympy_names, to_sympy
-from ..language import Expr, Within
+from ..language import Expr, FloorDiv, Within
 from ..rules import Range, RuleError
 from ..steps import Derivation, Output, sample
-from .register import derives
+from . import from_records
 
-IDS = (
-    "fc.layer.grad_a", "fc.node.grad_Theta", "fc.node.grad_a", "arch.local.grad_a", "arch.shared.grad_a",
-    "net.z.grad_Theta", "net.z.grad_a", "net.z.node.grad_Theta", "net.z.node.grad_a", "net.layer.grad_Theta",
-    "net.layer.grad_a", "net.layer.affine.grad_x", "net.layer.affine.grad_w", "net.layer.affine.grad_b",
-    "net.out.grad_Theta", "net.out.grad_a", "net.out.linear.grad_Theta", "net.out.linear.grad_a",
-    "stack.one.grad_x", "stack.one.grad_K", "stack.many.grad_x", "stack.many.grad_K", "net.residual.grad_x",
-    "net.residual.grad_f", "pool.global.grad_x", "loss.kl.grad_q", "norm.mean.grad_x", "norm.batch.inference.grad_x",
-    "norm.batch.inference.grad_gamma", "norm.batch.inference.grad_beta", "loss.objective.grad_Theta",
-    "loss.objective.corrected.grad_Theta",
-)
 DELTA, LETTERS = "delta", "klmnpqrstuvw"
 
 
@@ -38,16 +30,59 @@ class Names:
         self.sizes = {name: sp.Symbol(name, integer=True, nonnegative=True) for name in of.sizes}
         self.all: dict[str, Any] = {**found, **self.sizes, **{name: lambda u: u for name in self.functions}}
         self.index = tuple((self.all[name], *self.ends(ranges)[0]) for name, ranges in of.index.items())
-        self.form = to_sympy(of.value or "", self.all)
+        self.form = _brackets(_floors(to_sympy(of.value or "", self.all)), set(self.sizes.values()))
 
     def ends(self, ranges: str) -> list[tuple[Expr, Expr]]:
         """The first and last index of every axis."""
-        return [(to_sympy(low, self.all), to_sympy(high, self.all)) for low, high in expressions.bounds(ranges)]
+        return [(_floors(to_sympy(low, self.all)), _floors(to_sympy(high, self.all)))
+                for low, high in expressions.bounds(ranges)]
 
     def free_letters(self) -> Iterator[Expr]:
         taken = {*self.all, *(str(s) for s in self.form.free_symbols)} | {
             str(i) for s in self.form.atoms(sp.Sum) for i in s.variables}
         return (sp.Symbol(letter, integer=True) for letter in LETTERS if letter not in taken)
+
+
+def _floors(e: Expr) -> Expr:
+    """⌊a/b⌋ as the rules know it."""
+    return e.replace(sp.floor, lambda quotient: FloorDiv(*sp.fraction(sp.together(quotient))))
+
+
+def _brackets(e: Expr, sizes: set[Expr]) -> Expr:
+    """What is 0 outside some ranges, as a product with their brackets."""
+    def outside_is_zero(part: Expr) -> bool:
+        return isinstance(part, sp.Piecewise) and len(part.args) == 2 and part.args[1][0] == 0
+
+    def with_brackets(part: Expr) -> Expr:
+        value, condition = part.args[0]
+        found = _ranges(condition, sizes)
+        return part if found is None else value * sp.Mul(*found)
+
+    return e.replace(outside_is_zero, with_brackets)
+
+
+def _ranges(condition: Expr, sizes: set[Expr]) -> list[Expr] | None:
+    """low ≤ e and e ≤ high as [low ≤ e ≤ high], pair by pair; None where the condition says something else."""
+    relations = sp.And.make_args(condition)
+    if not all(isinstance(one, sp.Ge | sp.Le) for one in relations):
+        return None
+    distances = [sp.expand(one.gts - one.lts) for one in relations]   # e − low, and high − e
+    found = []
+    while distances:
+        one = distances.pop()
+        other = next((d for d in distances if sp.expand(one + d).free_symbols <= sizes), None)
+        if other is None:
+            return None
+        distances.remove(other)
+        rising = next(d for d in (one, other) if not any(d.coeff(i).is_negative for i in d.free_symbols - sizes))
+        found.append(Within(rising, 0, sp.expand(one + other)))
+    return found
+
+
+def _sizes(relations: Iterable[str]) -> str:
+    """The relations as they are printed. A size that ends at a number does so for the trials' sake alone."""
+    printed = (r.replace("<=", "≤").replace(">=", "≥") for r in relations)
+    return ", ".join(dict.fromkeys(re.sub(r"^(\d+) ≤ (\w+) ≤ \d+$", r"\2 ≥ \1", r) for r in printed))
 
 
 def derive(id: str) -> Derivation:
@@ -67,7 +102,7 @@ def derive(id: str) -> Derivation:
         output=Output(entry=z, means=names.form, over=names.index, delta=delta),
         wrt=by[tuple(i for i, _, _ in over)] if over else by, over=over, shapes=shapes, python=(), lengths={},
         trials=_trials(of, names), order=(DELTA, *of.symbols, *of.arrays),
-        relations=", ".join(dict.fromkeys(r.replace("<=", "≤").replace(">=", "≥") for r in of.sizes.values())),
+        relations=_sizes(of.sizes.values()),
         assumes=tuple(f"δ is the delta of what {name} is applied to" for name in sorted(names.functions)))
     D.chain()
     D.differentiate()
@@ -78,9 +113,20 @@ def derive(id: str) -> Derivation:
 
 def _trials(of: Equation, names: Names) -> tuple[dict[Expr, int], ...]:
     relations = [expressions.compiled(r, tuple(of.sizes)) for r in of.sizes.values()]
-    choices = sample(6, lambda **one: all(r(**one) for r in relations), **{
-        name: (1, 2, 3) if of.sizes[name] != "h >= 0" else (0, 1, 2) for name in of.sizes})
+    choices = sample(6, lambda **one: all(r(**one) for r in relations), **small_values(of))
     return tuple({names.sizes[name]: value for name, value in one.items()} for one in choices)
+
+
+def small_values(of: Equation) -> dict[str, tuple[int, ...]]:
+    """The three smallest values that the relation of each size admits, where the sizes that it names are small."""
+    found: dict[str, tuple[int, ...]] = {}
+    by_need = sorted(of.sizes.items(), key=lambda one: len(expressions.names_of(one[1])))
+    for name, relation in by_need:
+        others = sorted(expressions.names_of(relation) - {name})
+        holds = expressions.compiled(relation, (name, *others))
+        beside = list(product(*(found.get(other, (1, 2, 3)) for other in others)))
+        found[name] = tuple(v for v in range(8) if any(holds(v, *values) for values in beside))[:3]
+    return {name: found[name] for name in of.sizes}
 
 
 def _shorten(D: Derivation) -> None:
@@ -123,5 +169,11 @@ def _arguments(D: Derivation, of: Equation, names: Names) -> None:
     D.values = {str(s): s for s in asked}
 
 
-for _id in IDS:
-    derives(_id)(derive)
+def makers(records: Mapping[str, Equation]) -> dict[str, Callable[[str], Derivation]]:
+    """What derives by itself: gradients without a machine form whose record has one, of scalars or of such a sum."""
+    found: dict[str, Callable[[str], Derivation]] = {}
+    for own in records.values():
+        of = load().get(own.of)
+        if own.kind == "derivation" and own.value is None and of is not None and of.value:
+            found[own.id] = from_records.derive if from_records.scalar(of) else derive
+    return found
