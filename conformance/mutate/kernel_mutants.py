@@ -10,6 +10,8 @@ import ast
 import copy
 import re
 from collections.abc import Callable, Iterator
+from functools import cache
+from itertools import accumulate
 from typing import Any
 
 from attrs import frozen
@@ -34,7 +36,14 @@ class Mutant:
     before: str
     after: str
     number: int                  # among those of the function that read alike
-    text: str
+    splice: tuple[int, int, bytes] = (0, 0, b"")         # from which byte to which of the module, and what stands there
+
+    @property
+    def text(self) -> str:
+        """The module with this change."""
+        first, last, new = self.splice
+        whole = source(self.module).encode()
+        return (whole[:first] + new + whole[last:]).decode()
 
     @property
     def structural(self) -> bool:
@@ -55,6 +64,8 @@ def mutants(module: str) -> Iterator[Mutant]:
 
 def _of_function(module: str, text: str, function: ast.FunctionDef) -> Iterator[Mutant]:
     seen: dict[tuple[str, str, str], int] = {}
+    first_line = cache(lambda statement: ast.unparse(statement).partition("\n")[0])
+    starts = [0, *accumulate(len(line) + 1 for line in text.encode().split(b"\n"))]
     strides = [a.arg for a in function.args.args if re.fullmatch(r"\w+_\w+", a.arg)]
     for node, shown in _nodes(function):
         for kind, other in _changes(node, strides):
@@ -63,9 +74,8 @@ def _of_function(module: str, text: str, function: ast.FunctionDef) -> Iterator[
                 continue
             key = kind, before.partition("\n")[0], after.partition("\n")[0]
             number = seen[key] = seen.get(key, -1) + 1
-            around = ast.unparse(shown).partition("\n")[0]
-            yield Mutant(module, function.name, kind, f"{key[1]} in `{around}`" if shown is not node else key[1],
-                         key[2], number, _spliced(text, node, other))
+            where = f"{key[1]} in `{first_line(shown)}`" if shown is not node else key[1]
+            yield Mutant(module, function.name, kind, where, key[2], number, _splice(starts, node, other, after))
 
 
 def _nodes(function: ast.FunctionDef) -> Iterator[tuple[ast.AST, ast.AST]]:
@@ -93,18 +103,13 @@ def _called(call: ast.Call) -> str:
     return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
 
 
-def _spliced(text: str, node: Any, other: ast.AST) -> str:
-    """The module's text with `other` in the place of `node`."""
-    lines = text.encode().split(b"\n")
-    start = sum(len(line) + 1 for line in lines[: node.lineno - 1]) + node.col_offset
-    end = sum(len(line) + 1 for line in lines[: node.end_lineno - 1]) + node.end_col_offset
-    new = ast.unparse(other)
+def _splice(starts: list[int], node: Any, other: ast.AST, new: str) -> tuple[int, int, bytes]:
+    """Where a node stands in its module, whose lines start at these bytes, and what shall stand there."""
     if isinstance(node, ast.expr) and not isinstance(other, ast.Name | ast.Constant | ast.Attribute | ast.Call):
         new = f"({new})" if not isinstance(other, ast.Slice | ast.Tuple) else new
     if isinstance(node, ast.stmt):
         new = new.replace("\n", "\n" + " " * node.col_offset)
-    whole = text.encode()
-    return (whole[:start] + new.encode() + whole[end:]).decode()
+    return starts[node.lineno - 1] + node.col_offset, starts[node.end_lineno - 1] + node.end_col_offset, new.encode()
 
 
 def _changes(node: ast.AST, strides: list[str]) -> Changes:
@@ -115,7 +120,7 @@ def _changes(node: ast.AST, strides: list[str]) -> Changes:
 
 
 def _with(node: Any, **fields: Any) -> Any:
-    new = copy.deepcopy(node)
+    new = copy.copy(node)
     for name, value in fields.items():
         setattr(new, name, value)
     return new

@@ -19,8 +19,13 @@ COLUMNS = ("mutants", "noticed", "field", "exact", "structural", "structural not
 
 @cache
 def committed() -> dict[str, Any]:
-    """What the last survey found."""
-    return dict(json.loads(RATES.read_text(encoding="utf-8")))
+    """What the last survey found; nothing where none was recorded."""
+    return dict(json.loads(RATES.read_text(encoding="utf-8"))) if RATES.exists() else {"ops": {}}
+
+
+def wrong_kernels(ops: Iterable[str]) -> dict[str, int]:
+    """How many mutants of these ops' kernels were tried, of those that compile and are not equivalent, and noticed."""
+    return together(committed()["ops"], ops)
 
 
 def together(rates: Mapping[str, Mapping[str, int]], ops: Iterable[str]) -> dict[str, int]:
@@ -63,8 +68,12 @@ def block(found: Mapping[str, Any]) -> str:
 
 
 def replaced(text: str, new: str) -> str:
-    before, _, rest = text.partition(BEGIN)
-    return before + new + rest.partition(END)[2]
+    """The text with the block in the place of the one that is there, or else before the chapter on speed."""
+    before, there, rest = text.partition(BEGIN)
+    if there:
+        return before + new + rest.partition(END)[2]
+    before, chapter, rest = text.partition("## Speed\n")
+    return f"{before}{new}\n\n{chapter}{rest}"
 
 
 def record(found: Mapping[str, Any]) -> None:

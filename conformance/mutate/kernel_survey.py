@@ -28,17 +28,18 @@ from ... import readable, triton_kernels
 from ..judging.cases import FIELD
 from .kernel_mutants import Mutant, mutants
 from .kernel_rates import COLUMNS, record, table
-from .kernel_trial import Outcome, outcome
+from .kernel_trial import Outcome, homes, outcome
 
 SURVIVORS = Path(__file__).with_name("kernel_survivors.toml")
-TOGETHER = 16                # mutants that one process tries one after the other, with the cases that they share
+TOGETHER = 8                 # mutants that one process tries one after the other, with the cases that they share
 
 
 def modules() -> list[str]:
-    """The modules with jitted functions."""
+    """The modules with jitted functions of ops."""
     root = Path(str(triton_kernels.__file__)).parent
-    return [".".join(file.relative_to(root).with_suffix("").parts) for file in sorted(root.rglob("*.py"))
-            if "@triton.jit" in file.read_text(encoding="utf-8")]
+    every = [".".join(file.relative_to(root).with_suffix("").parts) for file in sorted(root.rglob("*.py"))
+             if "@triton.jit" in file.read_text(encoding="utf-8")]
+    return [module for module in every if homes(module)]
 
 
 def everyone() -> list[Mutant]:
@@ -54,7 +55,7 @@ def sample(share: Fraction, seed: int) -> list[Mutant]:
 
 def outcomes(wanted: list[Mutant], workers: int, until: float = math.inf) -> Iterator[Outcome]:
     """What becomes of each, neighbours in one process; none is begun after this time."""
-    ordered = sorted(wanted, key=lambda m: (m.module, m.function))
+    ordered = sorted(wanted, key=lambda m: m.module)
     groups = [(ordered[k:k + TOGETHER], until) for k in range(0, len(ordered), TOGETHER)]
     if workers < 2:
         for group in groups:
@@ -105,11 +106,14 @@ def rates(found: list[Outcome]) -> dict[str, dict[str, int]]:
 
 
 def summary(found: list[Outcome]) -> dict[str, Any]:
-    """What is told of a survey."""
+    """What is told of a survey. `whole`: the modules of which it tried every mutant."""
+    every, had = everyone(), {one.mutant for one in found}
+    left = {mutant.module for mutant in every if str(mutant) not in had}
     why, count = Explained(), Counter(one.state for one in found)
     survived = [one for one in found if one.state == "survived"]
     equivalent = sum(why.equivalent(one.mutant) for one in survived)
-    return {"mutants": len(everyone()), "tried": len(found), "stillborn": count["stillborn"], "equivalent": equivalent,
+    return {"mutants": len(every), "whole": sorted({mutant.module for mutant in every} - left),
+            "tried": len(found), "stillborn": count["stillborn"], "equivalent": equivalent,
             "holes": len(survived) - equivalent, "seconds": round(sum(one.seconds for one in found)),
             "triton": version("triton"), "ops": rates(found)}
 

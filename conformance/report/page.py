@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from ... import spec, write_whole
 from ..judging.messages import slide
+from ..mutate.kernel_rates import wrong_kernels
 from .chapters import chapters
 from .failures import LISTED, TOLD, causes, replay
 from .formulas import mathml
@@ -62,6 +63,7 @@ def report(run: Run) -> str:
         run=run, causes=found, told=[(one, replay(one.plain)) for one in found[:TOLD]], tables=table,
         rows_by_op={row.op: row for _, some in table for row in some}, open=open_reasons(run.cases),
         ops=len({case.op for case in run.cases}), faults=known_faults({case.op for case in run.cases}),
+        kernels=wrong_kernels({case.op for case in run.cases}),
         supported=len({case.op for case in run.cases if case.state in ("pass", "fail")}))
 
 

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator
 
 from ..judging.operations import OPERATIONS
+from ..mutate.kernel_rates import wrong_kernels
 from .failures import dtypes_of
 from .reading import Run
 
@@ -45,6 +46,10 @@ def _sentences(run: Run) -> Iterator[str]:
              else f"Run on {run.device}")
     declared = ", ".join(f"{dtype} as {arithmetic}" for dtype, arithmetic in run.arithmetic.items())
     yield where + (f"; products of {declared}, as declared." if declared else ".")
+    kernels = wrong_kernels(ops)
+    if kernels["mutants"]:
+        yield (f"Of {kernels['mutants']} wrong kernels of these ops, tried elsewhere, the suite notices "
+               f"{kernels['noticed'] / kernels['mutants']:.1%}.")
     yield "With " + ", ".join(f"{name} {version}" for name, version in versions.items()) + "."
 
 

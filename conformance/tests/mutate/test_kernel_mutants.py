@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
+from random import Random
 
 import pytest
 
-from chainrule.conformance.mutate import kernel_mutants, kernel_survey
+from chainrule.conformance.mutate import kernel_mutants, kernel_rates, kernel_survey
 from chainrule.conformance.mutate.kernel_mutants import Mutant, mutants
 from chainrule.conformance.mutate.kernel_rates import table
 from chainrule.conformance.mutate.kernel_survey import Explained, everyone, new, rates
@@ -87,7 +88,7 @@ def test_what_becomes_of_a_mutant(words, state):
 
 def test_a_mutant_is_tried_on_the_ops_that_run_it():
     assert ops_of("signals.conv1d", "correlate_kernel")[0] == "conv1d.valid"
-    assert ops_of("signals.conv1d", "no_such_function") == ()
+    assert ops_of("signals.conv1d", "reached by no plain data") == ops_of("signals.conv1d", "correlate_kernel")
 
 
 def test_a_survivor_that_nobody_explained_is_reported(monkeypatch, tmp_path):
@@ -100,12 +101,44 @@ def test_a_survivor_that_nobody_explained_is_reported(monkeypatch, tmp_path):
     monkeypatch.setattr(kernel_survey, "SURVIVORS", listed)
     assert [one.mutant for one in new(found)] == ["m.f: mask: a → b"]
     assert table(rates(found))[-1] == "| all | 3 | 33.3% | 33.3% | 0.0% | 2 | 50.0% |"
-    monkeypatch.setattr(kernel_survey, "sample", lambda share, seed: [Mutant("m", "f", "mask", "a", "b", 0, "")] * 4)
+    monkeypatch.setattr(kernel_survey, "sample", lambda share, seed: [Mutant("m", "f", "mask", "a", "b", 0)] * 4)
     monkeypatch.setattr(kernel_survey, "outcomes", lambda *_: found)
     written = tmp_path / "outcomes.jsonl"
     assert kernel_survey.main(["--share", "1/2", "--json", str(written)]) == 1
     assert kernel_survey.written(written) == found
     assert kernel_survey.main(["--json", str(written)]) == 1
+
+
+def test_a_share_is_noticed_or_explained():
+    found = list(kernel_survey.outcomes(Random(1).sample(list(mutants("signals.conv1d")), 4), 1))
+    assert not new(found)
+    assert "noticed" in {one.state for one in found}
+
+
+def test_what_a_survey_found_is_kept_for_the_readme_and_reports(monkeypatch, tmp_path):
+    readme, kept = tmp_path / "README.md", tmp_path / "rates.json"
+    readme.write_text("first\n\n## Speed\nlast\n")
+    monkeypatch.setattr(kernel_rates, "README", readme)
+    monkeypatch.setattr(kernel_rates, "RATES", kept)
+    monkeypatch.setattr(kernel_rates, "committed", kernel_rates.committed.__wrapped__)
+    monkeypatch.setattr(kernel_survey, "everyone", list)
+    assert kernel_rates.wrong_kernels(("act.elu",))["mutants"] == 0
+    found = [Outcome("a", "act.elu", "mask", True, ("TF",)), Outcome("b", "act.tanh", "mask", True, ("T1",)),
+             Outcome("c", "act.tanh", "mask", True, stillborn=True)]
+    for _ in range(2):
+        kernel_rates.record(kernel_survey.summary(found))
+        lines = readme.read_text().splitlines()
+        assert lines[0] == "first"
+        assert lines[-2:] == ["## Speed", "last"]
+        assert lines.count("| act | 2 | 100.0% | 50.0% | 0.0% | 2 | 50.0% |") == 1
+    assert kernel_rates.wrong_kernels(("act.tanh", "no.such.op"))["noticed"] == 1
+    assert kernel_rates.committed()["stillborn"] == 1
+
+
+def test_the_readme_says_what_was_kept():
+    if not kernel_rates.README.exists() or not kernel_rates.RATES.exists():
+        pytest.skip("no survey of all mutants is kept, or no README is there")
+    assert kernel_rates.block(kernel_rates.committed()) in kernel_rates.README.read_text(encoding="utf-8")
 
 
 def test_what_never_returns_is_ended():
