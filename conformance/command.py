@@ -22,7 +22,8 @@ from .selection import Selection, ours, select
 RESULTS = Path("build/conformance/results.jsonl")
 RESTARTS = 30                # processes that may die before a run gives up
 PATIENCE = 300.0             # seconds that somebody else's function has for one case
-MANY = 500                   # cases that are worth a process more, where one is not asked for
+MANY = 500                   # simulated cases that are worth a process more, where one is not asked for;
+PLAIN = 2000                 # and cases of plain functions
 UNDEFINED = ("poison", "zero", "report")
 
 
@@ -99,9 +100,10 @@ def drawing(fuzz: int | None, seed: int | None, **others: bool) -> dict[str, int
 
 
 def _processes(chosen: Selection, *, needed: bool) -> int:
-    """How many processes judge: one more for every `MANY` cases, as far as there are cores; 0 is this one alone."""
+    """How many processes judge: one more for so many cases, as far as there are cores; 0 is this one alone."""
     cores = len(os.sched_getaffinity(0))
-    several = 1 if chosen.mode == "native" else min(cores, 1 + len(chosen.cases) // MANY)
+    worth = PLAIN if chosen.mode == "host" else MANY
+    several = 1 if chosen.mode == "native" else min(cores, 1 + len(chosen.cases) // worth)
     return several if several > 1 or needed else 0
 
 

@@ -15,7 +15,7 @@ from chainrule import write_whole
 from chainrule.cli import app
 from chainrule.conformance import Backend, BackendError
 from chainrule.conformance.backend import load
-from chainrule.conformance.command import MANY, _processes
+from chainrule.conformance.command import MANY, PLAIN, _processes
 from chainrule.conformance.judging.cases import cases
 from chainrule.conformance.judging.judge import judge
 from chainrule.conformance.judging.operations import OPERATIONS
@@ -212,8 +212,9 @@ def test_every_case_has_its_own_id_and_exact_data_are_exact():
 
 
 @pytest.mark.parametrize(("count", "mode", "needed", "cores", "processes"), [
-    (3 * MANY, "simulated", False, 2, 2), (3 * MANY, "simulated", False, 64, 4), (MANY - 1, "host", False, 2, 0),
-    (MANY - 1, "host", True, 2, 1), (3 * MANY, "native", False, 64, 0), (3 * MANY, "native", True, 64, 1),
+    (3 * MANY, "simulated", False, 2, 2), (3 * MANY, "simulated", False, 64, 4), (MANY - 1, "simulated", False, 2, 0),
+    (PLAIN - 1, "host", False, 2, 0), (PLAIN, "host", False, 2, 2), (PLAIN - 1, "host", True, 2, 1),
+    (3 * MANY, "native", False, 64, 0), (3 * MANY, "native", True, 64, 1),
     (3 * MANY, "host", False, 1, 0)])
 def test_a_long_run_takes_the_cores_it_is_worth(monkeypatch, count, mode, needed, cores, processes):
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)))
