@@ -13,7 +13,7 @@ the case id, so an id replays its case on any machine.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from itertools import count
@@ -23,7 +23,7 @@ import numpy as np
 from attrs import field, frozen
 
 from .edges import EMPTY, POINTS, REFUSED, SPECIAL, traps
-from .factors import FACTORS, Levels, brief, drawn, read, rows, word
+from .factors import FACTORS, Levels, brief, drawn, mixed_in, read, rows, word
 from .numbers.formats import FORMATS, round_to
 from .operations import OPERATIONS, Kept, evaluate, literal
 from .oracle import Answered
@@ -51,6 +51,7 @@ class Case:
     convention: bool = False
     pin: Callable[[], AbstractContextManager[Any]] = field(default=nullcontext, repr=False)
     row: int | None = None       # of the op's covering design
+    kinds: Mapping[str, str] = field(factory=dict, eq=False)       # arguments with a dtype of their own
 
     def __str__(self) -> str:
         return self.id
@@ -115,9 +116,13 @@ def _covering(op: str, dtype: str, thorough: bool) -> Iterator[Case]:
 
 
 def case_at(op: str, levels: Levels, dtype: str, row: int | None = None, draw: str = "") -> Case:
-    """The case of an op at these levels of its factors; `draw` asks for other data there."""
+    """The case of an op at these levels of its factors, one of which may say its dtype; `draw` asks for other data."""
+    mixed = mixed_in(levels)
+    dtype = dtype if mixed is None else mixed.dtype
+    kinds = {} if mixed is None else dict.fromkeys(mixed.names, mixed.kind)
     id = f"{op}/T1/{COVERING}{word(op, levels)}{draw and '.'}{draw}/{dtype}"
-    return Case(id, op, "T1", dtype, lambda: FACTORS[op].make(source(id, dtype), levels), layout=levels.layout, row=row)
+    return Case(id, op, "T1", dtype, lambda: FACTORS[op].make(source(id, dtype), levels), layout=levels.layout, row=row,
+                kinds=kinds)
 
 
 def levels_of(id: str) -> tuple[Levels, str] | None:
@@ -141,7 +146,8 @@ def fuzzed(ops: tuple[str, ...], dtypes: tuple[str, ...], seed: int) -> Iterator
         for op in ops:
             rng = np.random.default_rng([seed, zlib.crc32(op.encode()), k])
             dtype = dtypes[rng.integers(len(dtypes))]
-            yield case_at(op, drawn(op, rng), dtype, draw=str(rng.integers(10**6)))
+            case = case_at(op, drawn(op, rng), dtype, draw=str(rng.integers(10**6)))
+            yield from (case,) if case.dtype in dtypes else ()
 
 
 LAYOUTS = ("transposed", "strided", "expanded", "offset")       # and a family's own
@@ -208,10 +214,13 @@ def _edges(op: str, dtype: str) -> Iterator[Case]:
 
 def cases_of(op: str, dtypes: tuple[str, ...] = DTYPES, thorough: str = "", quick: bool = False) -> Iterator[Case]:
     """Every case of one op, T0 first. The dtype `thorough`, the first if none is named, sees every pair of levels."""
+    seen: set[str] = set()                # a row that says its dtype is met with every dtype
     for dtype in dtypes:
         yield from _sized(op, dtype)
         if not quick:
-            yield from _covering(op, dtype, dtype == (thorough or dtypes[0]))
+            covering = {case.id: case for case in _covering(op, dtype, dtype == (thorough or dtypes[0]))}
+            yield from (case for id, case in covering.items() if id not in seen)
+            seen |= covering.keys()
             yield from _layouts(op, dtype)
         if op in SPECIAL:
             yield from _special(op, dtype)

@@ -112,7 +112,7 @@ def _judge_values(verdict: Verdict, case: Case, backend: Backend, mode: str, exp
         first = list(map(widened, outputs))                   # a second run may write into the same memory
         again = list(map(widened, run(case, backend, mode, arguments, True, poison))) if twice(case) else first
     except Trouble as trouble:
-        lacking = _lacking(trouble.error, arguments)
+        lacking = _lacking(trouble.error, arguments) or _refused_mixture(trouble, case)
         verdict.state, verdict.reason = (UNSUPPORTED, lacking) if lacking else (FAIL, trouble.says)
         return
     bounds, truths = expected(case, arguments, backend, adding(mode))
@@ -151,6 +151,14 @@ def _lacking(error: BaseException, arguments: Mapping[str, Any]) -> str:
         return ""
     name = next((name for name, value in arguments.items() if isinstance(value, str) and value == error.args[0]), None)
     return "" if name is None else f"the function knows no {name} {error.args[0]!r} (KeyError)"
+
+
+def _refused_mixture(trouble: Trouble, case: Case) -> str:
+    """Whoever takes one dtype only may say so: mixed ones are legal, not owed."""
+    if not case.kinds or not isinstance(trouble.error, (TypeError, ValueError, RuntimeError)):
+        return ""
+    return f"refuses {', '.join(f'{name} in {kind}' for name, kind in case.kinds.items())} beside {case.dtype} " \
+           f"({trouble.says})"
 
 
 def _explain(verdict: Verdict, actual: Outputs, arguments: Mapping[str, Any], backend: Backend,
@@ -192,7 +200,9 @@ def _shape_and_dtype(name: str, value: Any, shape: tuple[int, ...], case: Case) 
     if tuple(value.shape) != shape:
         raise HygieneFault(f"{name} has shape {tuple(value.shape)}, not {shape}")
     dtype = str(value.dtype).removeprefix("torch.")
-    whole = name in OPERATIONS[case.op].integers
-    want = "uint8" if whole else str(TORCH[case.dtype]).removeprefix("torch.")
-    if dtype != want:
-        raise HygieneFault(f"{name} is {dtype}, not {want}")
+    if name in OPERATIONS[case.op].integers:
+        wanted = ["uint8"]
+    else:                       # of several dtypes either the data's own, or the one they are promoted to
+        wanted = [str(TORCH[kind]).removeprefix("torch.") for kind in dict.fromkeys((case.dtype, *case.kinds.values()))]
+    if dtype not in wanted:
+        raise HygieneFault(f"{name} is {dtype}, not {' or '.join(wanted)}")

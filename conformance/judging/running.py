@@ -87,7 +87,7 @@ def run(case: Case, backend: Backend, mode: str, arguments: Mapping[str, Any], s
     names = OPERATIONS[case.op].outputs
     arguments, _ = fitted(function, case.op, arguments)
     if backend.array == "numpy":
-        return _run_numpy(function, names, case.dtype, arguments)
+        return _run_numpy(function, names, case, arguments)
     device = "cuda" if mode == "native" else "cpu"
     inputs: list[Input] = []
     given = {}
@@ -95,7 +95,7 @@ def run(case: Case, backend: Backend, mode: str, arguments: Mapping[str, Any], s
         given[name] = value
         if isinstance(value, np.ndarray):
             given[name] = torch.from_numpy(np.ascontiguousarray(value))
-            kind = TORCH[case.dtype] if value.dtype.kind == "f" else given[name].dtype
+            kind = TORCH[case.kinds.get(name, case.dtype)] if value.dtype.kind == "f" else given[name].dtype
             inputs.append(placed(name, given[name].to(device, kind), case.layout))
             given[name] = inputs[-1].tensor
             if exact is not None:
@@ -141,11 +141,14 @@ def same_bits(a: Any, b: Any) -> bool:
     return a is b or bool(np.array_equal(widened(a), widened(b), equal_nan=True))
 
 
-def _run_numpy(function: Any, names: tuple[str, ...], dtype: str, arguments: Mapping[str, Any]) -> list[Any]:
+def _run_numpy(function: Any, names: tuple[str, ...], case: Case, arguments: Mapping[str, Any]) -> list[Any]:
     """The same for a backend that takes numpy arrays: its inputs must stay as they were."""
-    kind = np.dtype({"fp32": "float32", "fp16": "float16"}[dtype])
-    given = {k: v.astype(kind if v.dtype.kind == "f" else v.dtype) if isinstance(v, np.ndarray) else v
-             for k, v in arguments.items()}
+    def typed(name: str, value: Any) -> Any:
+        if not isinstance(value, np.ndarray) or value.dtype.kind != "f":
+            return value.copy() if isinstance(value, np.ndarray) else value
+        return value.astype({"fp32": np.float32, "fp16": np.float16}[case.kinds.get(name, case.dtype)])
+
+    given = {name: typed(name, value) for name, value in arguments.items()}
     before = {k: v.tobytes() for k, v in given.items() if isinstance(v, np.ndarray)}
     outputs = listed(function(**given), names)
     for name, data in before.items():

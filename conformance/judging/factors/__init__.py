@@ -15,8 +15,22 @@ from . import (
     steps,
     updates,
 )
-from .base import FACTORS, Factors, Levels, brief, design, drawn, excluded, pairs, read, rows, uncovered, word
+from .base import (
+    FACTORS,
+    Factors,
+    Levels,
+    brief,
+    design,
+    drawn,
+    excluded,
+    mixed_in,
+    pairs,
+    read,
+    rows,
+    uncovered,
+    word,
+)
 
 __all__ = ["FACTORS", "Factors", "Levels", "activations", "attention", "bands", "brief", "convolution", "design",
-           "drawn", "embedding", "excluded", "images", "losses", "networks", "norms", "optimizers", "pairs", "read",
-           "rows", "rowwise", "steps", "uncovered", "updates", "word"]
+           "drawn", "embedding", "excluded", "images", "losses", "mixed_in", "networks", "norms", "optimizers",
+           "pairs", "read", "rows", "rowwise", "steps", "uncovered", "updates", "word"]

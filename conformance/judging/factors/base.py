@@ -27,12 +27,13 @@ from typing import Any
 
 import numpy as np
 from allpairspy import AllPairs
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from ..recipes import Arguments, Source
 
 DESIGNS = Path(__file__).with_name("designs.json")        # written by `python -m` of this package
 DIGITS = string.digits + string.ascii_letters
+MIXED = "dtypes"              # the factor of arguments in another dtype than the others
 LAYOUTS = ("contiguous", "transposed", "strided", "expanded", "offset")
 SIZE = 16                    # a factor with such a whole number among its levels is a size
 LARGE = 100                  # a size that a case need not have twice
@@ -48,6 +49,34 @@ class Levels(dict[str, Any]):
             return self[name]
         except KeyError:
             raise AttributeError(name) from None
+
+
+@frozen
+class Mixed:
+    """A level of the factor MIXED: these arguments in `kind`, all others in `dtype`, as torch allows."""
+
+    dtype: str
+    names: tuple[str, ...]
+    kind: str = "fp32"
+
+    def __str__(self) -> str:
+        return f"{' and '.join(self.names)} in {self.kind} beside {self.dtype}"
+
+
+def beside(*names: str) -> dict[str, tuple[Any, ...]]:
+    """The factor of an op that takes these in float32 where the rest has 16 bits."""
+    return {MIXED: ("alike", Mixed("fp16", names), Mixed("bf16", names))}
+
+
+def mixed_in(at: Mapping[str, Any]) -> Mixed | None:
+    level = at.get(MIXED)
+    return level if isinstance(level, Mixed) else None
+
+
+def apart(s: Source, at: Levels) -> Source:
+    """What the arguments are drawn from that have a dtype of their own."""
+    mixed = mixed_in(at)
+    return s if mixed is None else evolve(s, dtype=mixed.kind)
 
 
 Make = Callable[[Source, Levels], Arguments]
@@ -190,26 +219,38 @@ def found(op: str) -> tuple[Row, ...]:
     # first without what may be left out (None): whoever does not take that has seen every other pair
     present = [[i for i in n if levels[i] is not None or levels[0] is None]
                for n, levels in zip(numbers, one.all.values())]
-    rows += [tuple(map(int, row)) for row in AllPairs([rng.permutation(n).tolist() for n in present],
+    alike = [n[:1] if name == MIXED else n for name, n in zip(names, numbers)]
+    plain = [[i for i in n if i in some] for n, some in zip(alike, present)]
+    rows += [tuple(map(int, row)) for row in AllPairs([rng.permutation(n).tolist() for n in plain],
                                                       filter_func=legal)]
     rows = [row for row in rows if legal(row)]
-    missing = set(pairs(op)) - covered(rows)
-    while missing:                               # and what allpairspy left, because of a rule about several factors
-        row = _with(min(missing), missing, numbers, legal, rng)
-        rows += [] if row is None else [row]
-        missing -= {min(missing)} if row is None else covered([row])
-    return tuple(dict.fromkeys(_varied(one, list(dict.fromkeys(rows)), legal, rng)))
+    mixed = {pair for pair in pairs(op) for at in (0, 2) if names[pair[at]] == MIXED and pair[at + 1]}
+    rows += _missing(set(pairs(op)) - mixed - covered(rows), alike, legal, rng)       # because of a rule about several
+    rows = _varied(one, list(dict.fromkeys(rows)), legal, rng)
+    rows += _missing(mixed, numbers, legal, rng)       # beside every pair of levels where all arguments are alike
+    return tuple(dict.fromkeys(rows))
 
 
 Legal = Callable[[Row], bool]
 
 
-def _with(pair: Pair, missing: set[Pair], numbers: list[range], legal: Legal, rng: np.random.Generator) -> Row | None:
+def _missing(missing: set[Pair], numbers: Sequence[Sequence[int]], legal: Legal, rng: np.random.Generator) -> list[Row]:
+    """Rows with these pairs."""
+    rows = []
+    while missing:
+        row = _with(min(missing), missing, numbers, legal, rng)
+        rows += [] if row is None else [row]
+        missing = missing - (covered([row]) if row is not None else {min(missing)})
+    return rows
+
+
+def _with(pair: Pair, missing: set[Pair], numbers: Sequence[Sequence[int]], legal: Legal,
+          rng: np.random.Generator) -> Row | None:
     """A legal row with this pair of levels, and of those drawn the one with most other pairs that are missing."""
     a, i, b, j = pair
     drawn: list[Row] = []
     for _ in range(TRIES):
-        row = [int(rng.integers(len(n))) for n in numbers]
+        row = [n[int(rng.integers(len(n)))] for n in numbers]
         row[a], row[b] = i, j
         drawn += [tuple(row)] if legal(tuple(row)) else []
         if len(drawn) == DRAWN:
@@ -219,12 +260,12 @@ def _with(pair: Pair, missing: set[Pair], numbers: list[range], legal: Legal, rn
 
 def _varied(one: Factors, rows: list[Row], legal: Legal, rng: np.random.Generator) -> list[Row]:
     """Where a row's level of a factor meets nothing that other rows lack, any level will do: a small one, drawn."""
-    large = [[_large(level) for level in levels] for levels in one.all.values()]
+    names, large = list(one.all), [[_large(level) for level in levels] for levels in one.all.values()]
     count = Counter(pair for row in rows for pair in _pairs(row))
     for k, row in enumerate(rows[1:], 1):
         for a in range(len(row)):
             mine = _pairs(row, a)
-            if any(count[pair] == 1 for pair in mine):
+            if names[a] == MIXED or any(count[pair] == 1 for pair in mine):
                 continue
             order = sorted(rng.permutation(len(large[a])).tolist(), key=large[a].__getitem__)
             row = next(other for i in order if legal(other := (*row[:a], i, *row[a + 1:])))

@@ -7,7 +7,7 @@ import numpy as np
 from ..numbers.formats import round_to
 from ..numbers.lanes import Array
 from ..recipes import Arguments, Source
-from .base import Levels, Rule, factors
+from .base import Levels, Rule, apart, beside, factors
 from .regimes import values
 
 EXAMPLES = (4, 1, 2, 17, 65)
@@ -56,9 +56,10 @@ def _gamma(s: Source, at: Levels) -> Array:
 _AFFINE = {**SIZES, "data": KINDS, "gamma": GAMMA, "eps": EPS}
 
 
-@factors("norm.batch", levels=_AFFINE, rules=RULES)
+@factors("norm.batch", levels={**_AFFINE, **beside("gamma", "beta")}, rules=RULES)
 def batch(s: Source, at: Levels) -> Arguments:
-    return {"x": features(s, at), "gamma": _gamma(s, at), "beta": s.normal((at.channels,)), "eps": at.eps}
+    own = apart(s, at)
+    return {"x": features(s, at), "gamma": _gamma(own, at), "beta": own.normal((at.channels,)), "eps": at.eps}
 
 
 def _gathered(s: Source, at: Levels) -> dict[str, Array]:
@@ -69,9 +70,10 @@ def _gathered(s: Source, at: Levels) -> dict[str, Array]:
     return {"mu": s.normal((at.channels,)), "var": var * (2.0**-9 if at.var == "small" else 1)}
 
 
-@factors("norm.batch.inference", levels={**_AFFINE, "var": ("plain", "one zero", "small")}, rules=RULES)
+@factors("norm.batch.inference", rules=RULES,
+         levels={**_AFFINE, "var": ("plain", "one zero", "small"), **beside("mu", "var", "gamma", "beta")})
 def inference(s: Source, at: Levels) -> Arguments:
-    return {**batch(s, at), **_gathered(s, at)}
+    return {**batch(s, at), **_gathered(apart(s, at), at)}
 
 
 @factors("norm.batch.running", levels={**SIZES, "data": KINDS, "rho": (0.1, 0.0, 0.5, 1.0),
@@ -83,10 +85,10 @@ def running(s: Source, at: Levels) -> Arguments:
 _BACK = {**SIZES, "data": KINDS, "d": ("normal", "small", "wide", "zero")}
 
 
-@factors("norm.batch.grad_x", levels={**_BACK, "gamma": GAMMA, "eps": EPS}, rules=RULES)
+@factors("norm.batch.grad_x", levels={**_BACK, "gamma": GAMMA, "eps": EPS, **beside("gamma")}, rules=RULES)
 def grad_x(s: Source, at: Levels) -> Arguments:
     x = features(s, at)
-    return {"d": values(s, x.shape, at.d), "x": x, "gamma": _gamma(s, at), "eps": at.eps}
+    return {"d": values(s, x.shape, at.d), "x": x, "gamma": _gamma(apart(s, at), at), "eps": at.eps}
 
 
 @factors("norm.batch.grad_gamma", levels={**_BACK, "eps": EPS}, rules=RULES)

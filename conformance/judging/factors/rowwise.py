@@ -7,7 +7,7 @@ import numpy as np
 from ..numbers.formats import round_to
 from ..numbers.lanes import Array
 from ..recipes import Arguments, Source
-from .base import Levels, Rule, factors
+from .base import Levels, Rule, apart, beside, factors
 from .regimes import values
 
 ROWS = (5, 1, 2, 16, 17, 65, 129)
@@ -47,19 +47,20 @@ def softmax_prime(s: Source, at: Levels) -> Arguments:
     return {"d": values(s, z.shape, at.d), "z": z}
 
 
-@factors("norm.layer", levels={**_SIZES, "data": KINDS, "gamma": GAMMA, "eps": EPS}, rules=RULES)
+@factors("norm.layer", levels={**_SIZES, "data": KINDS, "gamma": GAMMA, "eps": EPS, **beside("gamma", "beta")},
+         rules=RULES)
 def layer(s: Source, at: Levels) -> Arguments:
-    return {"x": spread(s, (at.rows, at.features), at.data), "gamma": gamma(s, at), "beta": s.normal((at.features,)),
-            "eps": at.eps}
+    x, own = spread(s, (at.rows, at.features), at.data), apart(s, at)
+    return {"x": x, "gamma": gamma(own, at), "beta": own.normal((at.features,)), "eps": at.eps}
 
 
 _BACK = {**_SIZES, "data": KINDS, "d": ("normal", "small", "wide", "zero")}
 
 
-@factors("norm.layer.grad_x", levels={**_BACK, "gamma": GAMMA, "eps": EPS}, rules=RULES)
+@factors("norm.layer.grad_x", levels={**_BACK, "gamma": GAMMA, "eps": EPS, **beside("gamma")}, rules=RULES)
 def grad_x(s: Source, at: Levels) -> Arguments:
     x = spread(s, (at.rows, at.features), at.data)
-    return {"d": values(s, x.shape, at.d), "x": x, "gamma": gamma(s, at), "eps": at.eps}
+    return {"d": values(s, x.shape, at.d), "x": x, "gamma": gamma(apart(s, at), at), "eps": at.eps}
 
 
 @factors("norm.layer.grad_gamma", levels={**_BACK, "eps": EPS}, rules=RULES)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 import numpy as np
 import pytest
+import torch
 
+from chainrule.conformance.backend import Backend
 from chainrule.conformance.judging.cases import case_of, cases_of
 from chainrule.conformance.judging.factors import FACTORS, Factors, base, brief, design, pairs, rows, uncovered
+from chainrule.conformance.judging.judge import judge
 from chainrule.conformance.judging.operations import OPERATIONS
 from chainrule.conformance.judging.recipes import FAMILIES
 
@@ -81,6 +84,34 @@ def test_rules_leave_nothing_out_that_may_meet(monkeypatch):
     assert uncovered("of three", []) != []
     assert not pairs("of three") - base.covered(base.found("of three"))
     assert all(three.legal(three.levels_of(row)) for row in base.found("of three"))
+
+
+def layer(gamma_of, y_of=lambda y, x: y.to(x.dtype)):
+    """Layer norms of somebody else, judged where γ and β are float32 beside 16 bits."""
+    theirs = Backend("theirs")
+
+    @theirs.op("norm.layer")
+    def norm(x, gamma, beta, eps):
+        y = torch.nn.functional.layer_norm(x.double(), x.shape[1:], gamma_of(gamma, x).double(), beta.double(), eps)
+        return y_of(y, x)
+    mixed = [case for case in cases_of("norm.layer") if case.kinds]
+    assert {(case.dtype, *case.kinds.items()) for case in mixed} == {
+        (dtype, ("gamma", "fp32"), ("beta", "fp32")) for dtype in ("fp16", "bf16")}
+    return Counter(judge(case, theirs, "host").state for case in mixed)
+
+
+def refusing(gamma, x):
+    if gamma.dtype != x.dtype:
+        raise RuntimeError("expected one dtype")
+    return gamma
+
+
+def test_parameters_may_be_of_another_dtype():
+    assert set(layer(lambda gamma, x: gamma)) == {"pass"}
+    assert set(layer(lambda gamma, x: gamma, lambda y, x: y.float())) == {"pass"}           # as torch promotes
+    assert set(layer(refusing)) == {"unsupported"}
+    assert layer(lambda gamma, x: gamma.to(x.dtype))["fail"] > 5
+    assert layer(lambda gamma, x: gamma.view(x.dtype)[:x.shape[1]])["fail"] > 10           # bytes read as another's
 
 
 def test_an_id_that_names_levels_is_that_case():
