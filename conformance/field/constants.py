@@ -55,7 +55,15 @@ def named() -> dict[float, tuple[int, int]]:
     pairs = {float(np.float32(c)): (v % P, int(exponent(np.array([v % P], np.uint64))[0])) for c, v in found.items()}
     unit = pairs[float(np.float32(math.log(2)))][1]
     pairs[float(np.float32(1 / math.log(2)))] = pow(LN2, -1, P), pow(unit, -1, Q)
+    v, w = pairs[float(np.float32(math.sqrt(2 / math.pi)))]
+    pairs[float(np.float32(math.sqrt(8 / math.pi)))] = 2 * v % P, 2 * w % Q
+    pairs[float(np.float32(3 * 0.044715))] = _ratio(Fraction(134145, 10**6))        # of GELU's derivative
     return pairs
+
+
+def _ratio(x: Fraction) -> tuple[int, int]:
+    """The element of a positive fraction, and its exponent."""
+    return x.numerator * pow(x.denominator, -1, P) % P, x.numerator * pow(x.denominator, A.UNITS - 1, Q) % Q
 
 
 def whole(n: Any) -> Pair:

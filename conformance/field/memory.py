@@ -121,6 +121,6 @@ class Memory:
         """The elementary function of this name."""
         ufunc = getattr(np, name, None)
         if ufunc is None:
-            raise Unseen(f"no elementary function {name}")
+            raise Unseen(f"it has no rule for the function {name}")
         with np.errstate(all="ignore"):
             return ufunc(Exact.of(x)).astype(plain(x).dtype)

@@ -15,8 +15,9 @@ from chainrule.conformance.judging.recipes import FAMILIES
 from chainrule.conformance.mutate.kernels import EDITS, Edit, backend_with, hunt
 
 SOME = ("net.layer.affine", "loss.softmax", "conv2d.layer.grad_x", "pool.max", "norm.layer.grad_x", "attn.head.grad_K",
-        "opt.adam", "act.tanh")
+        "opt.adam", "act.tanh", "act.gelu.tanh")
 RATIONAL = [edit for edit in EDITS if edit.rational]
+UNSEEN = {"act.gelu", "act.gelu.prime", "act.gelu.tanh.prime"}       # a polynomial; an exponent with two roots
 OF_ROUNDING = {"tf32 for ieee", "fp16 accumulator"}
 
 
@@ -32,12 +33,22 @@ def test_ours_are_equal(op):
 def test_every_op_of_ours_is_equal_at_every_size(op):
     verdicts = [judge(case, load("triton"), "simulated") for case in field_cases(op)]
     assert not [v.reason for v in verdicts if v.state == "fail"]
-    assert sum(v.passed for v in verdicts) > len(verdicts) / 2
+    assert sum(v.passed for v in verdicts) > len(verdicts) / 2 or op in UNSEEN
 
 
 @pytest.mark.parametrize("edit", [e for e in RATIONAL if str(e) not in OF_ROUNDING][4::12], ids=str)
 def test_the_field_alone_catches_a_wrong_structure(edit):
     assert hunt(edit, ("TF",)) is not None
+
+
+@pytest.mark.parametrize(("op", "why"), [
+    ("act.gelu", "no rule for the function mills"), ("act.gelu.tanh.prime", "two numbers"),
+    ("net.step", "exponential of an exponential")])
+def test_what_the_field_cannot_follow_is_not_judged(op, why):
+    case = next(case for case in field_cases(op) if op != "net.step" or "tanh" in case.id)
+    verdict = judge(case, load("triton"), "simulated")
+    assert verdict.state == "not_judged"
+    assert why in verdict.reason
 
 
 def mine(id, **options):
