@@ -22,11 +22,14 @@ from .steps import LOSS, Derivation
 Place = dict[Expr, int]
 
 
-def misprint(derivation: Derivation, page: str, trial: Any) -> str:
-    """The first formula of a page that is not what the derivation says; empty if there is none."""
+def misprint(derivation: Derivation, page: str, trial: Any, others: Iterable[Any] = ()) -> str:
+    """The first formula of a page that is not what the derivation says; empty if there is none.
+
+    Formulas are evaluated at all of the trials, what is said in words at the first.
+    """
     try:
-        checker = _Checker(derivation, trial)
-        for one in _formulas(derivation, page, trial):
+        checker = _Checker(derivation, trial, others)
+        for one in _formulas(derivation, page):
             for kind, shown in (("text", one.text), ("LaTeX", one.latex)):
                 if shown is not None and not checker.holds(kind, shown, one):
                     return f"{one.where}: the printed {kind} is not what it says it is: {' '.join(shown.split())[:90]}"
@@ -65,8 +68,8 @@ def undefined(derivation: Derivation, page: str) -> list[str]:
 class _Checker:
     """Reads both ways of writing with the letters of one derivation."""
 
-    def __init__(self, derivation: Derivation, trial: Any) -> None:
-        self.trial = trial
+    def __init__(self, derivation: Derivation, trial: Any, others: Iterable[Any] = ()) -> None:
+        self.trial, self.trials = trial, (trial, *others)
         letters = names(derivation)
         self.readers: dict[str, tuple[type[Reader], Names]] = {
             "text": (Unicode, letters["text"]), "LaTeX": (LaTeX, letters["LaTeX"])}
@@ -86,16 +89,17 @@ class _Checker:
             return False
         if isinstance(formula.left, sp.Basic) and reader(left, names).whole() != formula.left:
             return False
-        return self.says(kind, right, formula.means, formula.places)
+        return self.says(kind, right, formula.means, formula.at)
 
-    def says(self, kind: str, text: str, expr: Expr, places: Iterable[Place]) -> bool:
+    def says(self, kind: str, text: str, expr: Expr, at: Any) -> bool:
+        """Has the text the value of the expression, at all values of these indices?"""
         reader, names = self.readers[kind]
         read = reader(text, names).whole()
         if read == expr:
             return True
-        value = self.trial.instance.value
         try:
-            return all(constant(value(read, place)) == constant(value(expr, place)) for place in places)
+            return all(constant(trial.instance.value(read, place)) == constant(trial.instance.value(expr, place))
+                       for trial in self.trials for place in _places(at, trial))
         except (ArithmeticError, LookupError, TypeError):
             return False
 
@@ -156,36 +160,36 @@ TARGET = "what is derived"
 
 @attrs.frozen
 class Formula:
-    """left = means, over: where it stands, in both ways of writing, and at which places it is to be tried."""
+    """left = means, over: where it stands, in both ways of writing, and over which indices it is to be tried."""
 
     where: str
     text: str
     latex: str | None
     means: Expr
-    places: list[Place]
+    at: Any = ()
     left: Any = None
     over: Any = ()
 
 
-def _formulas(d: Derivation, page: str, trial: Any) -> Iterator[Formula]:
+def _formulas(d: Derivation, page: str) -> Iterator[Formula]:
     given, steps, result = (_section(page, name) for name in ("Given", "Steps", "Result"))
     blocks = list(zip(_blocks(given), re.findall(r"^ *\$\$(.*)\$\$$", given, re.M)))
     o = d.output
     for text, latex in blocks[:1]:
         yield Formula("Given", text, latex, *(
-            (d.loss, [{}]) if o is None else (o.means, [place for _, place in trial.output_places()], o.entry, o.over)))
+            (d.loss,) if o is None else (o.means, o.over, o.entry, o.over)))
     for text, latex in blocks[1:]:
-        yield Formula("Given, objective", text, latex, d.objective, [{}])
+        yield Formula("Given, objective", text, latex, d.objective)
     lines = re.findall(r"^- `(.*?)`$", given, re.M)
     for n, text in zip(d.named, [line for line in lines if " = " in line]):
-        yield Formula(f"Given, {n.base}", text, None, n.means, _places(n.over, trial), n.entry, n.over)
+        yield Formula(f"Given, {n.base}", text, None, n.means, n.over, n.entry, n.over)
     texts, formulas = _blocks(steps), re.findall(r"^ *\$\$(.*)\$\$$", steps, re.M)
     if not len(texts) == len(formulas) == len(d.steps):
         raise Unreadable(f"{len(texts)} steps in text, {len(formulas)} in LaTeX, {len(d.steps)} in the derivation")
     for k, (text, latex, step) in enumerate(zip(texts, formulas, d.steps)):
-        yield Formula(f"step {k + 1} ({step.rule})", text, latex, step.expr, trial.places, None if k else TARGET)
-    yield Formula("Result", _blocks(result)[0], None, d.last, trial.places, TARGET, d.over)
-    yield Formula("docstring", docstring(_section(page, "Python")), None, d.last, trial.places, TARGET, d.over)
+        yield Formula(f"step {k + 1} ({step.rule})", text, latex, step.expr, d.over, None if k else TARGET)
+    yield Formula("Result", _blocks(result)[0], None, d.last, d.over, TARGET, d.over)
+    yield Formula("docstring", docstring(_section(page, "Python")), None, d.last, d.over, TARGET, d.over)
 
 
 def docstring(section: str) -> str:

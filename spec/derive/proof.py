@@ -220,13 +220,30 @@ def _count(result: Any) -> int:
 
 
 def misprint(derivation: Derivation, page: str) -> str:
-    """What a page shows, read back at one choice of sizes that are as different as the trials have them."""
-    sizes = max(derivation.trials, key=lambda one: (len(set(one.values())), sum(one.values())))
+    """What a page shows, read back at choices of sizes that are as different as the trials have them."""
+    first, *more = telling(derivation.trials)
     for attempt in range(DRAWS):
         try:
             with Field(attempt) as field:
-                found = printed.misprint(derivation, page, Trial(derivation, sizes, field))
+                others = [Trial(derivation, sizes, field) for sizes in more]
+                found = printed.misprint(derivation, page, Trial(derivation, first, field), others)
                 return f"{derivation.id}: {found}" if found else ""
         except NoRoot:
             continue
     return f"{derivation.id}: no random point has the square roots that its page needs"
+
+
+def telling(trials: tuple[dict[Expr, int], ...]) -> list[dict[Expr, int]]:
+    """The choice whose sizes differ most, and what it takes for every size to be 2 or more, or below 0, somewhere.
+
+    At 1 nothing is rounded: ⌈e/1⌉ is ⌊e/1⌋. On one side of 0 a formula with cases has one of them.
+    """
+    def kind(value: int) -> int:
+        return (value > 1) - (value < 0)
+
+    ordered = sorted(trials, key=lambda one: (-len(set(one.values())), -sum(one.values())))
+    found = ordered[:1]
+    for size in trials[0]:
+        missing = {kind(one[size]) for one in trials} - {0} - {kind(one[size]) for one in found}
+        found += [next(one for one in ordered if kind(one[size]) == value) for value in sorted(missing)]
+    return found

@@ -154,16 +154,15 @@ def _misprint(moving: Moving, which: str, made: Derivation, instance: Instance, 
     """A formula of the page that does not say what it should."""
     section = printed._section(page, which.upper())
     checker = printed._Checker(made, _Shown(instance, made))
-    places = moving.places(made)
     text, latex = printed._blocks(section)[0], re.findall(r"^\$\$(.*)\$\$$", section, re.M)[0]
-    claims = [printed.Formula(which, text, latex, made.last, places, over=made.over),
-              printed.Formula(which, printed.docstring(section), None, made.last, places, over=made.over)]
+    claims = [printed.Formula(which, text, latex, made.last, made.over, over=made.over),
+              printed.Formula(which, printed.docstring(section), None, made.last, made.over, over=made.over)]
     lines = re.findall(r"^- `(.*?)`$", section, re.M)
     rates = [n for n in pages.needed(made) if str(n.base).endswith(along.DOT)]
     if len(lines) != len(rates):
         return f"{len(lines)} rates of {len(rates)}"
-    claims += [printed.Formula(which, line, None, sp.sympify(n.means), printed._places(n.over, moving.trial), n.entry,
-                               n.over) for n, line in zip(rates, lines)]
+    claims += [printed.Formula(which, line, None, sp.sympify(n.means), n.over, n.entry, n.over)
+               for n, line in zip(rates, lines)]
     return next((shown for one in claims for kind, shown in (("text", one.text), ("LaTeX", one.latex))
                  if shown is not None and not checker.holds(kind, shown, one)), "")
 

@@ -9,7 +9,7 @@ import sympy as sp
 from chainrule.spec.derive import command, pages, printed, whys
 from chainrule.spec.derive.chapters import from_records
 from chainrule.spec.derive.printers import base, latex, plain
-from chainrule.spec.derive.proof import Trial, misprint
+from chainrule.spec.derive.proof import Trial, misprint, telling
 from chainrule.spec.derive.reading import LaTeX, Names, Unicode, Unreadable
 from chainrule.spec.derive.steps import Derivation
 from chainrule.spec.field import Field, NoRoot
@@ -85,6 +85,22 @@ def test_a_lie_of_a_printer_is_found(monkeypatch, lie, number):
         assert found_on(PAGES)
     finally:
         base.Printer.spelling.cache_clear()
+
+
+@pytest.mark.parametrize("printer", [P, L])
+def test_a_page_is_read_where_something_is_rounded(printer, monkeypatch):
+    """The sizes of conv2d.layer.grad_x that differ most have a stride of 1, where ⌈ ⌉ is ⌊ ⌋."""
+    old = printer.rounded
+    monkeypatch.setattr(printer, "rounded", lambda self, e, up: old(self, e, not up))
+    assert found_on(("conv2d.layer.grad_x",))
+
+
+@pytest.mark.parametrize("id", command.ids())
+def test_no_size_is_one_wherever_a_page_is_read(id):
+    trials = made(id).trials
+    for size in trials[0]:
+        assert max(one[size] for one in telling(trials)) > 1 or max(one[size] for one in trials) <= 1
+        assert min(one[size] for one in telling(trials)) < 0 or min(one[size] for one in trials) >= 0
 
 
 @pytest.mark.parametrize(("section", "old", "new"), [

@@ -90,6 +90,18 @@ def test_a_wrong_derivative_is_refused(function, monkeypatch, tmp_path):
     assert "does not equal the step before it" in report.text()
 
 
+@pytest.mark.parametrize(("function", "form"), [(sp.Max, "max(x, 0)*c"), (sp.Min, "min(x, 0)*c")])
+def test_the_first_argument_owns_a_tie(function, form, monkeypatch, tmp_path):
+    def given_away(e, d):
+        first, rest = e.args
+        holds = first > rest if function is sp.Max else first < rest
+        return sp.Piecewise((d(first), holds), (d(rest), True), evaluate=False)
+
+    assert derived_from(form, tmp_path).ok
+    monkeypatch.setitem(rules._DERIVATIVES, function, given_away)
+    assert "does not equal the step before it at side = 0" in derived_from(form, tmp_path).text()
+
+
 BROKEN = {
     "a sum's derivative without the sum": ("_of_sum", lambda e, d: d(e.function), "conv1d.valid.grad_x"),
     "absorb forgets a bound": ("CeilDiv", lambda e, a: sp.Integer(0), "conv1d.valid.grad_x"),
