@@ -5,8 +5,8 @@
 #   products of those nine, and a library switches algorithms without changing that.
 # What happens: from 16 channels on ncnn computes by Winograd's method, which adds and subtracts pixels of a whole
 #   tile before multiplying. A pixel of 1e8 (or 1e4 at a ten-thousandth of that) leaves errors of a thousand in
-#   outputs of the tile that do not touch it; with ordinary pixels the error is ten times the direct method's. With 4
-#   channels, or use_winograd_convolution = False, nothing leaks.
+#   outputs of the tile that do not touch it; with ordinary pixels the error is ten to twenty times the direct
+#   method's. With 4 channels, or use_winograd_convolution = False, nothing leaks.
 # Source: Tencent/ncnn, src/layer/x86/convolution_3x3_winograd.h; the option is on unless it is switched off.
 # Whom it hurts: who masks regions with large constants, has hot pixels or outlier channels, or holds a runtime to an
 #   elementwise error bound: small test layers pass and the real ones do not.
