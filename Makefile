@@ -10,7 +10,7 @@ BIN := .venv/bin
 GATE := src/chainrule/conformance/tests/kernels/test_kernels_gate.py
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: conform test mutate mutate-kernels full bench gate gpu readme browser lint clean
+.PHONY: conform test mutate mutate-kernels full newest bench gate gpu readme browser lint clean
 
 conform: .venv/conformance.stamp   ## judge our Triton kernels against the reference
 	$(BIN)/chainrule conform --levels $(ARGS)
@@ -29,7 +29,10 @@ full: .venv/dev.stamp .venv/clients.stamp lint build/third-party build/jax   ## 
 	$(BIN)/python -m pytest -n 2 -m "slow or not slow" $(ARGS)
 	$(BIN)/chainrule conform -n 2              # every pair of levels, in the simulator
 	$(BIN)/python -m chainrule.conformance.mutate
-	$(MAKE) -k gate $(TRITONS:%=gate-%)
+	$(MAKE) -k gate $(TRITONS:%=gate-%) newest
+
+newest: .venv-newest/stamp         ## the tests with the newest torch and Triton that were tried: their GPU build, 4 GB
+	.venv-newest/bin/python -m pytest -n 2 --deselect $(GATE) $(ARGS)
 
 gate: .venv/dev.stamp              ## every shipped configuration compiled for GPUs that need not be here
 	$(BIN)/python -m chainrule.triton_kernels.gate --json build/gate.json $(ARGS)
@@ -87,5 +90,10 @@ lint: .venv/dev.stamp
 	$(BIN)/python -m pip install -q $(PIP_ARGS) $(CONSTRAINTS) -e ".[$*]"
 	@touch $@
 
+.venv-newest/stamp: pyproject.toml constraints/newest.txt
+	$(PYTHON) -m venv .venv-newest
+	.venv-newest/bin/python -m pip install -q $(PIP_ARGS) -c constraints/newest.txt -e ".[dev]"
+	@touch $@
+
 clean:
-	rm -rf .venv build src/*.egg-info
+	rm -rf .venv .venv-newest build src/*.egg-info
