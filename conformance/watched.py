@@ -168,20 +168,20 @@ def watched(mode: str = "simulated", functions: Backend | Mapping[str, Function]
     """Judge every kernel that training code runs, or somebody's functions in their places; a ChainFault where one
     leaves its bound."""
     watch = Watch(mode, functions)
-    room, step = rooms.eager_room, optim._Fused._step
+    entered, step = rooms.entered, optim._Fused._step
 
-    def watching(module: str, name: str, t: Tensor) -> Any:
-        found = room(module, name, t)
+    def watching(module: str, name: str, by_kernels: bool) -> Any:
+        found = entered(module, name, by_kernels)
         ours = found.__name__.endswith(f".{module}") or watch.mode == "host"
         judged = ours and module != "updates.kernels"
         return Room(watch, module, found) if judged else found
 
-    rooms.eager_room, optim._Fused._step = watching, _stepping(watch, step)     # type: ignore[method-assign]
+    rooms.entered, optim._Fused._step = watching, _stepping(watch, step)        # type: ignore[method-assign]
     try:
         with launch.composites() if mode == "host" else nullcontext():
             yield watch
     finally:
-        rooms.eager_room, optim._Fused._step = room, step                       # type: ignore[method-assign]
+        rooms.entered, optim._Fused._step = entered, step                       # type: ignore[method-assign]
     if not watch.calls and functions is not None:
         raise ChainFault(f"nothing was judged: the model asked for none of {', '.join(watch.backend.ops) or 'no ops'}")
     if not watch.calls:

@@ -42,6 +42,7 @@ from .patches.functional import patch_embedding as patch_embedding
 from .runtime import checks, instead, library, nodes, refusals, resolved, torch_names
 from .runtime import precision as casting
 from .runtime.launch import asked
+from .runtime.precision import autocast_somewhere
 from .updates import composite
 from .updates import ops as _declared  # noqa: F401  the room that sgd asks for
 
@@ -147,9 +148,10 @@ def linear_act(
 def _layer(
     name: str, input: Tensor, weight: Tensor, bias: Tensor | None, act: str, p: float, precision: str | None
 ) -> Tensor:
-    input, weight, bias = casting.products(input, weight, bias)
+    if autocast_somewhere():
+        input, weight, bias = casting.products(input, weight, bias)
     layer_checks.layer(input, weight, bias, name)
-    math = asked(precision)
+    math = None if precision is None else asked(precision)
     if input.dim() == 2:
         return layers.layer(input, weight, bias, act, p, math)
     rows = input.reshape(input.shape[:-1].numel(), input.shape[-1])
@@ -181,9 +183,12 @@ def mlp(
     if len(weights) != len(biases) or not weights:
         raise refusals.WrongValue(
             f"mlp: {len(weights)} weights and {len(biases)} biases; expected as many, at least one")
-    x, *parameters = casting.products(x, *(t for layer in zip(weights, biases) for t in layer))
-    layer_checks.layers(x, parameters[::2], parameters[1::2], "mlp")
-    return layers.chain(x, tuple(parameters), act, p, asked(precision))
+    if autocast_somewhere():
+        x, *weights = casting.products(x, *weights)
+        biases = casting.products(x, *biases)[1:]
+    layer_checks.layers(x, weights, biases, "mlp")
+    math = None if precision is None else asked(precision)
+    return layers.chain(x, weights, biases, act, p, math)
 
 
 def _logits_whole(

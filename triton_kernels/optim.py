@@ -142,12 +142,14 @@ class _Fused(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        refused = self._no_kernel()
+        refused, by_torch = self._unknown_option(), self._by_torch()
+        if not refused and not by_torch:
+            refused = self._unknown_tensor()
         if refused and self.twin is None:
             raise TypeError(f"opt.{refused}; no optimizer of torch has this rule")
         if refused:
             fall_back(f"opt.{refused}", f"torch.optim.{self.twin.__name__}'s own step runs")    # type: ignore
-        if refused or self._by_torch():
+        if refused or by_torch:
             self._torchs_step()
         else:
             self._our_step()
@@ -161,16 +163,19 @@ class _Fused(torch.optim.Optimizer):
         for key, works in launches.items():
             self._step(key, works)
 
-    def _no_kernel(self) -> str:
-        """What in the groups no kernel knows, by the rule's name."""
+    def _unknown_option(self) -> str:
+        """What a group asks for that no kernel knows, by the rule's name."""
         for group in self.param_groups:
-            rule, _ = self._rule(group)
             for option in ("amsgrad", "differentiable"):
                 if group.get(option):
-                    return f"{rule}: {option}=True has no kernel"
+                    return f"{self._rule(group)[0]}: {option}=True has no kernel"
+        return ""
+
+    def _unknown_tensor(self) -> str:
+        for group in self.param_groups:
             for p in group["params"]:
                 if p.grad is not None and (p.grad.layout is not torch.strided or p.is_complex()):
-                    return f"{rule}: sparse gradients and complex parameters have no kernel"
+                    return f"{self._rule(group)[0]}: sparse gradients and complex parameters have no kernel"
         return ""
 
     def _by_torch(self) -> bool:
@@ -178,12 +183,18 @@ class _Fused(torch.optim.Optimizer):
         lead = self.param_groups[0]["params"][:1]
         if self.twin is None or not lead or not by_torch(lead[0]):
             return False
+        dtype, device = lead[0].dtype, lead[0].device
         for group in self.param_groups:
             if group.get("fused") or group.get("capturable"):
                 return False
             _, names = self._rule(group)
             for p in group["params"]:
-                if not _alike(lead[0], p, self.state.get(p) if names else None, names):
+                D = p.grad
+                if type(p) not in PLAIN or p.dtype is not dtype or p.device != device:
+                    return False
+                if D is not None and (D.dtype is not dtype or D.layout is not torch.strided or D.shape != p.shape):
+                    return False
+                if names and not _alike(p, self.state.get(p), names):
                     return False
         return True
 
@@ -354,17 +365,13 @@ class _Fused(torch.optim.Optimizer):
                     self.state[p][name] = value.detach().to(p.device, torch.float32, copy=True)
 
 
-def _alike(lead: Tensor, p: Tensor, state: dict[str, Any] | None, names: tuple[str, ...]) -> bool:
-    """Is all of one parameter's step there, on the device of the first, of its dtype?"""
-    D = p.grad
-    if type(p) not in PLAIN or p.dtype != lead.dtype or p.device != lead.device:
-        return False
-    if D is not None and (D.dtype != lead.dtype or D.is_sparse or D.shape != p.shape):
-        return False
-    if state and "step" not in state and "momentum_buffer" not in names:
-        return False
-    return not state or all(
-        isinstance(t := state.get(name), Tensor) and t.dtype == lead.dtype and t.shape == p.shape for name in names)
+def _alike(p: Tensor, state: dict[str, Any] | None, names: tuple[str, ...]) -> bool:
+    """Are all of a parameter's states there, of its dtype and shape, or none?"""
+    if not state:
+        return True
+    counted = "step" in state or "momentum_buffer" in names
+    return counted and all(
+        isinstance(t := state.get(name), Tensor) and t.dtype == p.dtype and t.shape == p.shape for name in names)
 
 
 def _local(t: Tensor) -> Tensor:

@@ -11,9 +11,11 @@ from .table import ACTIVATIONS
 
 def activation(name: str, act: str, **parameter: float) -> float:
     """The parameter p of an activation: `slope` for leaky, `alpha` for elu, nothing else."""
-    if act not in ACTIVATIONS:
+    g = ACTIVATIONS.get(act)
+    if g is None:
         raise WrongValue(f"{name}: activation {act!r} is unknown; choose one of {', '.join(ACTIVATIONS)}")
-    g = ACTIVATIONS[act]
+    if not parameter:
+        return g.default
     for given in parameter:
         if given != g.parameter:
             own = f"; its parameter is {g.parameter}" if g.parameter else ""

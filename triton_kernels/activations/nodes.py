@@ -55,7 +55,8 @@ def activated(z: Tensor, act: str, p: float) -> Tensor:
     """g(z) by torch, whose nodes read g′ off a: only where `saved` would, too."""
     if act == "identity":
         return z
-    a: Tensor = applied(Activation, z, act, p) if saved.form(act, z.dtype, p) == "z" else ACTIVATIONS[act].value(z, p)
+    g = ACTIVATIONS[act]
+    a: Tensor = g.value(z, p) if g.keeps_a(z.dtype, p) else applied(Activation, z, act, p)
     return a
 
 

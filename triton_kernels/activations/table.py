@@ -109,10 +109,15 @@ class Activation:
     errors: dict[torch.dtype, float] = field(default_factory=dict)
     tells: Callable[[float], bool] = _always        # for which p does a tell on which side of 0 z lay?
     two_sided: bool = False                         # is g′ one number above 0, and one at and below it?
+    kept_in: frozenset[torch.dtype] = field(init=False)         # the dtypes in which a may be kept
+
+    def __post_init__(self) -> None:
+        kept = {dtype for dtype, error in self.errors.items() if error <= ROOT_U[dtype]}
+        kept |= {torch.float64} if torch.float32 in kept else set()
+        object.__setattr__(self, "kept_in", frozenset(kept))
 
     def keeps_a(self, dtype: torch.dtype, p: float) -> bool:
-        dtype = torch.float32 if dtype == torch.float64 else dtype
-        return dtype in self.errors and self.errors[dtype] <= ROOT_U[dtype] and self.tells(p)
+        return dtype in self.kept_in and self.tells(p)
 
 
 #: √u, half the digits.

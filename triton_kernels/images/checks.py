@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
-from functools import lru_cache, wraps
+from functools import wraps
 from typing import Any, NamedTuple, TypeVar, cast
 
 import torch
@@ -58,13 +58,11 @@ def pair(name: str, label: str, sides: Sides | tuple[int], least: int) -> Pair:
 
 def whole(side: Any) -> int:
     """A Python int of anything that counts as one (NumPy has its own), a tracer's open size as it is."""
-    return side if isinstance(side, (int, torch.SymInt)) else operator.index(side)   # type: ignore[return-value]
+    return side if isinstance(side, torch.SymInt) else int(operator.index(side))    # type: ignore[return-value]
 
 
-def in_numbers(name: str, padding: Sides | str, w: Tensor, dilation: Sides) -> Sides:
+def in_numbers(name: str, padding: str, w: Tensor, dilation: Sides) -> Sides:
     """torch's words for paddings: `valid` is none, `same` what keeps the image's size at stride 1."""
-    if not isinstance(padding, str):
-        return padding
     if padding == "valid":
         return 0
     kernel = tuple(w.shape[2:])
@@ -79,24 +77,44 @@ Sizes = TypeVar("Sizes", bound=Callable[..., Any])
 
 
 def _plain(given: Any) -> bool:
-    """Whole numbers, none that a tracer leaves open, and nothing that only equals one."""
+    """Whole numbers, and nothing that only equals one."""
     if isinstance(given, tuple):
         return all(type(n) is int for n in given)
     return given is None or type(given) in (int, bool, str)
 
 
-def remembered(sizes: Sizes) -> Sizes:
-    """Sizes are worked out once for each shape: a training step asks for the same again and again."""
-    known = lru_cache(1024)(sizes)
+def remembered(shapes: int) -> Callable[[Sizes], Sizes]:
+    """Sizes are worked out once for each of so many shapes: a training step asks for the same again and again, mostly
+    with the very objects. (True and 1.0 equal 1, so others are looked at; what a tracer leaves open has no hash.)"""
+    def decorate(sizes: Sizes) -> Sizes:
+        known: dict[Any, tuple[Any, Any]] = {}
 
-    @wraps(sizes)
-    def look(*how: Any) -> Any:
-        return known(*how) if not is_compiling() and all(map(_plain, how)) else sizes(*how)
+        @wraps(sizes)
+        def look(*how: Any) -> Any:
+            if is_compiling():
+                return sizes(*how)
+            try:
+                found, given = known.get(how, (None, ()))
+            except TypeError:
+                return sizes(*how)
+            rest = how[1 + shapes:]
+            if found is not None and all(map(operator.is_, given, rest)):
+                return found
+            if not all(map(_plain, rest)):
+                return sizes(*how)
+            if found is None:
+                found = sizes(*how)
+                if len(known) >= 1024:
+                    known.clear()
+                known[how] = found, rest
+            return found
 
-    return cast(Sizes, look)
+        return cast(Sizes, look)
+
+    return decorate
 
 
-@remembered
+@remembered(2)
 def layer(
     name: str, x_shape: tuple[int, ...], w_shape: tuple[int, ...], stride: Sides, padding: Sides, dilation: Sides,
     groups: int,
@@ -119,12 +137,17 @@ def layer(
                  groups)
 
 
-def halved(name: str, sizes: Layer) -> tuple[int, int, int, int]:
-    """The shape after a 2 × 2 pooling."""
+@remembered(2)
+def halved(
+    name: str, x_shape: tuple[int, ...], w_shape: tuple[int, ...], stride: Sides, padding: Sides, dilation: Sides,
+    groups: int,
+) -> Layer:
+    """The sizes of a layer whose outputs are pooled in windows of 2 × 2."""
+    sizes: Layer = layer(name, x_shape, w_shape, stride, padding, dilation, groups)
     rows, columns = sizes.output
     if min(rows, columns) < 2:
         raise WrongValue(f"{name}: an output of {rows} × {columns} has no 2 × 2 window to pool")
-    return sizes.batch, sizes.filters, rows // 2, columns // 2
+    return sizes
 
 
 def _outputs(name: str, direction: str, n: int, m: int, stride: int, padding: int, dilation: int) -> int:
@@ -143,18 +166,23 @@ def _count(name: str, batch: int, size: list[int]) -> None:
 
 def forward(
     x: Tensor, w: Tensor, b: Tensor | None, stride: Sides, padding: Sides, dilation: Sides, groups: int,
-    name: str = "conv2d.layer",
+    name: str = "conv2d.layer", pooled: bool = False,
 ) -> Layer:
-    X, W, B = checks.called(name, "x", "w", "b")
+    tensors(x, w, b, name)
+    sizes: Layer = (halved if pooled else layer)(name, x.shape, w.shape, stride, padding, dilation, groups)
+    if b is not None and b.shape != (sizes.filters,):
+        (B,) = checks.called(name, "b")
+        checks.rank(name, 1, **{B: b})
+        raise WrongValue(f"{name}: {B} has {b.shape[0]} entries for {sizes.filters} filters")
+    return sizes
+
+
+def tensors(x: Tensor, w: Tensor, b: Tensor | None, name: str) -> None:
+    """Images, filters and intercepts of one dtype, on one device."""
     if w is None or not (checks.alike(x, w, b) and x.dim() == w.dim() == 4):
+        X, W, B = checks.called(name, "x", "w", "b")
         checks.floating(name, **{X: x, W: w, B: b})
         checks.rank(name, 4, **{X: x, W: w})
-    sizes = layer(name, x.shape, w.shape, stride, padding, dilation, groups)
-    if b is not None:
-        checks.rank(name, 1, **{B: b})
-        if b.shape[0] != sizes.filters:
-            raise WrongValue(f"{name}: {B} has {b.shape[0]} entries for {sizes.filters} filters")
-    return sizes
 
 
 def grad_x(
@@ -163,7 +191,8 @@ def grad_x(
 ) -> Layer:
     checks.floating(name, d=d, w=w, z=z)
     checks.rank(name, 4, d=d, w=w)
-    sizes = layer(name, (d.shape[0], w.shape[1] * groups, H, W), tuple(w.shape), stride, padding, dilation, groups)
+    image = pair(name, "H, W", (H, W), 0)
+    sizes = layer(name, (d.shape[0], w.shape[1] * groups, *image), w.shape, stride, padding, dilation, groups)
     _agree(name, "d", d, sizes.y_shape)
     if z is not None:
         _agree(name, "z", z, sizes.x_shape)
@@ -177,7 +206,8 @@ def grad_w(
     checks.floating(name, d=d, x=x, w=w)
     checks.rank(name, 4, d=d, x=x)
     channels = x.shape[1] // groups if isinstance(groups, int) and groups > 0 else 0
-    sizes = layer(name, tuple(x.shape), (d.shape[1], channels, M, N), stride, padding, dilation, groups)
+    taps = pair(name, "M, N", (M, N), 0)
+    sizes = layer(name, x.shape, (d.shape[1], channels, *taps), stride, padding, dilation, groups)
     _agree(name, "d", d, sizes.y_shape)
     if w is not None:
         _agree(name, "w", w, sizes.w_shape)
@@ -213,7 +243,7 @@ class Pool(NamedTuple):
         return *self.x_shape[:2], *self.output
 
 
-@remembered
+@remembered(1)
 def pool(
     name: str, x_shape: tuple[int, ...], k: Sides, stride: Sides | None, padding: Sides, ceil_mode: bool = False
 ) -> Pool:
@@ -248,7 +278,7 @@ def pooling(
     (X,) = checks.called(name, "x")
     checks.floating(name, **{X: x})
     checks.rank(name, 4, **{X: x})
-    return pool(name, tuple(x.shape), k, stride, padding, ceil_mode)
+    return pool(name, x.shape, k, stride, padding, ceil_mode)
 
 
 def pooled_gradient(
@@ -257,7 +287,7 @@ def pooled_gradient(
 ) -> Pool:
     checks.floating(name, d=d, saved=saved)
     checks.rank(name, 4, d=d)
-    sizes = pool(name, (d.shape[0], d.shape[1], H, W), k, stride, padding)
+    sizes = pool(name, (d.shape[0], d.shape[1], *pair(name, "H, W", (H, W), 0)), k, stride, padding)
     if not isinstance(index, Tensor) or index.dtype != torch.uint8:
         kind = str(index.dtype).removeprefix("torch.") if isinstance(index, Tensor) else type(index).__name__
         raise WrongType(f"{name}: index is {kind}; expected uint8, the place in the window that pool.max returns")

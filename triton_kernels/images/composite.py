@@ -19,8 +19,14 @@ from .checks import Layer, Pool, Sides
 
 def stored(result: Tensor, model: Tensor, dtype: torch.dtype) -> Tensor:
     """Rounded to dtype, in memory as the model."""
-    order = torch.channels_last if is_channels_last(model) else torch.contiguous_format
-    return rounded(result, dtype).contiguous(memory_format=order)
+    return ordered(rounded(result, dtype), model)
+
+
+def ordered(result: Tensor, model: Tensor) -> Tensor:
+    """In memory as the model."""
+    if is_channels_last(model):
+        return result.contiguous(memory_format=torch.channels_last)
+    return result if result.is_contiguous() else result.contiguous()
 
 
 def _plain(t: Tensor, sizes: Layer) -> Tensor:

@@ -13,6 +13,7 @@ from ..runtime import checks
 from ..runtime import precision as casting
 from ..runtime.instead import dropping, or_torch
 from ..runtime.launch import asked
+from ..runtime.precision import autocast_somewhere
 from ..runtime.refusals import WrongType, WrongValue
 from . import checks as image_checks
 from . import nodes as image_autograd
@@ -25,8 +26,8 @@ def conv2d(
     dilation: Sides = 1, groups: int = 1, *, precision: str | None = None,
 ) -> Tensor:
     """conv2d.layer   b + x ∗ w, the filter not flipped: input (B, C·groups, H, W), weight (F, C, M, N), bias (F,)."""
-    input, weight, bias = casting.products(input, weight, bias)
-    checks.floating("conv2d", input=input, weight=weight, bias=bias)
+    if autocast_somewhere():
+        input, weight, bias = casting.products(input, weight, bias)
     return _layer("conv2d", input, weight, bias, stride, padding, dilation, groups, "identity", 0.0, False, precision)
 
 
@@ -49,14 +50,14 @@ def conv2d_act(
 
     act is sigmoid, tanh, relu, leaky (slope=0.1), elu (alpha=1) or identity. On a CPU torch keeps the unpooled map.
     """
-    p = activation("conv2d_act", act, **parameter)
-    if ACTIVATIONS[act].heavy:
+    p, g = activation("conv2d_act", act, **parameter), ACTIVATIONS[act]
+    if g.heavy:
         raise WrongValue(f"conv2d_act: {act} behind a convolution has no kernel")
-    if pool and not ACTIVATIONS[act].rises(p):
-        own = f" with {ACTIVATIONS[act].parameter} = {p}" if ACTIVATIONS[act].parameter else ""
+    if pool and not g.rises(p):
+        own = f" with {g.parameter} = {p}" if g.parameter else ""
         raise WrongValue(f"conv2d_act: {act}{own} falls somewhere, so its maxima are not those of z")
-    input, weight, bias = casting.products(input, weight, bias)
-    checks.floating("conv2d_act", input=input, weight=weight, bias=bias)
+    if autocast_somewhere():
+        input, weight, bias = casting.products(input, weight, bias)
     return _layer("conv2d_act", input, weight, bias, stride, padding, dilation, groups, act, p, pool, precision)
 
 
@@ -64,12 +65,12 @@ def _layer(
     name: str, input: Tensor, weight: Tensor, bias: Tensor | None, stride: Sides, padding: Sides | str,
     dilation: Sides, groups: int, act: str, p: float, pool: bool, precision: str | None,
 ) -> Tensor:
-    checks.rank(name, 4, input=input, weight=weight)
-    padding = image_checks.in_numbers(name, padding, weight, dilation)
-    sizes = image_checks.forward(input, weight, bias, stride, padding, dilation, groups, name)
-    if pool:
-        image_checks.halved(name, sizes)
-    return image_autograd.convolution(input, weight, bias, sizes, act, p, asked(precision), pool)
+    if isinstance(padding, str):
+        image_checks.tensors(input, weight, bias, name)
+        padding = image_checks.in_numbers(name, padding, weight, dilation)
+    sizes = image_checks.forward(input, weight, bias, stride, padding, dilation, groups, name, pool)
+    math = None if precision is None else asked(precision)
+    return image_autograd.convolution(input, weight, bias, sizes, act, p, math, pool)
 
 
 @or_torch(dropping(torch.nn.functional.conv1d, "precision"))

@@ -122,13 +122,13 @@ def convolution(
     if by_torch(x) and x.numel():
         z = composite.affine(x, w, b, sizes)
         if not pooled:
-            return composite.stored(activated(z, act, p), x, x.dtype)
+            return composite.ordered(activated(z, act, p), x)
         if act == "sigmoid":            # g′ is read off its values, which behind the pooling may be written over
             a = torch.max_pool2d(torch.sigmoid(z), 2)
         else:                           # no g falls, so z is pooled
             z = torch.max_pool2d(z, 2)
             a = torch.threshold(z, 0.0, 0.0) if act == "relu" else activated(z, act, p)
-        return composite.stored(a, x, x.dtype)
+        return composite.ordered(a, x)
     node = ConvolutionPooled if pooled else Convolution
     y: Tensor = applied(node, x, w, b, sizes, act, p, math, recorded(x, w, b))[0]
     return y
@@ -139,8 +139,8 @@ def max_pool(x: Tensor, sizes: Pool, indices: bool) -> Tensor | tuple[Tensor, Te
     if by_torch(x) and x.numel():
         window = sizes.window, sizes.stride, sizes.padding
         if not indices:
-            return composite.stored(torch.max_pool2d(x, *window), x, x.dtype)
+            return composite.ordered(torch.max_pool2d(x, *window), x)
         y, index = max_pool2d_with_indices(x, *window)
-        return composite.stored(y, x, x.dtype), composite.stored(index, x, index.dtype)
+        return composite.ordered(y, x), composite.ordered(index, x)
     y, index = applied(MaxPool, x, sizes)
     return (y, room("images.composite", "pool.max", index).in_image(index, sizes)) if indices else y

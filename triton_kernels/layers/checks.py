@@ -4,25 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from ..runtime import checks
 from ..runtime.refusals import WrongValue
 
 
-def _follows(x: Tensor, inputs: int, w: Tensor, b: Tensor | None) -> bool:
-    """May a layer w, b follow upon so many inputs alike x? Again without words."""
-    return (
-        checks.alike(w, x, b) and w.dim() == 2 and w.size(1) == inputs
-        and (b is None or (b.dim() == 1 and b.size(0) == w.size(0)))
-    )
-
-
 def layer(input: Tensor, weight: Tensor, bias: Tensor | None, name: str) -> None:
     """input (…, I), weight (O, I), bias (O,) or None."""
-    if isinstance(input, torch.Tensor) and input.dim() and _follows(input, input.size(-1), weight, bias):
-        return
+    if weight is not None and checks.alike(input, weight, bias):
+        x, w = input.shape, weight.shape
+        if x and len(w) == 2 and w[1] == x[-1] and (bias is None or bias.shape == w[:1]):
+            return
     checks.floating(name, input=input, weight=weight, bias=bias)
     if input.dim() == 0:
         raise WrongValue(f"{name}: input has shape (); expected (…, I)")
@@ -31,15 +24,28 @@ def layer(input: Tensor, weight: Tensor, bias: Tensor | None, name: str) -> None
 
 def layers(x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor | None], name: str) -> None:
     """x (B, n₁), weights[l] (n_{l+1}, n_l), biases[l] (n_{l+1},) or None."""
-    affine(x, weights[0], biases[0], f"{name}, layer 1")
-    for l in range(1, len(weights)):
-        inputs, w, b = weights[l - 1].shape[0], weights[l], biases[l]
-        if not _follows(x, inputs, w, b):
-            affine(x.new_empty((0, inputs)), w, b, f"{name}, layer {l + 1}")
+    if are_layers(x, weights, biases):
+        return
+    for l, (w, b) in enumerate(zip(weights, biases)):
+        affine(x, w, b, f"{name}, layer {l + 1}")
+        x = x.new_empty((0, w.shape[0]))
+
+
+def are_layers(x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor | None]) -> bool:
+    """Is all well, as `layers` asks it? Without words."""
+    if not checks.alike(x, *weights, *biases) or x.dim() != 2:
+        return False
+    inputs = x.shape[1]
+    for w, b in zip(weights, biases):
+        shape = () if w is None else w.shape
+        if len(shape) != 2 or shape[1] != inputs or (b is not None and b.shape != shape[:1]):
+            return False
+        inputs = shape[0]
+    return True
 
 
 def affine(x: Tensor, w: Tensor, b: Tensor | None, name: str = "net.layer.affine") -> None:
-    if isinstance(x, torch.Tensor) and x.dim() == 2 and _follows(x, x.shape[1], w, b):
+    if are_layers(x, (w,), (b,)):
         return
     X, W, B = checks.called(name, "x", "w", "b")
     checks.floating(name, **{X: x, W: w, B: b})

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import chain as joined
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.autograd import Function
 from torch.compiler import is_compiling
 from torch.nn.functional import linear
 
 from ..activations import saved
-from ..activations.nodes import activated, through
+from ..activations.nodes import activated
 from ..runtime.launch import by_torch
-from ..runtime.library import room
+from ..runtime.library import room, two_rooms
 from ..runtime.nodes import applied, aside, once, recorded
 from . import ops as _declared  # noqa: F401  the room that the nodes ask for
 
@@ -44,8 +47,8 @@ class Layer(Function):
         x, w, kept = ctx.saved_tensors
         act, p, math, form = ctx.how
         wants_x, wants_w, wants_b, _how = ctx.needs_input_grad
-        linear = room("layers.kernels", "bp.delta.chain", grad)
-        delta = through(grad, kept, act, form, p)
+        linear, g = two_rooms("layers.kernels", "activations.kernels", "bp.delta.chain", grad)
+        delta = grad if form == "nothing" else g.backward(grad, kept, act, form, p)
         dx = dw = db = None
         if wants_w or wants_b:
             dw, db = linear.averaged(delta, x, w, 0.0, 1.0, wants_b, math)
@@ -99,8 +102,8 @@ class Chain(Function):
         for l in reversed(range(layers)):
             here = 5 + 2 * l
             wants_w, wants_b = needed[here], needed[here + 1]
-            if wants_w or (wants_b and db is None):
-                unsummed = wants_b and db is None
+            unsummed = wants_b and db is None
+            if wants_w or unsummed:
                 dw, sums = linear.averaged(delta, a[l], weights[l], 0.0, 1.0, unsummed, ctx.math)
                 gradients[here] = dw if wants_w else None
                 db = sums if unsummed else db
@@ -112,26 +115,34 @@ class Chain(Function):
                 gradients[0], _z = linear.affine_keeping(delta, w, None, "identity", 0.0, False, ctx.math)
             else:
                 kept = zs[l - 1] if ctx.form == "z" else a[l]
-                delta, db = linear.delta_through(
-                    delta, weights[l], kept, ctx.act, ctx.form, ctx.p, "bp.delta.chain", ctx.math)
+                # D sums the δ that it reads, as well as δ is kept: in 16 bits sums from before the rounding are better
+                summed = needed[here - 1] and not (needed[here - 2] and delta.dtype is torch.float32)
+                delta, sums = linear.delta_through(
+                    delta, weights[l], kept, ctx.act, ctx.form, ctx.p, "bp.delta.chain", ctx.math, summed)
+                db = sums if summed else None
         return tuple(gradients)
 
 
 def layer(x: Tensor, w: Tensor, b: Tensor | None, act: str, p: float, math: str | None) -> Tensor:
     if by_torch(x):
         return activated(linear(x, w, b), act, p)
-    form = saved.shown(act, x.dtype, p) if recorded(x, w, b) else "nothing"
+    form = saved.shown(act, x.dtype, p)
+    if form == "z" and not recorded(x, w, b):
+        form = "nothing"                    # nor is z stored
     a: Tensor = applied(Layer, x, w, b, (act, p, math, form))[0]
     return a
 
 
-def chain(x: Tensor, parameters: tuple[Any, ...], act: str, p: float, math: str | None) -> Tensor:
-    """Layers (w, b, w, b, …): g is `act` after all but the last, which has none."""
+def chain(
+    x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor | None], act: str, p: float, math: str | None
+) -> Tensor:
+    """Layers of which all but the last have `act` behind them."""
     if by_torch(x):
-        *hidden, last = zip(parameters[::2], parameters[1::2])
+        *hidden, last = zip(weights, biases)
         for w, b in hidden:
             x = activated(linear(x, w, b), act, p)
         return linear(x, *last)
+    parameters = tuple(joined(*zip(weights, biases)))
     keep = recorded(x, *parameters)
     if not keep and is_compiling():         # Dynamo counts a node's arguments, of which * leaves the number open
         return Chain.forward(x, act, p, math, keep, *parameters)[0]

@@ -9,11 +9,16 @@ from ..runtime import checks
 from ..runtime.refusals import WrongType, WrongValue
 
 
+def are_classes(z: Tensor, y: Tensor) -> bool:
+    """Is all well, as `classes` asks it? Without words."""
+    if not (checks.alike(z) and isinstance(y, torch.Tensor) and y.dtype is torch.int64):
+        return False
+    shape = z.shape
+    return len(shape) == 2 and shape[1] > 0 and y.shape == shape[:1] and y.device == z.device
+
+
 def classes(z: Tensor, y: Tensor, name: str = "loss.softmax") -> None:
-    if (
-        checks.alike(z) and z.dim() == 2 and z.shape[1] and isinstance(y, torch.Tensor) and y.dtype == torch.int64
-        and y.dim() == 1 and y.shape[0] == z.shape[0] and y.device == z.device
-    ):
+    if are_classes(z, y):
         return
     Z, Y = checks.called(name, "z", "y")
     checks.floating(name, **{Z: z})

@@ -29,15 +29,11 @@ def cross_entropy(
     computes, the gradient at the target, softmax(z)_y − 1, has its dtype's absolute accuracy; kernels keep its digits.
     """
     loss_checks.reduction("cross_entropy", reduction, size_average, reduce)
-    checks.floating("cross_entropy", input=input)
-    checks.tensors("cross_entropy", target=target)
-    shape = target.shape
-    if input.dim() != 2 and input.dim() == target.dim() + 1:
-        input, target = _examples(input, target)
-    input, target, weight = casting.losses(input, target, weight)
-    loss_checks.weighted_classes("cross_entropy", input, target, weight, label_smoothing)
-    if weight is not None and weight.requires_grad and torch.is_grad_enabled():
-        raise WrongValue("cross_entropy: weight requires a gradient, and no kernel has it")
+    shape = getattr(target, "shape", ())
+    if weight is None and label_smoothing == 0 and loss_checks.are_classes(input, target):
+        (input,) = casting.losses(input)
+    else:
+        input, target, weight = _examples(input, target, weight, label_smoothing)
     if by_torch(input):
         loss = torch.nn.functional.cross_entropy(
             input, target, weight, ignore_index=int(ignore_index), reduction=reduction,
@@ -50,11 +46,22 @@ def cross_entropy(
     return loss if reduction != "none" else loss.view(shape)
 
 
-def _examples(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+def _examples(
+    input: Tensor, target: Tensor, weight: Tensor | None, smoothing: float
+) -> tuple[Tensor, Tensor, Tensor | None]:
     """One example, or the positions of many, as the rows of a matrix."""
-    if input.dim() == 1:
-        return input[None], target[None]
-    if input.shape[:1] + input.shape[2:] != target.shape:
-        raise WrongValue(f"cross_entropy: input has shape {tuple(input.shape)}, target has {tuple(target.shape)}; "
-                         "expected (B, K, …) and (B, …)")
-    return input.movedim(1, -1).reshape(-1, input.shape[1]), target.reshape(-1)
+    checks.floating("cross_entropy", input=input)
+    checks.tensors("cross_entropy", target=target)
+    if input.dim() != 2 and input.dim() == target.dim() + 1:
+        if input.dim() == 1:
+            input, target = input[None], target[None]
+        elif input.shape[:1] + input.shape[2:] != target.shape:
+            raise WrongValue(f"cross_entropy: input has shape {tuple(input.shape)}, target has {tuple(target.shape)}; "
+                             "expected (B, K, …) and (B, …)")
+        else:
+            input, target = input.movedim(1, -1).reshape(-1, input.shape[1]), target.reshape(-1)
+    input, target, weight = casting.losses(input, target, weight)
+    loss_checks.weighted_classes("cross_entropy", input, target, weight, smoothing)
+    if weight is not None and weight.requires_grad and torch.is_grad_enabled():
+        raise WrongValue("cross_entropy: weight requires a gradient, and no kernel has it")
+    return input, target, weight

@@ -99,7 +99,7 @@ def _normed(norm: nn.Module | None, x: Tensor, past: Tensor | None) -> Tensor:
 def _layers(layers: Sequence[Any], x: Tensor, act: str, **parameter: Any) -> Tensor:
     """Linear layers, act after every one but the last: one node, or where that would pass something over, one by
     one."""
-    if all(type(one) is Linear for one in layers) and alone(*layers):
+    if set(map(type, layers)) == {Linear} and alone(*layers):
         return F.mlp(x, [one.weight for one in layers], [one.bias for one in layers], act, **parameter)
     p = activation_checks.activation("MLP", act, **parameter)
     for one in layers[:-1]:

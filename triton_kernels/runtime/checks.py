@@ -3,6 +3,8 @@ numbers."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -13,9 +15,9 @@ PLAIN = (torch.Tensor, torch.nn.Parameter)
 _STRIDED = torch.strided
 
 
-def alike(first: Tensor | None, *others: Tensor | None) -> bool:
+def alike(first: Any, *others: Tensor | None) -> bool:
     """Is all well, as `floating` asks it? Most calls are right, and need no words for what is not."""
-    if first is None or type(first) not in PLAIN or first.dtype not in _FLOATING or first.layout is not _STRIDED:
+    if type(first) not in PLAIN or first.dtype not in _FLOATING or first.layout is not _STRIDED:
         return False
     dtype, device = first.dtype, first.device
     for t in others:

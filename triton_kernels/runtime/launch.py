@@ -49,17 +49,18 @@ simulating._dynamo_marked_constant = True  # type: ignore[attr-defined]
 def runs_kernel(t: Any) -> bool:
     """Does an op on this tensor run the kernel? Fake and subclassed CPU tensors never do, and those of `meta` only
     where launches are written down and not run."""
-    if not isinstance(t, torch.Tensor):
-        return False
-    return t.is_cuda or (simulating() and type(t) in PLAIN and (t.is_cpu or recording.get() is not None))
+    if type(t) not in PLAIN:
+        return isinstance(t, torch.Tensor) and t.is_cuda
+    return t.is_cuda or (simulating() and (t.is_cpu or recording.get() is not None))
 
 
 def by_torch(t: Any) -> bool:
     """Does torch compute this op, and differentiate it too? Where there is no kernel, in float32 and float64, its own
     functions are the same equations, recorded in the fewest calls. (16-bit numbers go through the composites, which
     round once; a program that is exported keeps our ops, since it may be loaded elsewhere, except for ONNX.)"""
-    plain = isinstance(t, torch.Tensor) and t.dtype in _EXACT and not runs_kernel(t)
-    return plain and (not is_exporting() or for_onnx())
+    if runs_kernel(t) or not isinstance(t, torch.Tensor) or t.dtype not in _EXACT:
+        return False
+    return not is_exporting() or for_onnx()
 
 
 def for_onnx() -> bool:

@@ -11,14 +11,13 @@ def is_channels_last(t: Tensor) -> bool:
 
     The rule is torch's (c10, `is_channels_last_strides_2d_s4`), so that a chain of ours and torch's ops agrees.
     """
-    if t.dim() != 4 or t.stride(1) == 0:
-        return False
-    if t.shape[1] > 1 and t.shape[2] * t.shape[3] > 1 and t.is_contiguous():
+    strides = t.stride()
+    if len(strides) != 4 or strides[1] == 0 or strides[3] < strides[1]:
         return False                # by far the most images: no need to look further
     least = 0
     for axis in (1, 3, 2, 0):
-        size, stride = t.shape[axis], t.stride(axis)
-        if size == 0 or stride < least or (axis == 0 and least == t.stride(1)):
+        size, stride = t.shape[axis], strides[axis]
+        if size == 0 or stride < least or (axis == 0 and least == strides[1]):
             return False
         least = stride * size if size > 1 else stride
     return True

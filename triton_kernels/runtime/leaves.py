@@ -44,15 +44,13 @@ def torchs(module: nn.Module) -> type[nn.Module]:
     return next(twins, kind) if issubclass(kind, Twin) else kind
 
 
-_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-
-
 def untouched(module: nn.Module) -> bool:
     """Does calling this module run its class's `forward`, and nothing else?"""
-    inside = module.__dict__
-    return (
-        not any(inside[kind] for kind in _HOOKS) and "forward" not in inside and "_conv_forward" not in inside
-        and module._compiled_call_impl is None)
+    own = module.__dict__
+    hooks = (own["_forward_hooks"] or own["_forward_pre_hooks"] or own["_backward_hooks"]
+             or own["_backward_pre_hooks"])
+    replaced = "forward" in own or "_conv_forward" in own or module._compiled_call_impl is not None
+    return not hooks and not replaced
 
 
 def alone(*modules: nn.Module) -> bool:

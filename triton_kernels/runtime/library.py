@@ -72,7 +72,22 @@ def declare(module: str, composite: Any, *ops: Op, ids: dict[str, Callable[..., 
 def room(module: str, name: str, t: Tensor) -> Any:
     """The kernels of a module, or the composites where these have to stand in; while tracing, inside a transform of
     torch.func, or where somebody looks on to whom a kernel is nothing, ops of both."""
-    if (is_compiling() or transforms_active() or (onlookers() and watched(t))) and vars(ROOMS[module].traced):
+    if is_compiling() or transforms_active() or (onlookers() and watched(t)):
+        return as_ops(module, name, t)
+    return rooms.entered(module, name, rooms.has_kernel(name, t))
+
+
+def two_rooms(first: str, second: str, name: str, t: Tensor) -> tuple[Any, Any]:
+    """The same of two modules, after one look at the tensor."""
+    if is_compiling() or transforms_active() or (onlookers() and watched(t)):
+        return as_ops(first, name, t), as_ops(second, name, t)
+    by_kernels = rooms.has_kernel(name, t)
+    return rooms.entered(first, name, by_kernels), rooms.entered(second, name, by_kernels)
+
+
+def as_ops(module: str, name: str, t: Tensor) -> Any:
+    """The functions of a module as ops; the module, where it has none."""
+    if vars(ROOMS[module].traced):
         ready()
         return ROOMS[module].traced
     return rooms.eager_room(module, name, t)

@@ -19,7 +19,7 @@ from torch._C._functorch import is_legacy_batchedtensor, unwrap_if_dead
 from torch.autograd import Function, forward_ad
 from torch.compiler import is_compiling
 
-from .launch import for_onnx
+from .launch import PLAIN, for_onnx
 from .refusals import WrongValue
 
 
@@ -88,7 +88,7 @@ def applied(node: type[Function], *args: Any) -> Any:
         _backward_only(node.__name__)
     if transforms_active():
         return node.apply(*args)                            # type: ignore[no-untyped-call]
-    return _eagerly(node)(*[unwrap_if_dead(t) if isinstance(t, Tensor) else t for t in args])
+    return _eagerly(node)(*[unwrap_if_dead(t) if type(t) in PLAIN else t for t in args])
 
 
 @cache

@@ -7,7 +7,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._C import _is_any_autocast_enabled as autocast_somewhere
+from torch._C import _is_any_autocast_enabled
+
+autocast_somewhere = _is_any_autocast_enabled
 
 
 def products(*tensors: Any) -> tuple[Any, ...]:

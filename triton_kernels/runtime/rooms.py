@@ -37,17 +37,27 @@ ROOMS: dict[str, Room] = {}
 
 def eager_room(module: str, name: str, t: Tensor) -> Any:
     """The kernels of a module, or the composites where these have to stand in for the op `name`."""
-    composite = ROOMS[module].composite
+    return entered(module, name, has_kernel(name, t))
+
+
+def has_kernel(name: str, t: Tensor) -> bool:
+    """Does a kernel compute the op `name` on t?"""
     if not runs_kernel(t):
-        return composite
-    if t.dtype == torch.float64:
+        return False
+    if t.dtype is torch.float64:
         fall_back(f"{name}: no kernel computes in float64")
-        return composite
-    try:
-        return kernels(module, name)
-    except RuntimeError as missing:
-        fall_back(str(missing).split(";")[0])
-        return composite
+        return False
+    return True
+
+
+def entered(module: str, name: str, by_kernels: bool) -> Any:
+    """The kernels of a module, if they are wanted and Triton is there; else the composites."""
+    if by_kernels:
+        try:
+            return kernels(module, name)
+        except RuntimeError as missing:
+            fall_back(str(missing).split(";")[0])
+    return ROOMS[module].composite
 
 
 @cache
