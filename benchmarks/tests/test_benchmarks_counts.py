@@ -174,6 +174,7 @@ def test_committed_networks_are_todays_and_reach_their_goals(of):
         assert entry == networks.counted(network, inductor=False), network.name
         missed = {name for name, (figure, goal) in networks.reached(entry).items() if figure > goal}
         assert missed == MISSED.get(network.name, set()), network.name
+        assert bool(missed) == bool(network.remains), network.name
     for entry, name in zip(committed["peaks"], networks.LINEAR, strict=True):
         assert entry["loss"] == name
         assert 1 < entry["peak_over_gradients"]["ours"] <= entry["goal"] < entry["peak_over_gradients"]["option"]

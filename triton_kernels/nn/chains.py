@@ -1,8 +1,9 @@
 """Neighbours that one kernel can do together, decided when they are called.
 
 Who runs modules one after the other (a `Sequential`, a network of ours) may let one kernel do the work of several:
-Linear → activation, Conv2d → activation → MaxPool2d(2), Conv2d → BatchNorm2d → ReLU, BatchNorm → ReLU. It may so only
-as long as nobody could tell: each is of our very class, nothing hangs on it, and what goes between them goes nowhere
+Linear → activation, Conv2d → activation → MaxPool2d(2), Conv2d → BatchNorm2d → ReLU, BatchNorm → ReLU. Linear layers
+with one activation between them are one node, each δ ⊙ g′ riding on a product (`functional.mlp`). It may so only as
+long as nobody could tell: each is of our very class, nothing hangs on it, and what goes between them goes nowhere
 else. Anything else is called as it stands.
 """
 
@@ -19,6 +20,7 @@ from torch.nn.modules import module as torchs
 
 from .. import functional as F
 from ..activations.table import ACTIVATIONS as TABLE
+from ..layers.checks import are_layers
 from ..runtime.launch import PLAIN, traced
 from ..runtime.leaves import as_class
 from . import layers as ours
@@ -33,13 +35,42 @@ def run(modules: Sequence[nn.Module], input: Any) -> Any:
         return one_by_one(modules, input)
     at = 0
     while at < len(modules):
-        taken = together(modules[at:at + 3]) if type(input) in PLAIN or traced(input) else 1
-        if taken == 1:
-            input = modules[at](input)
+        taken = network(modules, at, input)
+        if taken > 1:
+            input = _layers(modules[at:at + taken], input)
         else:
-            input = _fused(modules[at:at + taken], input)
+            taken = together(modules[at:at + 3]) if type(input) in PLAIN or traced(input) else 1
+            input = modules[at](input) if taken == 1 else _fused(modules[at:at + taken], input)
         at += taken
     return input
+
+
+def network(modules: Sequence[nn.Module], at: int, input: Any) -> int:
+    """How many modules from here on are Linear layers with one activation between them."""
+    if type(modules[at]) is not ours.Linear or not ours.untouched(modules[at]):
+        return 0
+    act, taken = None, 1
+    while at + taken + 1 < len(modules):
+        between, layer = modules[at + taken], modules[at + taken + 1]
+        if together((modules[at + taken - 1], between)) != 2 or type(layer) is not ours.Linear:
+            break
+        found = ours.named(between)
+        if act not in (None, found) or not ours.untouched(layer):
+            break
+        act, taken = found, taken + 2
+    if taken < 5 and together(modules[at + taken - 1:at + taken + 2]) > 1:
+        return 0                    # two layers, each with an activation behind it: as good as one by one
+    layers: Any = modules[at:at + taken:2]
+    fit = taken > 1 and are_layers(input, [one.weight for one in layers], [one.bias for one in layers])
+    return taken if fit else 0
+
+
+def _layers(modules: Sequence[nn.Module], input: Tensor) -> Tensor:
+    layers: Any = modules[::2]
+    found = ours.named(modules[1])
+    assert found is not None
+    act, parameter = found
+    return F.mlp(input, [one.weight for one in layers], [one.bias for one in layers], act, **parameter)
 
 
 def one_by_one(modules: Sequence[nn.Module], input: Any) -> Any:

@@ -137,8 +137,8 @@ def made(name):
 
 def results(model, x):
     """Outputs, and every gradient where the mode has them."""
-    y = model(x)
-    gradients = torch.autograd.grad(y.square().sum(), list(model.parameters())) if torch.is_grad_enabled() else ()
+    y, wanted = model(x), [p for p in model.parameters() if p.requires_grad]
+    gradients = torch.autograd.grad(y.square().sum(), wanted) if torch.is_grad_enabled() else ()
     return torch.cat([y.detach().double().flatten(), *(g.double().flatten() for g in gradients)])
 
 
@@ -271,6 +271,51 @@ def test_fused_convolution_takes_the_pooling_in():
     with simulate(check=False) as sim:
         model(torch.randn(1, 1, 32, 32))
     assert sim.launches == 11
+
+
+def rows_of_layers(*acts):
+    sizes = (7, 6, 5, 4, 3)
+    torch.manual_seed(0)
+    return nn.Sequential(*[
+        part for i, act in enumerate(acts) for part in (nn.Linear(sizes[i], sizes[i + 1]), act) if part is not None])
+
+
+@pytest.mark.parametrize(("acts", "touch", "deltas"), [
+    ((nn.ReLU(), nn.ReLU(), None), None, 2),
+    ((nn.Tanh(), nn.Tanh(), nn.Tanh(), None), None, 3),
+    ((nn.LeakyReLU(0.3), nn.LeakyReLU(0.3), nn.LeakyReLU(0.2), None), None, 2),
+    ((nn.GELU(), nn.GELU(), nn.GELU()), None, 2),
+    ((nn.ReLU(), nn.ReLU()), None, 0),
+    ((nn.ReLU(), None), lambda net: net[0].register_forward_hook(lambda *_: None), 0),
+    ((nn.ReLU(), nn.ReLU(), None), lambda net: net[3].register_forward_hook(lambda *_: None), 1),
+    ((nn.ReLU(), nn.ReLU(), None), lambda net: net[2].requires_grad_(False), 2),
+    ((nn.ReLU(), nn.ReLU(), None), lambda net: net[2].register_parameter("bias", None), 2),
+    ((nn.LeakyReLU(-0.5), nn.LeakyReLU(-0.5), None), None, 0),
+], ids=str)
+def test_layers_with_one_activation_between_them_are_one_node(acts, touch, deltas):
+    """Each δ ⊙ g′ behind the first layer rides on a product, as long as nobody could tell; else they go in pairs."""
+    plain = rows_of_layers(*acts)
+    net = copy.deepcopy(plain)
+    patch(net)
+    for one in (plain, net):
+        (touch or (lambda net: None))(one)
+    x = torch.linspace(-2, 2, 35).view(5, 7)
+    exact, wanted = results(copy.deepcopy(plain).double(), x.double()), results(plain, x)
+    with simulate(check=False) as sim:
+        found = results(net, x)
+    kernels = {name: seen.launches for name, seen in sim.kernels.items()}
+    assert kernels.get("delta_kernel", 0) == deltas
+    assert "column_sums_kernel" not in kernels
+    unit = torch.finfo(torch.float32).eps
+    assert (found - exact).norm() <= 2 * (wanted - exact).norm() + unit * exact.norm()
+
+
+def test_rows_of_layers_that_do_not_fit_say_so_by_their_own_name():
+    net = nn.Sequential(nn.Linear(7, 6), nn.ReLU(), nn.Linear(5, 4))
+    patch(net)
+    with pytest.raises(ValueError, match=r"^linear: columns of input and of weight differ: 6 and 5"):
+        net(torch.zeros(2, 7))
+    assert patch(nn.Sequential(nn.Linear(7, 6), nn.ReLU(), nn.Linear(6, 4))) is not None
 
 
 def test_only():
