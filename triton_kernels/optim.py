@@ -149,9 +149,9 @@ class _Fused(torch.optim.Optimizer):
             raise TypeError(f"opt.{refused}; no optimizer of torch has this rule")
         if refused:
             fall_back(f"opt.{refused}", f"torch.optim.{self.twin.__name__}'s own step runs")    # type: ignore
-        if refused or by_torch:
+        if refused or (by_torch and not self._at_once()):
             self._torchs_step()
-        else:
+        elif not by_torch:
             self._our_step()
         return loss
 
@@ -197,6 +197,10 @@ class _Fused(torch.optim.Optimizer):
                 if names and not _alike(p, self.state.get(p), names):
                     return False
         return True
+
+    def _at_once(self) -> bool:
+        """Has a rule that is one call over all tensors taken the step that torch's would take?"""
+        return False
 
     def _torchs_step(self) -> None:
         """The twin's step, without the hooks around it: those around ours run already."""
@@ -401,6 +405,22 @@ class SGD(_Fused, torch.optim.SGD):
     def _row(self, group: dict[str, Any], fresh: bool) -> dict[str, Any]:
         share = 1.0 if fresh else 1.0 - group["dampening"]
         return {"eta": group["lr"], "lam": group["weight_decay"], "beta1": group["momentum"], "share": share}
+
+    @torch.no_grad()
+    def _at_once(self) -> bool:
+        """θ − η (D + λθ), where a user has left open how torch goes about it."""
+        for group in self.param_groups:
+            if (group["momentum"] or group["maximize"] or group["foreach"] is not None
+                    or isinstance(group["lr"], Tensor) or isinstance(group["weight_decay"], Tensor)):
+                return False
+        for group in self.param_groups:
+            thetas = [p for p in group["params"] if p.grad is not None]
+            if thetas:
+                D: Any = [p.grad for p in thetas]
+                if group["weight_decay"]:
+                    D = torch._foreach_add(D, thetas, alpha=group["weight_decay"])
+                torch._foreach_add_(thetas, D, alpha=-group["lr"])
+        return True
 
 
 class Adagrad(_Fused, torch.optim.Adagrad):
