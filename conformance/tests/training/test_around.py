@@ -197,7 +197,7 @@ PLAIN = {"relu": torch.relu, "tanh": torch.tanh, "elu": T.elu, "linear": lambda 
          "images": lambda x: T.max_pool2d(T.conv2d(x.view(1, 2, 3, 3), data(2, 2, 2, 2, seed=1)), 2)}
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit.script.* is deprecated")       # torch's rules of forward mode are scripted
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script.* is deprecated")           # as the rules of forward mode are
 @pytest.mark.parametrize("where", PLACES)
 @pytest.mark.parametrize("name", FORWARD)
 def test_forward_mode_is_torchs(name, where):
