@@ -1,7 +1,7 @@
 """What a wrong result looks like: the known faults whose formula reproduces it.
 
 A fault is named only where it alone could have done it: at every element that is wrong it is itself off by more than
-the bound and gives the kernel's number within the bound; and it is right where the kernel is right.
+half the bound and gives the kernel's number within the bound; and it is right where the kernel is right.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ def distance(fault: Array, actual: Array, limit: Bound, truth: Truth) -> float:
         off = np.abs(fault - actual) / slack
         off = np.where((fault == actual) | (np.isnan(fault) & np.isnan(actual)), 0.0, off)
         off = np.where(np.isfinite(off) & (np.isfinite(slack) | (off == 0)), off, np.inf)
-        planted = ~(np.abs(fault - truth.value) <= total) & (fault != truth.value)
+        # a result that is just beyond the bound was rounded from a fault that may be just within
+        planted = ~(2 * np.abs(fault - truth.value) <= total) & (fault != truth.value)
     if (wrong(actual, limit, truth) & ~planted).any():
         return float("inf")
     return float(np.max(np.where(known, off, 0.0), initial=0.0))
