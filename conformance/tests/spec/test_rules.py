@@ -1,5 +1,7 @@
 """The rules of a derivation: each is right, and a wrong one in its place is refused."""
 
+import sys
+
 import pytest
 import sympy as sp
 
@@ -62,6 +64,17 @@ def test_the_derived_function_is_the_slope(name, at, tmp_path):
     h = 2.0**-20
     central = (f(at + h) - f(at - h)) / (2 * h)
     assert round(float(prime(at, 1.0)), 4) == round(float(central), 4)
+
+
+@pytest.mark.parametrize(("assumed", "says"), [
+    ("c >= 2", ""), ("c > 1000", "my.f: no number was found that is c > 1000"),
+])
+def test_numbers_are_drawn_until_an_assumption_holds(assumed, says, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys.modules[__name__], "RECORDS", RECORDS.replace(
+        'source = "here"', f'source = "here"\nassumes = ["{assumed}"]'))
+    report = derived_from("x*exp(c*x)", tmp_path)
+    assert says in report.text()
+    assert report.ok == (says == "")
 
 
 WRONG = {

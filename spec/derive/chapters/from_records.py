@@ -88,8 +88,9 @@ def _draw(record: Equation, name: str, by_sides: bool) -> Draw:
     relations = [a for a in record.assumes if _names_only(a, name)]
 
     def draw(field: Field, sizes: dict[Expr, int]) -> Dual:
-        while True:
+        for attempt in range(400):                                   # wider and wider, until the relations hold
             number = field.draw()
+            number.w *= 1 + attempt // 40
             if by_sides:
                 sign = sizes[side]
                 number = Dual(number.v if sign else 0, 0, sign * (abs(number.w) + 0.01))
@@ -97,6 +98,7 @@ def _draw(record: Equation, name: str, by_sides: bool) -> Draw:
                 number = Dual(number.v, 0, abs(number.w) * 0.9 + 0.05)
             if all(expressions.compiled(a, (name,))(number) for a in relations) or by_sides:
                 return number
+        raise expressions.FormError(f"{record.id}: no number was found that is {' and '.join(relations)}")
     return draw
 
 
