@@ -10,7 +10,7 @@ BIN := .venv/bin
 GATE := src/chainrule/conformance/tests/kernels/test_kernels_gate.py
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: conform test mutate mutate-kernels full newest bench gate gpu readme browser lint clean
+.PHONY: conform test mutate mutate-kernels full newest bench gate gpu readme browser scoreboard lint clean
 
 conform: .venv/conformance.stamp   ## judge our Triton kernels against the reference
 	$(BIN)/chainrule conform --levels $(ARGS)
@@ -76,6 +76,16 @@ browser: .venv/dev.stamp build/npm/stamp   ## the pages in a real browser; needs
 build/npm/stamp:
 	npm install --silent --no-audit --no-fund --prefix build/npm axe-core@4.14.1 pyodide@314.0.7
 	@touch $@
+
+scoreboard: .venv/dev.stamp build/third-party build/scoreboard/packages   ## libraries that people use, judged by one suite
+	$(BIN)/python examples/scoreboard.py $(ARGS)
+
+build/scoreboard/packages: constraints/scoreboard.txt | .venv/dev.stamp
+	rm -rf $@ $@.partial
+	$(BIN)/python -m pip install -q $(PIP_ARGS) --no-deps --target $@.partial -r $<
+	mv $@.partial $@
+	rm -rf build/scoreboard/onnx-1.22.0
+	$(BIN)/python -m pip install -q $(PIP_ARGS) --no-deps --target build/scoreboard/onnx-1.22.0 onnx==1.22.0
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff check .

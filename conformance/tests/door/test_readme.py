@@ -32,6 +32,21 @@ def test_faults_are_counted(text):
     assert f"{len(every())} wrong formulas and {len(EDITS)} wrong kernels" in text
 
 
+def test_the_scoreboard_is_what_was_found(text):
+    place = README.parent / "examples/scoreboard.py"
+    if not place.exists():
+        pytest.skip("the examples are in the repository")
+    space = {"__name__": "scoreboard", "__file__": str(place)}
+    exec(compile(place.read_text(encoding="utf-8"), place, "exec"), space)
+    found = space["committed"]()
+    assert space["block"](found) in text
+    assert len(found) >= 10
+    assert set(found) <= {name for name, *_ in space["ROWS"]}
+    for row in found.values():
+        assert row["cases"]["fail"] == sum(one["cases"] for one in row["failed"].values())
+        assert row["conforming"] == row["ops"] - len(row["failed"])
+
+
 def test_the_python_of_the_readme_runs(text, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     programs = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
