@@ -89,13 +89,16 @@ def exact_pair(s: Source, left: tuple[int, ...], right: tuple[int, ...], terms: 
     largest = 2**8 if s.dtype == "bf16" else 2**11
     density = min(1.0, largest / (4.0 * terms))
     x, w = s.integers(left, 2, density), s.integers(right, 1 if s.dtype == "bf16" else 2)
-    if along is not None and left[along[0]] >= MANY:
-        _hide(s, np.moveaxis(x, along[0], 0), np.moveaxis(w, along[1], 0))
+    if along is not None:
+        hide(s, np.moveaxis(x, along[0], 0), np.moveaxis(w, along[1], 0))
     return x, w
 
 
-def _hide(s: Source, x: Array, w: Array) -> None:
-    """Large odd numbers at one place of the sum, and at another what cancels their products."""
+def hide(s: Source, x: Array, w: Array) -> None:
+    """In 16 bits, in a long sum over the first axis of both: large odd numbers at one place, and at another what
+    cancels their products."""
+    if s.dtype == "fp32" or len(x) < MANY:
+        return
     most, other = (256, 256) if s.dtype == "bf16" else (2048, 16)
     here, there = 1, len(x) // 2 + 1
     x[here] = s.rng.integers(most // 4, most // 2, x.shape[1:]) * 2 + 1

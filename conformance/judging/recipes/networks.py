@@ -7,7 +7,7 @@ import numpy as np
 from ..numbers.formats import round_to
 from ..numbers.lanes import Array
 from ..operations import ACTIVATIONS, LAYERED
-from .base import DISTRIBUTIONS, Arguments, Family, Source, drawn, exact_elements, exact_pair
+from .base import DISTRIBUTIONS, Arguments, Family, Source, drawn, exact_elements, exact_pair, hide
 
 
 def affine(s: Source, size: tuple[int, ...], kind: str) -> Arguments:
@@ -62,8 +62,10 @@ def delta_rec(s: Source, size: tuple[int, ...], kind: str) -> Arguments:
 def average(s: Source, size: tuple[int, ...], kind: str) -> Arguments:
     batch, outputs, inputs = size
     if kind.startswith("exact"):
-        delta, a = exact_pair(s, (batch, outputs), (batch, inputs), batch, (0, 0))
-        return {"delta": thin(s, delta) if s.dtype != "fp32" else delta, "a": a,
+        delta, a = exact_pair(s, (batch, outputs), (batch, inputs), batch)
+        delta = thin(s, delta)                           # what cancels must not be thinned out
+        hide(s, delta, a)
+        return {"delta": delta, "a": a,
                 "w": s.integers((outputs, inputs), 3) * 4, "lam": 0.25, "n": 2 if s.dtype == "bf16" else 8}
     return {"delta": drawn(s, (batch, outputs), kind), "a": drawn(s, (batch, inputs), kind),
             "w": s.normal((outputs, inputs)), "lam": 0.125 if s.dtype == "bf16" else 0.01, "n": batch}
@@ -130,7 +132,7 @@ FAMILIES: dict[str, Family] = {
                                long=((33, 261, 41), (26, 1030, 40))),
     "bp.delta.chain": Family(delta_chain, _MATRIX, ("exact-relu", "exact-identity"),
                              (*DISTRIBUTIONS, *(f"normal-{a}" for a in LAYERED if a != "sigmoid")),
-                             long=((33, 261, 41), (26, 1030, 40))),
+                             long=((33, 261, 41), (26, 518, 40))),
     "bp.delta.rec": Family(delta_rec, _MATRIX),
     "alg.average": Family(average, _MATRIX, long=((261, 33, 41), (1030, 26, 40))),
     "opt.sgd": Family(sgd, _FLAT),
