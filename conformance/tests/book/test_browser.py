@@ -5,6 +5,7 @@ Needs chromium and chromium-driver; axe-core and Pyodide lie in build/npm (`make
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shutil
@@ -24,6 +25,13 @@ if not (shutil.which("chromium") and shutil.which("chromedriver")):
 
 By = pytest.importorskip("selenium.webdriver.common.by").By
 ui = pytest.importorskip("selenium.webdriver.support.ui")
+
+pyplot = pytest.importorskip("matplotlib.pyplot")
+LOOKS = Path(__file__).with_name("looks")
+CELL, GREY, SHARE = 20, 0.04, 0.1            # pixels; how much a cell may change; how many may change more
+LETTERS = """const ink = document.createElement("canvas").getContext("2d");
+ink.font = getComputedStyle(document.body).font;
+return Math.round(ink.measureText("Hamburgefonstiv 0123456789 δ Θ ∂").width)"""
 
 PACKAGES = Path(chainrule.__file__).resolve().parents[2] / "build/npm/node_modules"
 
@@ -72,9 +80,13 @@ def report(tmp_path_factory):
     return write([path], folder / "index.html")
 
 
-def opened(browser, page, width=1280, dark=False):
+def sized(browser, width):
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
                             {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False})
+
+
+def opened(browser, page, width=1280, dark=False):
+    sized(browser, width)
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {
         "features": [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]})
     browser.get_log("browser")                          # what earlier pages said
@@ -144,6 +156,53 @@ def test_light_and_dark(browser, book, report):
         colours = [opened(browser, page, dark=dark).execute_script(
             "return getComputedStyle(document.body).backgroundColor") for dark in (False, True)]
         assert colours == ["rgb(255, 255, 255)", "rgb(18, 22, 27)"]
+
+
+def test_pages_look_as_they_did(browser, book, report):
+    """Loosely, by the mean grey of each cell of their first screen: what stands where may not change unnoticed."""
+    opened(browser, report)
+    font, known = browser.execute_script(LETTERS), LOOKS / "letters.json"
+    if not known.exists():
+        known.write_text(json.dumps(font) + "\n")
+    if json.loads(known.read_text()) != font:
+        pytest.skip("the letters of this machine are wider or narrower than those of the committed pictures")
+    written, changed = [], {}
+    for name, page in (("report", report), ("book", book / "eq/act.elu.html")):
+        for dark in (False, True):
+            opened(browser, page, dark=dark)
+            for width in (1280, 400):
+                sized(browser, width)
+                file = LOOKS / f"{name}-{width}-{'dark' if dark else 'light'}.png"
+                seen = cells(browser.get_screenshot_as_png())
+                if not file.exists():
+                    pyplot.imsave(file, seen, cmap="gray", vmin=0, vmax=1)
+                    written.append(file.name)
+                elif (share := different(seen, pyplot.imread(file)[..., 0])) > SHARE:
+                    changed[file.name] = f"{share:.0%} of its cells"
+    assert not written, f"{written} did not exist and were written: look at them"
+    assert not changed, f"{changed} look different; where that is meant, delete the files and run this again"
+
+
+def cells(png):
+    """The mean grey of squares of a screenshot, 0 to 1."""
+    grey = pyplot.imread(io.BytesIO(png))[..., :3].mean(2)
+    rows, columns = (n // CELL for n in grey.shape)
+    return grey[:rows * CELL, :columns * CELL].reshape(rows, CELL, columns, CELL).mean((1, 3))
+
+
+def different(seen, before):
+    """The share of cells that are lighter or darker than they were."""
+    return float((abs(seen - before) > GREY).mean()) if seen.shape == before.shape else 1.0
+
+
+@pytest.mark.parametrize("style", ["body{padding-left:20rem!important}", "header{display:none!important}",
+                                   "main{opacity:.3}", "h1{margin-bottom:2rem!important}"])
+def test_a_look_that_changes_is_noticed(browser, report, style):
+    before = cells(opened(browser, report, 400).get_screenshot_as_png())
+    other = report.with_name("other.html")
+    other.write_text(report.read_text(encoding="utf-8").replace("</style>", f"{style}</style>", 1), encoding="utf-8")
+    assert different(before, cells(opened(browser, report, 400).get_screenshot_as_png())) <= SHARE
+    assert different(before, cells(opened(browser, other, 400).get_screenshot_as_png())) > SHARE
 
 
 def test_filters_filter_without_a_script(browser, report):
