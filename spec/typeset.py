@@ -106,7 +106,8 @@ def _call(name: str, args: list[ast.expr]) -> Piece:
         case "expm1":
             return f"e^{{{_piece(args[0])[0]}}} - 1", SUM
         case "log1p":
-            return rf"\log\left(1 + {_piece(args[0])[0]}\right)", ATOM
+            inside = _piece(args[0])[0]
+            return rf"\log\left(1 {inside if inside.startswith('-') else '+ ' + inside}\right)", ATOM
         case "sqrt":
             return rf"\sqrt{{{_piece(args[0])[0]}}}", ATOM
         case "abs":

@@ -63,6 +63,9 @@ def missing(records: Mapping[str, Equation] | None = None, functions: Collection
         for by in ungraded(id, records):
             yield (f"{id}: no gradient by {by}, which its `wrt` declares; write its record, or why in `underived`, "
                    f"in {where}")
+        if record.of in records and (unnamed := sorted({*record.wrt} - {*records[record.of].wrt})):
+            yield (f"{id}: a gradient by {', '.join(unnamed)}, which {record.of} does not declare; name it in `wrt` "
+                   f"there, in {files_of(record.of)[0]}")
         if id in derived and id not in claims:
             yield f"{id}: nothing certifies it against the reference; enter a claim in conformance/proofs/claims.py"
     for id in functions:

@@ -44,6 +44,14 @@ def test_every_declared_gradient_has_a_derivation_or_a_reason():
         "spec/networks.toml"]
 
 
+def test_a_gradient_that_its_equation_does_not_declare_is_named():
+    records = dict(spec.load())
+    records["conv1d.valid"] = attrs.evolve(records["conv1d.valid"], wrt=("theta",))
+    assert list(links.missing(records)) == [
+        "conv1d.valid.grad_x: a gradient by x, which conv1d.valid does not declare; name it in `wrt` there, in "
+        "spec/*.toml"]
+
+
 def test_the_reason_of_pool_max_holds():
     """Square windows side by side: the gradient of the general form, certified against the printed one."""
     side_by_side = [{"H": H, "W": W, "M": s, "N": s, "s": s, "t": s, "pad": 0, "qad": 0, "dil": 1, "eil": 1}
