@@ -291,7 +291,7 @@ def rows_of_layers(*acts):
     ((nn.ReLU(), nn.ReLU(), None), lambda net: net[2].requires_grad_(False), 2),
     ((nn.ReLU(), nn.ReLU(), None), lambda net: net[2].register_parameter("bias", None), 2),
     ((nn.LeakyReLU(-0.5), nn.LeakyReLU(-0.5), None), None, 0),
-], ids=str)
+], ids=lambda one: "touched" if callable(one) else str(one))
 def test_layers_with_one_activation_between_them_are_one_node(acts, touch, deltas):
     """Each δ ⊙ g′ behind the first layer rides on a product, as long as nobody could tell; else they go in pairs."""
     plain = rows_of_layers(*acts)
