@@ -63,7 +63,7 @@ def assets(out: Path, pyodide: Path) -> None:
 def _sources() -> dict[str, str]:
     """The Python that runs in the browser, by the path it gets there."""
     root = files("chainrule")
-    found = {"chainrule/scalar.py": (root / "scalar.py").read_text(encoding="utf-8"), "chainrule/__init__.py": ""}
+    found = {f"chainrule/{name}": (root / name).read_text(encoding="utf-8") for name in ("__init__.py", "scalar.py")}
     for package, to in (("chainrule.reference", "chainrule/reference"), ("chainrule.spec.derived", "derived")):
         for file in files(package).iterdir():
             if file.name.endswith(".py"):
