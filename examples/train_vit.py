@@ -3,9 +3,9 @@
     python examples/train_vit.py                 five epochs, curves, confusion, what the class token looks at
     python examples/train_vit.py --resume        goes on after the last whole epoch, to the same numbers, bit for bit
 
-16 patches of 7 × 7 pixels and a class token, three blocks of four heads. Each training image is shifted by up to two
-pixels either way and mirrored every other time (slide “Real networks”: augmentation); digits are not mirrored. AdamW
-with λ on weights only; its rate rises for an epoch's fifth and falls as a cosine.
+16 patches of 7 × 7 pixels and a class token, three blocks of four heads. Each training image is mirrored every other
+time (slide “Real networks”: augmentation), digits are not. AdamW with λ on weights only; its rate rises for an epoch's
+fifth and falls as a cosine.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from training import Run, Tick, answers, batches, images, report, steps, watched
 from chainrule.triton_kernels import functional as F
 from chainrule.triton_kernels import nn, optim
 
-NAME, BATCH = "train_vit", 64
-SIDE, PATCH, SHIFT = 28, 7, 2                # images come with SHIFT pixels around them
+NAME, BATCH = "train_vit", 32
+SIDE, PATCH, EDGE = 28, 7, 2                 # images come with EDGE zeros around them
 ETA, LAM, WARM = 2e-3, 0.05, 0.2             # of an epoch
 WIDTH, HEADS, HIDDEN, BLOCKS = 64, 4, 128, 3
 
@@ -37,17 +37,13 @@ def network(classes: int) -> nn.VisionTransformer:
     return nn.VisionTransformer(SIDE, PATCH, BLOCKS, HEADS, WIDTH, HIDDEN, num_classes=classes, in_channels=1)
 
 
-def moved(x: Tensor, mirrored: bool, draw: torch.Generator) -> Tensor:
-    """Each image shifted by up to SHIFT pixels either way, and mirrored every other time."""
-    n, windows = len(x), x.unfold(2, SIDE, 1).unfold(3, SIDE, 1)
-    down, right = (torch.randint(0, 2 * SHIFT + 1, (n,), generator=draw) for _ in range(2))
-    found = windows[torch.arange(n), :, down, right]
-    turned = torch.rand(n, 1, 1, 1, generator=draw) < (0.5 if mirrored else 0.0)
-    return torch.where(turned, found.flip(3), found)
+def turned(x: Tensor, draw: torch.Generator) -> Tensor:
+    """Each image, mirrored every other time."""
+    return torch.where(torch.rand(len(x), 1, 1, 1, generator=draw) < 0.5, x.flip(3), x)
 
 
-def centred(x: Tensor) -> Tensor:
-    return x[:, :, SHIFT:-SHIFT, SHIFT:-SHIFT]
+def cropped(x: Tensor) -> Tensor:
+    return x[:, :, EDGE:-EDGE, EDGE:-EDGE]
 
 
 class Training:
@@ -55,7 +51,7 @@ class Training:
 
     def __init__(self, data: Images, epochs: int, seed: int) -> None:
         torch.manual_seed(seed)
-        self.data = data._replace(x_test=centred(data.x_test))
+        self.data = data._replace(x=cropped(data.x), x_test=cropped(data.x_test))
         self.network = network(len(data.classes))
         self.optimizer = optim.AdamW(optim.param_groups(self.network, LAM), lr=ETA)
         warm, whole = max(1, int(WARM * steps(data, BATCH, 1))), steps(data, BATCH, epochs)
@@ -69,7 +65,7 @@ class Training:
         start, mirrored = time.perf_counter(), self.data.classes == CLOTHES
         for x, y in batches(self.data, BATCH, self.draw):
             self.optimizer.zero_grad()
-            loss = F.cross_entropy(self.network(moved(x, mirrored, self.draw)), y)
+            loss = F.cross_entropy(self.network(turned(x, self.draw) if mirrored else x), y)
             loss.backward()
             self.optimizer.step()
             self.schedule.step()
@@ -125,10 +121,9 @@ def attention(network: nn.VisionTransformer, x: Tensor) -> Tensor:
 
 def main(
     epochs: Annotated[int | None, typer.Option(min=1, help="5, and 40 on the few digits")] = None,
-    seed: Annotated[int, typer.Option(help="of the first weights, the order of the images, their shifts")] = 0,
+    seed: Annotated[int, typer.Option(help="of the first weights, the order of the images, which are mirrored")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="go on where OUT/last.pt ends")] = False,
-    threads: Annotated[int, typer.Option(min=1, help="sums may differ in their last digits from one number to another")]
-    = 2,
+    threads: Annotated[int, typer.Option(min=1, help="more are slower here, and sums differ in their last digits")] = 1,
     data: Annotated[Path, typer.Option(help="the folder with Fashion-MNIST's four files")] = FOLDER,
     out: Annotated[Path, typer.Option(help="where pictures and checkpoints go")] = Path("build/vit"),
 ) -> None:
@@ -149,7 +144,7 @@ def main(
     report({name: run}, {"vit": name}, found, out, "network", "steps")
     if (draw := pictures("image_pictures")) is not None:
         first = [int((found.y_test == k).nonzero()[0]) for k in range(len(found.classes))]
-        x = centred(found.x_test[first])
+        x = cropped(found.x_test[first])
         draw.looks(x[:, 0], attention(training.network, x), found.classes,
                    f"what the class token looks at, by head: {found.name}, the first test image of each class",
                    out / "attention.png")
