@@ -18,9 +18,7 @@ def form(act: str, dtype: torch.dtype, p: float) -> str:
 def shown(act: str, dtype: torch.dtype, p: float) -> str:
     """`form`, where a is handed out, and may be written over afterwards wherever torch allows that: behind a leaky
     ReLU, which torch reads off z."""
-    if act == "identity":
-        return "nothing"
-    return "a" if act != "leaky" and ACTIVATIONS[act].keeps_a(dtype, p) else "z"
+    return "z" if act == "leaky" else form(act, dtype, p)
 
 
 def pooled(act: str) -> str:

@@ -80,8 +80,7 @@ class Conv1d(Twin, nn.Conv1d):
 
     @leaf
     def forward(self, input: Tensor) -> Tensor:
-        if self.padding_mode != "zeros" or "_conv_forward" in self.__dict__:
-            _not_ours(self)
+        if not _zeros_around(self):
             found: Tensor = super().forward(input)
             return found
         return F.conv1d(input, self.weight, self.bias, *geometry(self))
@@ -92,8 +91,7 @@ class Conv2d(Twin, nn.Conv2d):
 
     @leaf
     def forward(self, input: Tensor) -> Tensor:
-        if self.padding_mode != "zeros" or "_conv_forward" in self.__dict__:
-            _not_ours(self)
+        if not _zeros_around(self):
             found: Tensor = super().forward(input)
             return found
         return F.conv2d(input, self.weight, self.bias, *geometry(self))
@@ -249,8 +247,7 @@ class ConvActPool(Conv2d):
         self.act, self.pool, self.parameter = act, pool, parameter
 
     def forward(self, input: Tensor) -> Tensor:
-        if self.padding_mode != "zeros" or "_conv_forward" in self.__dict__:
-            _not_ours(self)
+        if not _zeros_around(self):
             p = activation_checks.activation("", self.act, **self.parameter)
             a = activation(nn.Conv2d.forward(self, input), self.act, p)
             return F.max_pool2d(a, 2) if self.pool else a
@@ -281,7 +278,9 @@ def geometry(conv: nn.Conv1d | nn.Conv2d) -> tuple[Any, ...]:
     return conv.stride, conv.padding, conv.dilation, conv.groups
 
 
-def _not_ours(conv: Any) -> None:
-    """With another padding, or another's `_conv_forward`, a convolution is torch's."""
-    if conv.padding_mode != "zeros":
-        fall_back(f"{type(conv).__name__}: padding_mode={conv.padding_mode!r} has no kernel", "torch's own module runs")
+def _zeros_around(conv: Any) -> bool:
+    """Is this a convolution of ours? With another padding, or another's `_conv_forward`, it is torch's."""
+    if conv.padding_mode == "zeros":
+        return "_conv_forward" not in vars(conv)
+    fall_back(f"{type(conv).__name__}: padding_mode={conv.padding_mode!r} has no kernel", "torch's own module runs")
+    return False

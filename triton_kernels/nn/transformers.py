@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._C import _is_any_autocast_enabled as autocast_somewhere
 
 from .. import functional as F
 from ..activations import saved
@@ -15,6 +14,7 @@ from ..runtime.instead import or_torch
 from ..runtime.launch import runs_kernel
 from ..runtime.leaves import Twin, leaf
 from ..runtime.nodes import in_graph, recorded
+from ..runtime.precision import autocast_somewhere
 from ..runtime.refusals import WrongType, WrongValue
 from .layers import LayerNorm, Linear, alone, named
 

@@ -8,7 +8,8 @@ from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
-from torch._C import _is_any_autocast_enabled as autocast_somewhere
+
+from .precision import autocast_somewhere
 
 NARROW = (torch.bfloat16, torch.float16)
 
