@@ -110,8 +110,7 @@ def _widest(text: str) -> int:
 
 def _outermost_terms(line: str) -> frozenset[int]:
     """Where a + or − stands inside as few brackets as any."""
-    found = [(sum(line.count(c, 0, k) for c in "[(") - sum(line.count(c, 0, k) for c in "])"), k)
-             for k in (m.start() for m in re.finditer(r" [+-] (?=[\w(])", line))]
+    found = [(_depth(line[:m.start()]), m.start()) for m in re.finditer(r" [+-] (?=[\w(])", line)]
     return frozenset(k for depth, k in found if depth == min(found)[0])
 
 

@@ -13,9 +13,9 @@ from chainrule.reference.attention import attention
 from chainrule.spec import Equation, get, load
 from chainrule.spec.derivations import derived, derived_ids
 from chainrule.spec.derive.chapters import from_records
-from chainrule.spec.derive.chapters.sums import small_values
+from chainrule.spec.derive.chapters.sums import choices
 from chainrule.spec.derive.steps import sample
-from chainrule.spec.expressions import compiled, indices
+from chainrule.spec.expressions import indices
 
 from . import form_instances
 from .certify_forms import call
@@ -317,9 +317,7 @@ def activations(draw: Drawing, f: Functions, q: int) -> Claim:
 
 def _by_names(own: Equation, of: Equation) -> None:
     """A gradient whose arguments are δ and things of its record: so is the claim; an activation is the identity."""
-    holds = [compiled(relation, tuple(of.sizes)) for relation in of.sizes.values()]
-    sizes = list(form_instances.small_sizes(of, Random(0), 9)) + list(
-        sample(3, lambda **one: all(h(**one) for h in holds), **small_values(of)) if of.sizes else ())
+    sizes = [*form_instances.small_sizes(of, Random(0), 9), *(choices(of, 3) if of.sizes else ())]
 
     @certifies(own.id, of.id, sizes)
     def build(draw: Drawing, f: Functions, **size: int) -> Claim:

@@ -93,9 +93,12 @@ class Reader:
     def whole(self) -> Expr:
         """The text, to its end."""
         value = self.expression()
+        self.ended()
+        return value
+
+    def ended(self) -> None:
         if self.token is not None:
             raise Unreadable(f"not read to the end: {self.token!r} before {self.text[self.at:self.at + 30]!r}")
-        return value
 
     def spans(self) -> list[tuple[Expr, Expr, Expr]]:
         """a ≤ i ≤ b, c ≤ j ≤ d: ranges, to the end of the text."""
@@ -108,8 +111,7 @@ class Reader:
             index = self.expression()
             self.expect("≤")
             found.append((low, index, self.expression()))
-        if self.token is not None:
-            raise Unreadable(f"not read to the end: {self.token!r} before {self.text[self.at:self.at + 30]!r}")
+        self.ended()
         return found
 
     def expression(self) -> Expr:

@@ -211,11 +211,6 @@ def _tuple(parts: tuple[Read, ...]) -> Read:
     return lambda at: tuple(part(at) for part in parts)
 
 
-def _within(e: Expr) -> Read:
-    middle, low, high = _parts(e)
-    return lambda at: int(low(at) <= middle(at) <= high(at))
-
-
 @cache
 def _brackets_first(product: Expr) -> tuple[Expr, ...]:
     """A bracket that is 0 ends a product before the entry is read that does not exist."""
@@ -232,6 +227,10 @@ _COMPARE: dict[Expr, Callable[[Any, Any], bool]] = {
     sp.Eq: lambda a, b: constant(a) == b,
     sp.Ne: lambda a, b: constant(a) != b,
 }
+
+#: Brackets and rounded quotients, as Python of their arguments.
+_BRACKETS = {Same: "int({0} == {1})", Within: "int({1} <= {0} <= {2})", Divides: "int({1} % {0} == 0)",
+             CeilDiv: "(-(-{0} // {1}))", FloorDiv: "({0} // {1})"}
 
 _RULES: dict[Expr, Callable[[Expr], Read]] = {
     sp.Add: _sum,
@@ -251,11 +250,7 @@ _RULES: dict[Expr, Callable[[Expr], Read]] = {
     sp.Abs: _of(abs),
     sp.Max: _of(max),
     sp.Min: _of(min),
-    Same: _of(lambda a, b: int(a == b)),
-    Within: _within,
-    Divides: _of(lambda a, e: int(e % a == 0)),
-    CeilDiv: _of(lambda e, a: -(-e // a)),
-    FloorDiv: _of(lambda e, a: e // a),
+    **{kind: _of(eval(f"lambda *p: {text.format('p[0]', 'p[1]', 'p[2]')}")) for kind, text in _BRACKETS.items()},
     Prime: _prime,
     sp.Tuple: lambda e: _tuple(_parts(e)),
 }
@@ -265,9 +260,5 @@ _WHOLE: dict[Expr, Callable[..., str]] = {
     sp.Mul: lambda *parts: f"({' * '.join(parts)})",
     sp.Max: lambda *parts: f"max({', '.join(parts)})",
     sp.Min: lambda *parts: f"min({', '.join(parts)})",
-    Same: lambda a, b: f"int({a} == {b})",
-    Within: lambda e, low, high: f"int({low} <= {e} <= {high})",
-    Divides: lambda a, e: f"int({e} % {a} == 0)",
-    CeilDiv: lambda e, a: f"(-(-{e} // {a}))",
-    FloorDiv: lambda e, a: f"({e} // {a})",
+    **{kind: text.format for kind, text in _BRACKETS.items()},
 }

@@ -28,12 +28,17 @@ def value_of(id: str, **names: Expr) -> Expr:
     return to_sympy(record.value, {**sympy_names(record), **names})
 
 
-def scalar_pairs(records: Mapping[str, Equation]) -> Iterator[tuple[Equation, Equation]]:
-    """Every gradient without a machine form of its own, whose record is a formula of scalars."""
+def pairs(records: Mapping[str, Equation]) -> Iterator[tuple[Equation, Equation]]:
+    """Every gradient without a machine form of its own, and its record, which has one."""
     for own in records.values():
         of = load().get(own.of)
-        if own.kind == "derivation" and own.value is None and of is not None and of.value and scalar(of):
+        if own.kind == "derivation" and own.value is None and of is not None and of.value:
             yield own, of
+
+
+def scalar_pairs(records: Mapping[str, Equation]) -> Iterator[tuple[Equation, Equation]]:
+    """Those whose record is a formula of scalars."""
+    return ((own, of) for own, of in pairs(records) if scalar(of))
 
 
 def scalar(record: Equation) -> bool:

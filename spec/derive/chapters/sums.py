@@ -11,7 +11,7 @@ from typing import Any
 import sympy as sp
 
 from ... import expressions
-from ...records import Equation, get, load
+from ...records import Equation, get
 from ...symbolic import sympy_names, to_sympy
 from ..language import Expr, FloorDiv, Within
 from ..rules import Range, RuleError
@@ -112,9 +112,13 @@ def derive(id: str) -> Derivation:
 
 
 def _trials(of: Equation, names: Names) -> tuple[dict[Expr, int], ...]:
+    return tuple({names.sizes[name]: value for name, value in one.items()} for one in choices(of, 6))
+
+
+def choices(of: Equation, most: int) -> tuple[dict[str, int], ...]:
+    """Small sizes for which a record's relations hold."""
     relations = [expressions.compiled(r, tuple(of.sizes)) for r in of.sizes.values()]
-    choices = sample(6, lambda **one: all(r(**one) for r in relations), **small_values(of))
-    return tuple({names.sizes[name]: value for name, value in one.items()} for one in choices)
+    return tuple(sample(most, lambda **one: all(r(**one) for r in relations), **small_values(of)))
 
 
 def small_values(of: Equation) -> dict[str, tuple[int, ...]]:
@@ -171,9 +175,5 @@ def _arguments(D: Derivation, of: Equation, names: Names) -> None:
 
 def makers(records: Mapping[str, Equation]) -> dict[str, Callable[[str], Derivation]]:
     """What derives by itself: gradients without a machine form whose record has one, of scalars or of such a sum."""
-    found: dict[str, Callable[[str], Derivation]] = {}
-    for own in records.values():
-        of = load().get(own.of)
-        if own.kind == "derivation" and own.value is None and of is not None and of.value:
-            found[own.id] = from_records.derive if from_records.scalar(of) else derive
-    return found
+    return {own.id: from_records.derive if from_records.scalar(of) else derive
+            for own, of in from_records.pairs(records)}
