@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from chainrule import in_readme, write_whole
 from chainrule.triton_kernels.gate.subjects import REPORTED
 
 from . import audit, counts, floors, networks, record
@@ -116,10 +117,7 @@ def cell(row: audit.Row, peer: str) -> str:
 
 
 def replaced(text: str, new: str) -> str:
-    if text.count(BEGIN) != 1 or text.count(END) != 1:
-        raise ValueError(f"README.md: expected the lines {BEGIN!r} and {END!r} once each")
-    before, rest = text.split(BEGIN)
-    return before + new + rest.split(END)[1]
+    return in_readme(text, BEGIN, END, new)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -138,7 +136,7 @@ def main(arguments: list[str] | None = None) -> int:
             print("README.md differs from the committed results; `python -m benchmarks.readme` writes it",
                   file=sys.stderr)
         return int(wanted != text)
-    README.write_text(wanted)
+    write_whole(README, wanted)
     return 0
 
 

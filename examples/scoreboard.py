@@ -20,6 +20,8 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
+from chainrule import in_readme, write_whole
+
 ROOT = Path(__file__).resolve().parents[1]
 BUILD, FOUND, README = ROOT / "build/scoreboard", ROOT / "examples/scoreboard.json", ROOT / "README.md"
 BEGIN, END = "<!-- scoreboard: written by `python examples/scoreboard.py --readme` -->", "<!-- end of scoreboard -->"
@@ -124,15 +126,13 @@ def main() -> int:
         row = {"versions": known, **told(judged(name, target, paths))}
         print(f"{name}: {row['cases']}", flush=True)
         found = {**committed(), name: row}
-        FOUND.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_whole(FOUND, json.dumps(found, indent=1, ensure_ascii=False) + "\n")
     results = sorted((BUILD / "runs").glob("*/results.jsonl"))
     if len(results) > 1:
         subprocess.run([sys.executable, "-m", "chainrule.conformance.report", *map(str, results), "-o",
                         str(BUILD / "index.html")], check=True)
-    text = README.read_text(encoding="utf-8")
-    if BEGIN in text and found:
-        before, _, rest = text.partition(BEGIN)
-        README.write_text(before + block(found) + rest.partition(END)[2], encoding="utf-8")
+    if found:
+        write_whole(README, in_readme(README.read_text(encoding="utf-8"), BEGIN, END, block(found)))
     return 0
 
 

@@ -35,9 +35,7 @@ def spread(actual: Array, one: Truth, limit: Bound, usual: Bound, dtype: str) ->
     _, exponent = np.frexp(value)
     half = np.maximum(np.ldexp(1.0, exponent - form.bits), form.step) / 2
     sums, mean = (np.broadcast_to(b.accumulation + b.input_rounding, value.shape) + one.radius for b in (limit, usual))
-    told = np.isfinite(value) & np.isfinite(actual) & (value % (2 * half) != 0)
-    if one.known is not None:
-        told &= one.known
+    told = _telling(actual, one) & (value % (2 * half) != 0)
     _, first = np.unique(np.abs(value[told]), return_index=True)
     r = ((actual - value) / half)[told][first]
     a, b = ((x / half)[told][first] for x in (sums, mean))
@@ -58,14 +56,18 @@ def spread(actual: Array, one: Truth, limit: Bound, usual: Bound, dtype: str) ->
 
 def _of_sums(actual: Array, value: Array, one: Truth, usual: Array) -> str:
     """The same of results that are rounded by nothing but their sums."""
-    told = np.isfinite(value) & np.isfinite(actual) & np.broadcast_to(usual > 0, value.shape)
-    if one.known is not None:
-        told &= one.known
+    told = _telling(actual, one) & np.broadcast_to(usual > 0, value.shape)
     r = ((actual - value) / np.where(usual > 0, usual, 1.0))[told]
     if len(r) < LEAST or float((r * r).mean()) <= 1:
         return ""
     times = math.sqrt(float((r * r).mean()))
     return f"{len(r)} outputs are off by {times:.2f} times what roundings up and down add up to in the mean square"
+
+
+def _telling(actual: Array, one: Truth) -> Array:
+    """Which outputs are numbers, and known."""
+    told: Array = np.isfinite(one.value) & np.isfinite(actual)
+    return told if one.known is None else told & one.known
 
 
 def _most_squares(a: Array, b: Array) -> float:

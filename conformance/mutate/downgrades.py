@@ -20,6 +20,7 @@ from ..backends.triton import backend as ours
 from ..judging.cases import Case, long_sums
 from ..judging.judge import judge
 from ..judging.verdict import FAIL, Verdict
+from .kernel_rates import rate
 from .kernels import Edit, backend_with
 
 LEAST = 0.95
@@ -106,7 +107,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _rate(found: list[bool]) -> str:
-    return f"{sum(found) / max(1, len(found)):.1%}"
+    return rate(sum(found), len(found))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ... import in_readme, write_whole
+
 RATES = Path(__file__).with_name("kernel_rates.json")
 README = Path(__file__).resolve().parents[2] / "README.md"
 BEGIN, END = "<!-- kernel mutants: written by `make mutate-kernels ARGS=--record` -->", "<!-- end -->"
@@ -69,14 +71,13 @@ def block(found: Mapping[str, Any]) -> str:
 
 def replaced(text: str, new: str) -> str:
     """The text with the block in the place of the one that is there, or else before the chapter on speed."""
-    before, there, rest = text.partition(BEGIN)
-    if there:
-        return before + new + rest.partition(END)[2]
+    if BEGIN in text:
+        return in_readme(text, BEGIN, END, new)
     before, chapter, rest = text.partition("## Speed\n")
     return f"{before}{new}\n\n{chapter}{rest}"
 
 
 def record(found: Mapping[str, Any]) -> None:
     """Keep what a survey found, and say it in the README."""
-    RATES.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    README.write_text(replaced(README.read_text(encoding="utf-8"), block(found)), encoding="utf-8")
+    write_whole(RATES, json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+    write_whole(README, replaced(README.read_text(encoding="utf-8"), block(found)))

@@ -26,6 +26,7 @@ from ... import triton_kernels
 from ...triton_kernels.ops import MODULES
 from ..backend import Backend
 from ..backends.triton import ELEMENTARY
+from ..backends.triton import backend as ours
 from ..field import judging as over_field
 from ..judging import judge as on_floats
 from ..judging.cases import FIELD, Case, cases_of, far, field_cases
@@ -181,13 +182,6 @@ def _judged(case: Case, backend: Backend) -> Verdict:
 
 
 @cache
-def _ours() -> Backend:
-    from ..backends.triton import backend
-
-    return backend
-
-
-@cache
 def tried(op: str) -> tuple[Case, ...]:
     """The cases of an op, by tier, in each the quick ones first; and one of each table of configurations."""
     plain = (*field_cases(op, DTYPES), *cases_of(op, DTYPES, thorough="none"), *far(op, DTYPES[0]))
@@ -201,7 +195,7 @@ def tried(op: str) -> tuple[Case, ...]:
 def configured(op: str) -> tuple[Case, ...]:
     """Of the configurations that an op is shipped with, the least work of each table, tier and dtype."""
     least: dict[tuple[str, ...], Case] = {}
-    for case in sorted(_ours().extra_of(op, quick=False), key=lambda c: (c.tier, _work(c))):
+    for case in sorted(ours.extra_of(op, quick=False), key=lambda c: (c.tier, _work(c))):
         key = case.pin.args[0], case.tier, case.dtype                            # type: ignore[attr-defined]
         least.setdefault(key, evolve(case, make=cache(case.make)))
     return tuple(least.values())
@@ -234,7 +228,7 @@ def ran(op: str) -> frozenset[tuple[str, str]]:
             stack.enter_context(mock.patch.object(launch, name, noting(getattr(launch, name))))
         plain = next(case for case in tried(op) if case.tier == "T1")
         for case in (plain, *first_of_each_table(op)):
-            run(case, _ours(), "simulated", case.arguments())
+            run(case, ours, "simulated", case.arguments())
     return frozenset(found)
 
 

@@ -59,6 +59,9 @@ def filled(backend, ready):
                 return ran(name, z)
         backend.op(f"act.{act}")(one)
 
+    def activated(z, act):
+        return z if act == "identity" else ran({"relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh"}[act], z)
+
     @backend.op("act.gelu.tanh")
     def gelu(z):
         return ran("Gelu", z, approximate="tanh")
@@ -66,14 +69,14 @@ def filled(backend, ready):
     @backend.op("net.layer.affine")
     def affine(x, w, b, act):
         z = ran("Gemm", x, w, b, transB=1)
-        return z if act == "identity" else ran({"relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh"}[act], z)
+        return activated(z, act)
 
     @backend.op("conv2d.layer")
     def conv(x, w, b=None, stride=1, padding=0, dilation=1, groups=1, act="identity"):
         stride, padding, dilation = ((n, n) if isinstance(n, int) else n for n in (stride, padding, dilation))
         z = ran("Conv", x, w, *([] if b is None else [b]), strides=tuple(stride), pads=(*padding, *padding),
                 dilations=tuple(dilation), group=groups)
-        return z if act == "identity" else ran({"relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh"}[act], z)
+        return activated(z, act)
 
     @backend.op("norm.batch.inference")
     def batch(x, mu, var, gamma, beta, eps):

@@ -48,6 +48,14 @@ def write_whole(path: Path, text: str) -> None:
         raise
 
 
+def in_readme(text: str, begin: str, end: str, new: str) -> str:
+    """The README's text with `new` from one mark to the other; ValueError unless each of the two stands there once."""
+    if text.count(begin) != 1 or text.count(end) != 1:
+        raise ValueError(f"README.md: expected the lines {begin!r} and {end!r} once each")
+    before, rest = text.split(begin)
+    return before + new + rest.split(end)[1]
+
+
 def _flushed() -> None:
     """Write what is left, or nowhere if nobody reads it."""
     import os

@@ -113,9 +113,8 @@ class Bounded:
     def __add__(self, other: Any) -> Bounded:
         if type(other) is int and other == 0:     # the start of a sum rounds nothing
             return self
-        o = other if type(other) is Bounded else self._of(other)
-        n = self.n if self.n >= o.n else o.n
-        return Bounded(self.v + o.v, self.ar, self.mag + o.mag, n + 1, self.e + o.e + self.ar.tiny)
+        o = self._of(other)
+        return Bounded(self.v + o.v, self.ar, self.mag + o.mag, max(self.n, o.n) + 1, self.e + o.e + self.ar.tiny)
 
     __radd__ = __add__
 
@@ -134,7 +133,7 @@ class Bounded:
     def __mul__(self, other: Any) -> Bounded:
         if type(other) is int and other in (1, -1):
             return self if other == 1 else -self
-        o = other if type(other) is Bounded else self._of(other)
+        o = self._of(other)
         v = self.v * o.v
         if self.exact and o.exact:
             return Bounded(v, self.ar, np.abs(v), 1, self.ar.tiny)
