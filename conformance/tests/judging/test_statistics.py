@@ -10,10 +10,14 @@ import triton.language as tl
 from test_honest import ORDERS, honest
 
 from chainrule.conformance.backend import Backend, load
+from chainrule.conformance.judging.bounds import Bound
 from chainrule.conformance.judging.cases import DTYPES, beyond, far, long_sums
 from chainrule.conformance.judging.hygiene import FAR, placed
 from chainrule.conformance.judging.judge import judge
+from chainrule.conformance.judging.numbers.formats import round_to
+from chainrule.conformance.judging.oracle import Truth
 from chainrule.conformance.judging.recipes import FAMILIES
+from chainrule.conformance.judging.statistics import spread
 from chainrule.conformance.mutate import downgrades
 
 LONG = [op for op, family in FAMILIES.items() if family.long]
@@ -59,6 +63,18 @@ def cut_off(z, kind):
     nearest = z.to(kind)
     down = torch.where(nearest.double().abs() > z.abs(), torch.nextafter(nearest, torch.zeros((), dtype=kind)), nearest)
     return torch.where((down.double() - z).abs() <= z.abs() * torch.finfo(kind).eps / 2, down, nearest)
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+def test_elements_that_are_not_judged_tell_nothing(dtype):
+    """Of a large output a sample is judged; what stands in the places of the others is no right answer."""
+    value, none = 1 + np.random.default_rng(5).random(4000), np.zeros(4000)
+    actual = round_to(value, dtype)
+    limit = Bound(np.full(4000, 2.0**-23), none, none, none)
+    known = np.arange(4000) % 2 == 0
+    wrong = np.where(known, value, 1.5 * value)
+    assert spread(actual, Truth(wrong, none, known), limit, limit, dtype) == ""
+    assert spread(actual, Truth(wrong, none), limit, limit, dtype)
 
 
 def in_tf32(x, w):
