@@ -1,7 +1,8 @@
 """Mutants of every kernel, run through the suite: who is noticed, by which tier, and who is not.
 
-`python -m chainrule.conformance.mutate.kernel_survey`: all of them; `--share 1/50 --seed 3` a sample. A mutant that no
-case notices must stand in kernel_survivors.toml with the reason why; a new one is an error.
+`python -m chainrule.conformance.mutate.kernel_survey`: all of them; `--sample 2000 --seed 3` so many, spread evenly
+over kernels and over the kinds of changes to each. A mutant that no case notices must stand in kernel_survivors.toml
+with the reason why; a new one is an error.
 """
 
 from __future__ import annotations
@@ -11,14 +12,15 @@ import json
 import math
 import random
 import re
+import subprocess
 import sys
 import time
 import tomllib
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from fractions import Fraction
 from importlib.metadata import version
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +48,36 @@ def everyone() -> list[Mutant]:
     return [mutant for module in modules() for mutant in mutants(module)]
 
 
-def sample(share: Fraction, seed: int) -> list[Mutant]:
-    """A seeded share of all mutants, at least one; a larger share holds the smaller ones."""
+def sample(count: int | None, seed: int) -> list[Mutant]:
+    """So many mutants, spread evenly over the kernels, and over the kinds of changes to each; a larger sample holds the
+    smaller ones. All of them where no count is given."""
     every = everyone()
     random.Random(seed).shuffle(every)
-    return every[: max(1, int(len(every) * share))]
+    kernels = [dealt(_by(kernel, lambda m: m.kind)) for kernel in _by(every, lambda m: (m.module, m.function))]
+    return dealt(kernels)[:count]
+
+
+def _by(mutants: list[Mutant], key: Callable[[Mutant], Any]) -> list[list[Mutant]]:
+    groups = defaultdict[Any, list[Mutant]](list)
+    for mutant in mutants:
+        groups[key(mutant)].append(mutant)
+    return list(groups.values())
+
+
+def dealt(groups: list[list[Mutant]]) -> list[Mutant]:
+    """The first of each group, then the second of each that has one, and so on."""
+    return [one for row in zip_longest(*groups) for one in row if one is not None]
+
+
+def version_of_code() -> str:
+    """Which commit this is, as git says it; empty without one."""
+    root = Path(__file__).resolve().parents[2]
+    try:
+        said = subprocess.run(["git", "-C", str(root), "describe", "--always", "--dirty"], capture_output=True,
+                              text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return said.stdout.strip()
 
 
 def outcomes(wanted: list[Mutant], workers: int, until: float = math.inf) -> Iterator[Outcome]:
@@ -95,7 +122,7 @@ def rates(found: list[Outcome]) -> dict[str, dict[str, int]]:
     """Per op, of the mutants that compile and are not equivalent: how many, and how many are noticed by what."""
     why, rates = Explained(), dict[str, dict[str, int]]()
     for one in sorted(found, key=lambda one: one.op):
-        if one.stillborn or (not one.tiers and why.equivalent(one.mutant)):
+        if one.stillborn or one.same or (not one.tiers and why.equivalent(one.mutant)):
             continue
         exactly = one.structural and bool({FIELD, "T0"} & set(one.tiers))
         told = (1, bool(one.tiers), FIELD in one.tiers, "T0" in one.tiers, one.structural, exactly)
@@ -105,51 +132,56 @@ def rates(found: list[Outcome]) -> dict[str, dict[str, int]]:
     return rates
 
 
-def summary(found: list[Outcome]) -> dict[str, Any]:
-    """What is told of a survey. `whole`: the modules of which it tried every mutant."""
+def summary(found: list[Outcome], seed: int = 0, commits: Iterable[str] = ()) -> dict[str, Any]:
+    """What is told of a survey. `whole`: the modules of which it tried every mutant; `late`: how many are noticed only
+    because they do not come to an end; `seconds` of the processor."""
     every, had = everyone(), {one.mutant for one in found}
     left = {mutant.module for mutant in every if str(mutant) not in had}
     why, count = Explained(), Counter(one.state for one in found)
     survived = [one for one in found if one.state == "survived"]
     equivalent = sum(why.equivalent(one.mutant) for one in survived)
     return {"mutants": len(every), "whole": sorted({mutant.module for mutant in every} - left),
-            "tried": len(found), "stillborn": count["stillborn"], "equivalent": equivalent,
-            "holes": len(survived) - equivalent, "seconds": round(sum(one.seconds for one in found)),
+            "tried": len(found), "seed": seed, "stillborn": count["stillborn"], "same": count["same"],
+            "equivalent": equivalent, "holes": len(survived) - equivalent, "late": sum(one.late for one in found),
+            "seconds": round(sum(one.seconds for one in found)), "commits": sorted(set(commits)),
             "triton": version("triton"), "ops": rates(found)}
 
 
-def written(file: Path | None) -> list[Outcome]:
-    """What an earlier survey has written."""
+def written(file: Path | None) -> dict[str, tuple[Outcome, str]]:
+    """What an earlier survey has written, by mutant, and of which commit; of one that stands there twice the last."""
     lines = file.read_text(encoding="utf-8").splitlines() if file is not None and file.exists() else []
     records = [json.loads(line) for line in lines]
-    return [Outcome(**{**one, "tiers": tuple(one["tiers"])}) for one in records]
+    return {one["mutant"]: (Outcome(**{**one, "tiers": tuple(one["tiers"])}), commit)
+            for one in records for commit in [one.pop("commit", "")]}
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m chainrule.conformance.mutate.kernel_survey", description=__doc__)
-    parser.add_argument("--share", type=Fraction, default=Fraction(1), help="of all mutants, such as 1/50")
-    parser.add_argument("--seed", type=int, default=0, help="which share")
+    parser.add_argument("--sample", type=int, help="so many mutants, spread evenly; all without it")
+    parser.add_argument("--seed", type=int, default=0, help="which sample")
     parser.add_argument("--only", default="", help="kernels of modules that begin so, such as losses.")
     parser.add_argument("-n", dest="workers", type=int, default=2, help="processes")
     parser.add_argument("--json", type=Path, help="write every outcome here, and try none that stands there")
+    parser.add_argument("--survivors", action="store_true", help="try those again that survived there, and no others")
     parser.add_argument("--minutes", type=float, default=math.inf, help="begin no mutant after so many")
     parser.add_argument("--record", action="store_true", help="keep the rates, for the README and reports")
     given = parser.parse_args(arguments)
-    start, wanted = time.time(), [m for m in sample(given.share, given.seed) if m.module.startswith(given.only)]
-    had = {one.mutant: one for one in written(given.json)}
-    found = [had[str(m)] for m in wanted if str(m) in had]
-    left = [m for m in wanted if str(m) not in had]
-    for one in outcomes(left, given.workers, start + 60 * given.minutes):
-        found.append(one)
+    start, wanted = time.time(), [m for m in sample(given.sample, given.seed) if m.module.startswith(given.only)]
+    had, commit = written(given.json), version_of_code()
+    kept = {str(m): had[str(m)] for m in wanted if str(m) in had and not (given.again and had[str(m)][0].missed)}
+    left = [m for m in wanted if str(m) in had or not given.again]
+    for one in outcomes([m for m in left if str(m) not in kept], given.workers, start + 60 * given.minutes):
+        kept[one.mutant] = one, commit
         if given.json:
             with given.json.open("a", encoding="utf-8") as out:
-                out.write(json.dumps(asdict(one), ensure_ascii=False) + "\n")
+                out.write(json.dumps({**asdict(one), "commit": commit}, ensure_ascii=False) + "\n")
+    found = [one for one, _ in kept.values()]
     print("\n".join(table(rates(found))))
     if given.record:
-        record(summary(found))
+        record(summary(found, given.seed, (commit for _, commit in kept.values())))
     count = Counter(one.state for one in found)
     print(f"{len(found)} of {len(wanted)} mutants: {count['noticed']} noticed, {count['survived']} survived, "
-          f"{count['stillborn']} do not compile; {time.time() - start:.0f} s")
+          f"{count['same']} compile to the same, {count['stillborn']} do not compile; {time.time() - start:.0f} s")
     for one in (unexplained := new(found)):
         print(f"not noticed: {one.mutant}   (tried on {one.op})")
     return 1 if unexplained or not count["noticed"] else 0

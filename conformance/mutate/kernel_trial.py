@@ -1,9 +1,10 @@
 """One mutant of a kernel and the suite: cheaply, for there are thousands.
 
 A case's data and its right answer are had once for all mutants, each of our own kernels passes every case (`make
-conform`), and no second run is compared. The case that has noticed most goes first, and the first that notices ends its
-tier. Triton's front end is asked once for each kernel, not for each signature. The field and the exact data are always
-asked, the other tiers only where neither noticed anything.
+conform`), and no second run is compared. Of an op for which Triton makes the same of the mutant no case is asked. The
+case that has noticed most goes first, and the first that notices ends its tier. As a mutant runs, Triton's front end is
+asked once for each kernel, not for each signature. The field and the exact data are always asked, the other tiers only
+where neither noticed anything.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
+from types import ModuleType
 from typing import Any
 from unittest import mock
 
 from attrs import evolve, frozen
+from triton.compiler.errors import CompilationError
 
-from ... import triton_kernels
 from ...triton_kernels.ops import MODULES
 from ..backend import Backend
 from ..backends.triton import ELEMENTARY
@@ -30,22 +32,25 @@ from ..backends.triton import backend as ours
 from ..field import judging as over_field
 from ..judging import judge as on_floats
 from ..judging.cases import FIELD, Case, cases_of, far, field_cases
-from ..judging.running import run
 from ..judging.verdict import FAIL, Verdict
 from ..simulator import frontend, launch
+from ..simulator.frontend import REFUSALS
+from .compiled import Start, starts
 from .kernel_mutants import Mutant
-from .kernels import above, executed_anew
+from .kernels import above, all_anew, source
 
 OPS_EACH = 3                 # ops that a mutant is tried on
 DTYPES = ("fp32", "fp16")
 TIERS = (FIELD, "T0", "T1", "T3")
 EXACT = (FIELD, "T0")
-PATIENCE = 10.0              # seconds of the processor for one case, of which ours takes three at most
+PATIENCE = 3.0               # seconds of the processor that any case may take,
+SLOWER = 10                  # and how many times as long as with our own kernel, measured there and then
+LATE = "late"
 UNBORN = ("does not compile", "undefined when compiled")
 
 
 class Late(BaseException):
-    """A case takes so much longer than with our own kernel that it might never return."""
+    """A case has taken as long as it may."""
 
 
 class Unborn(Exception):
@@ -54,7 +59,8 @@ class Unborn(Exception):
 
 @frozen
 class Outcome:
-    """What became of a mutant: the tiers that noticed it, `stillborn` if Triton does not compile it."""
+    """What became of a mutant: the tiers that noticed it; `stillborn` if Triton does not compile it, `same` if it makes
+    the same of it as of ours in all that runs it; `late` if all that was noticed is that it does not come to an end."""
 
     mutant: str
     op: str
@@ -62,56 +68,96 @@ class Outcome:
     structural: bool
     tiers: tuple[str, ...] = ()
     stillborn: bool = False
+    same: bool = False
+    late: bool = False
     seconds: float = 0.0
 
     @property
     def state(self) -> str:
-        return "stillborn" if self.stillborn else "noticed" if self.tiers else "survived"
+        unlike = "stillborn" if self.stillborn else "same" if self.same else "survived"
+        return "noticed" if self.tiers else unlike
+
+    @property
+    def missed(self) -> bool:
+        """Whether it is another kernel that should have been noticed exactly, or at all, and was not."""
+        loosely = self.state == "noticed" and self.structural and not {*EXACT} & {*self.tiers}
+        return self.state == "survived" or loosely
 
 
 def outcome(mutant: Mutant) -> Outcome:
-    """Try a mutant, on one op after the other until one notices it."""
-    start, tiers, ops = time.process_time(), set[str](), chosen(mutant)
-    op, stillborn = ops[0] if ops else "no op", False
+    """Try a mutant, on one op after the other until one notices it, of those for which it is another kernel."""
+    start, tiers, tried_on = time.process_time(), dict[str, bool](), list[str]()
+    stillborn = False
     try:
-        for one in ops:
-            found = _noticed(mutant, one)
-            op = one if found and not tiers else op
+        for op in chosen(mutant):
+            fresh = _anew(mutant, op)
+            if not _differs(mutant, op, fresh):
+                continue
+            found = _noticed(mutant, op, fresh)
+            tried_on.insert(0 if found and not tiers else len(tried_on), op)
             tiers |= found
-            if tiers.intersection(EXACT) or (tiers and not mutant.structural):
+            if tiers.keys() & EXACT or (tiers and not mutant.structural) or len(tried_on) == OPS_EACH:
                 break
     except Unborn:
         stillborn = True
     finally:
         for name in [name for name in sys.modules if ".edited_" in name]:
             del sys.modules[name]
+    op = (*tried_on, *chosen(mutant), "no op")[0]
     return Outcome(str(mutant), op, mutant.kind, mutant.structural, tuple(sorted(tiers)), stillborn,
+                   not stillborn and not tried_on, bool(tiers) and all(tiers.values()),
                    round(time.process_time() - start, 3))
 
 
 def chosen(mutant: Mutant) -> tuple[str, ...]:
-    """The ops that a mutant is tried on: of those that run its function, beginning with another one each time."""
+    """The ops that run a mutant's function, beginning with another one each time."""
     ops = ops_of(mutant.module, mutant.function)
     first = zlib.crc32(str(mutant).encode()) % max(1, len(ops))
-    return (*ops[first:], *ops[:first])[:OPS_EACH]
+    return *ops[first:], *ops[:first]
 
 
-def _noticed(mutant: Mutant, op: str) -> set[str]:
-    backend = Backend("mutant", device="cuda", kernels=True, elementary=ELEMENTARY)
+def _anew(mutant: Mutant, op: str) -> dict[str, ModuleType]:
+    """The mutant, and the modules between it and the one that starts the op's kernels."""
     try:
-        backend.op(op)(executed_anew(mutant.module, mutant.text, MODULES[op]).OPS[op])
+        return all_anew(mutant.module, mutant.text, MODULES[op])
     except Exception as error:                              # the module itself refuses: nobody would ship it
+        all_anew(mutant.module, source(mutant.module), MODULES[op])         # but ours is one that does not
         raise Unborn from error
-    found: set[str] = set()
+
+
+def _differs(mutant: Mutant, op: str, fresh: dict[str, ModuleType]) -> bool:
+    """Whether Triton makes something else of a kernel that a case of the op starts."""
+    for one in started(op):
+        if (mutant.module, mutant.function) in one.functions:
+            ours = one.text
+            try:
+                other = one.of(fresh)
+            except (CompilationError, *REFUSALS) as error:
+                raise Unborn from error
+            if other != ours:
+                return True
+    return False
+
+
+@cache
+def started(op: str) -> tuple[Start, ...]:
+    return tuple(starts(tried(op)))
+
+
+def _noticed(mutant: Mutant, op: str, fresh: dict[str, ModuleType]) -> dict[str, bool]:
+    """The tiers that notice it in this op, and whether only by the time it takes."""
+    backend = Backend("mutant", device="cuda", kernels=True, elementary=ELEMENTARY)
+    backend.op(op)(fresh[MODULES[op]].OPS[op])
+    found: dict[str, bool] = {}
     before = _noticing[mutant.module, mutant.function]
     with _taken_once():
         for tier in TIERS:
             if found and tier not in EXACT:
                 break
             for case in sorted((c for c in tried(op) if c.tier == tier), key=lambda c: -before[c.id]):
-                if _fails(case, backend):
+                if fails := _fails(case, backend):
                     before[case.id] += 1
-                    found.add(tier)
+                    found[tier] = fails == LATE
                     break
     return found
 
@@ -119,15 +165,24 @@ def _noticed(mutant: Mutant, op: str) -> set[str]:
 _noticing: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)        # by function: cases
 
 
-def _fails(case: Case, backend: Backend) -> bool:
-    try:
-        with within(PATIENCE):
-            verdict = _judged(case, backend)
-    except Late:
-        return True
+def _fails(case: Case, backend: Backend) -> str:
+    """How a case fails, if it does. A slow machine is no failure: ours gets the same case as long as the mutant ran."""
+    patience = PATIENCE
+    while True:
+        try:
+            with within(patience):
+                verdict = _judged(case, backend)
+            break
+        except Late:
+            own = time.process_time()
+            _judged(case, ours)
+            own = time.process_time() - own
+            if patience >= SLOWER * own:
+                return LATE
+            patience = SLOWER * own
     if verdict.state == FAIL and any(words in verdict.reason for words in UNBORN):
         raise Unborn
-    return verdict.state == FAIL
+    return verdict.state if verdict.state == FAIL else ""
 
 
 @contextmanager
@@ -201,42 +256,15 @@ def configured(op: str) -> tuple[Case, ...]:
     return tuple(least.values())
 
 
-def first_of_each_table(op: str) -> list[Case]:
-    """A case of each table of configurations: exact data where there are some."""
-    tables = {c.pin.args[0]: c for c in reversed(configured(op))}        # type: ignore[attr-defined]
-    return list(tables.values())
-
-
 def _work(case: Case) -> int:
     return math.prod(int(n) for n in case.id.split("/")[2].rpartition("-")[2].split("x"))
 
 
 @cache
-def ran(op: str) -> frozenset[tuple[str, str]]:
-    """(module, function) of every jitted function that an op runs on plain data, and on each table's configuration."""
-    found: set[tuple[str, str]] = set()
-
-    def noting(original: Any) -> Any:
-        def note(self: Any, *args: Any, **kwargs: Any) -> Any:
-            found.add((self.fn.__module__.removeprefix(f"{triton_kernels.__name__}."), self.fn.__name__))
-            return original(self, *args, **kwargs)
-
-        return note
-
-    with ExitStack() as stack:
-        for name in ("run", "call"):
-            stack.enter_context(mock.patch.object(launch, name, noting(getattr(launch, name))))
-        plain = next(case for case in tried(op) if case.tier == "T1")
-        for case in (plain, *first_of_each_table(op)):
-            run(case, ours, "simulated", case.arguments())
-    return frozenset(found)
-
-
-@cache
 def ops_of(module: str, function: str) -> tuple[str, ...]:
-    """The ops whose kernels run this function; all of the chapter where plain data do not reach it."""
-    every = tuple(op for op, home in MODULES.items() if home in homes(module))
-    return tuple(op for op in every if (module, function) in ran(op)) or every
+    """The ops that start a kernel with this function in it."""
+    every = (op for op, home in MODULES.items() if home in homes(module))
+    return tuple(op for op in every if any((module, function) in one.functions for one in started(op)))
 
 
 @cache

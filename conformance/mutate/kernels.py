@@ -60,6 +60,12 @@ def edited(edit: Edit) -> ModuleType:
 
 def executed_anew(changed: str, text: str, home: str) -> ModuleType:
     """The module `home`, in which `changed` has this text; or the changed module alone, as above."""
+    fresh = all_anew(changed, text, home)
+    return fresh.get(home, fresh[changed])
+
+
+def all_anew(changed: str, text: str, home: str) -> dict[str, ModuleType]:
+    """The changed module with this text, and every module through which `home` imports it, executed anew."""
     fresh: dict[str, ModuleType] = {}
     modules = above(changed, home)
     for module in modules:
@@ -67,7 +73,7 @@ def executed_anew(changed: str, text: str, home: str) -> ModuleType:
     with ExitStack() as stack:
         for module in modules:
             fresh[module] = _executed(module, text if module == changed else source(module), stack)
-    return fresh.get(home, fresh[changed])
+    return fresh
 
 
 def _text(edit: Edit) -> str:

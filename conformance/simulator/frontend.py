@@ -32,6 +32,9 @@ from ...triton_kernels.gate.offline import target_of
 from . import active, internals, taken, undefined
 from .fault import KernelFault
 
+#: What it refuses a kernel with, beside its own error.
+REFUSALS = AssertionError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError
+
 
 class Handle:
     """What a launch and `warmup` return. Nothing has been compiled to machine code; who asks for it has it compiled."""
@@ -99,12 +102,17 @@ class Kernel:
 _kernels: WeakKeyDictionary[types.FunctionType, dict[str, Kernel]] = WeakKeyDictionary()
 
 
-def checked(kernel: Any, bound: dict[str, Any], options: dict[str, Any], target: str) -> Handle:
-    """The handle of a launch with these arguments; KernelFault if Triton does not compile it for this target."""
+def typed(kernel: Any, target: str) -> Kernel:
+    """A kernel for a target: one and the same whenever it is asked for."""
     of_targets = _kernels.setdefault(kernel.fn, {})
     if target not in of_targets:
         of_targets[target] = Kernel(kernel, target)
-    one = of_targets[target]
+    return of_targets[target]
+
+
+def checked(kernel: Any, bound: dict[str, Any], options: dict[str, Any], target: str) -> Handle:
+    """The handle of a launch with these arguments; KernelFault if Triton does not compile it for this target."""
+    one = typed(kernel, target)
     values, specialization, _ = one.binder(**bound)
     kinds = [kind for kind, *_ in specialization]
     known = tuple(_key(values[p.name], one.kept) for p, kind in zip(kernel.params, kinds) if kind == "constexpr")
@@ -143,11 +151,11 @@ def _take(kernel: Any, one: Kernel, values: dict[str, Any], specialization: Any,
         name = taken.name_of(kernel, signature, constexprs, one.target, given)
         if taken.known(name):
             return Handle(source, one.target, options, given)
-        module = _said(lambda: _front(one, source, options))
+        module = said(lambda: front(one, source, options))
         use = undefined.use(module, one.backend, options)
     except CompilationError as error:
         return f"{where}: {' '.join(_words(error))}"
-    except (AssertionError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
+    except REFUSALS as error:
         return f"{where}: {error}"
     if use:
         return (f"uses a value that is undefined when compiled, {use}: a loop's variable has no value after its "
@@ -156,7 +164,7 @@ def _take(kernel: Any, one: Kernel, values: dict[str, Any], specialization: Any,
     return Handle(source, one.target, options, given)
 
 
-def _front(one: Kernel, source: Any, options: Any) -> Any:
+def front(one: Kernel, source: Any, options: Any) -> Any:
     """The intermediate representation, before anything is done with it."""
     context = internals.ir.context()
     internals.ir.load_dialects(context)
@@ -185,7 +193,7 @@ def _parsed(genuine: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return parse
 
 
-def _said(make: Callable[[], Any]) -> Any:
+def said(make: Callable[[], Any]) -> Any:
     """What `make` returns; if it raises, with what the compiler's own libraries say to the terminal meanwhile."""
     with tempfile.TemporaryFile() as words:
         terminal = os.dup(2)

@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from chainrule.conformance.mutate import kernel_mutants, kernel_rates, kernel_survey
+from chainrule.conformance.mutate import kernel_mutants, kernel_rates, kernel_survey, kernel_trial, kernels
 from chainrule.conformance.mutate.kernel_mutants import Mutant, mutants
 from chainrule.conformance.mutate.kernel_rates import table
 from chainrule.conformance.mutate.kernel_survey import Explained, everyone, new, rates
@@ -86,9 +86,43 @@ def test_what_becomes_of_a_mutant(words, state):
     assert state == "stillborn" or set(found.tiers) == {"T0", "TF"}
 
 
+@pytest.mark.parametrize(("module", "words", "op", "same"), [
+    ("norms.layer", ("statement: tile +=",), "norm.layer.grad_gamma", True),                 # where nothing is added
+    ("norms.layer", ("backward_kernel: statement: plain +=",), "norm.layer.grad_gamma", True),         # never started
+    ("norms.layer", ("sums_kernel: operator: tile - mu",), "norm.layer.grad_gamma", False),
+    ("activations.kernels", ("leaky: operator: p * z",), "act.leaky", False),           # a constant of the kernel
+    ("signals.conv1d", ("dropped cast: tl.load(signal",), "conv1d.valid", False)])      # the same in float32 alone
+def test_what_compiles_to_the_same_is_known(module, words, op, same):
+    mutant = of(module, *words)
+    assert kernel_trial._differs(mutant, op, kernel_trial._anew(mutant, op)) != same
+
+
+def test_a_module_of_ours_that_fails_is_no_mutant_that_does_not_compile(monkeypatch):
+    mutant = of("norms.layer", "operator: (g - m1")
+    monkeypatch.setattr(kernels, "source", lambda module: "import nothing_of_that_name")
+    monkeypatch.setattr(kernel_trial, "source", kernels.source)
+    monkeypatch.setattr(kernel_mutants, "source", kernels.source)
+    with pytest.raises(ModuleNotFoundError):
+        outcome(mutant)
+
+
+def test_a_slow_machine_is_not_the_mutants_fault(monkeypatch):
+    case = next(c for c in kernel_trial.tried("conv1d.valid") if c.tier == "T0")
+    monkeypatch.setattr(kernel_trial, "PATIENCE", 1e-3)
+    assert kernel_trial._fails(case, kernel_trial.ours) == ""
+    endless = kernel_trial.Backend("endless", device="cuda", kernels=True)
+    endless.op("conv1d.valid")(lambda **given: [None for _ in iter(int, 1)])
+    assert kernel_trial._fails(case, endless) == kernel_trial.LATE
+
+
 def test_a_mutant_is_tried_on_the_ops_that_run_it():
     assert ops_of("signals.conv1d", "correlate_kernel")[0] == "conv1d.valid"
-    assert ops_of("signals.conv1d", "reached by no plain data") == ops_of("signals.conv1d", "correlate_kernel")
+    assert set(ops_of("norms.layer", "sums_kernel")) == {"norm.layer.grad_gamma", "norm.layer.grad_beta"}
+    assert ops_of("signals.conv1d", "in no kernel") == ()
+
+
+class Named(str):
+    module = "m"
 
 
 def test_a_survivor_that_nobody_explained_is_reported(monkeypatch, tmp_path):
@@ -96,17 +130,38 @@ def test_a_survivor_that_nobody_explained_is_reported(monkeypatch, tmp_path):
     listed.write_text('[[survivor]]\nmutant = "known"\nwhy = "equivalent: it is"\n'
                       '[[kind]]\nwhere = "hol[e]"\nwhy = "not noticed: a hole"\n')
     found = [Outcome("m.f: mask: a → b", "act.elu", "mask", True), Outcome("known", "act.elu", "mask", True),
-             Outcome("m.f: mask: a → c", "act.elu", "mask", True, ("TF",)), Outcome("hole 1", "act.elu", "mask", False),
+             Outcome("same", "act.elu", "mask", True, same=True), Outcome("hole 1", "act.elu", "mask", False),
+             Outcome("floats", "act.elu", "mask", True, ("T1",)),
+             Outcome("m.f: mask: a → c", "act.elu", "mask", True, ("TF",)),
              Outcome("m.f: mask: a → d", "act.elu", "mask", True, stillborn=True)]
     monkeypatch.setattr(kernel_survey, "SURVIVORS", listed)
     assert [one.mutant for one in new(found)] == ["m.f: mask: a → b"]
-    assert table(rates(found))[-1] == "| all | 3 | 33.3% | 33.3% | 0.0% | 2 | 50.0% |"
-    monkeypatch.setattr(kernel_survey, "sample", lambda share, seed: [Mutant("m", "f", "mask", "a", "b", 0)] * 4)
-    monkeypatch.setattr(kernel_survey, "outcomes", lambda *_: found)
+    assert table(rates(found))[-1] == "| all | 4 | 50.0% | 25.0% | 0.0% | 3 | 33.3% |"
+    wanted = []
+    monkeypatch.setattr(kernel_survey, "sample", lambda count, seed: [Named(one.mutant) for one in found[:count]])
+    monkeypatch.setattr(kernel_survey, "outcomes", lambda left, *_: wanted.extend(left) or [
+        one for one in found if one.mutant in map(str, left)])
     written = tmp_path / "outcomes.jsonl"
-    assert kernel_survey.main(["--share", "1/2", "--json", str(written)]) == 1
-    assert kernel_survey.written(written) == found
+    assert kernel_survey.main(["--sample", "7", "--json", str(written)]) == 1
+    assert [one for one, _ in kernel_survey.written(written).values()] == found
+    assert len(wanted) == 7
     assert kernel_survey.main(["--json", str(written)]) == 1
+    assert len(wanted) == 7
+    assert kernel_survey.main(["--again", "--json", str(written)]) == 1
+    assert [str(one) for one in wanted[7:]] == ["m.f: mask: a → b", "known", "hole 1", "floats"]
+
+
+def test_a_sample_is_spread_over_kernels_and_kinds(small):
+    every = [Mutant(*("m", f"f{k % 3}", kind, "a", "b", k)) for k, kind in enumerate(["mask"] * 12 + ["fill"] * 3)]
+    groups = kernel_survey._by(every, lambda m: m.function)
+    first = kernel_survey.dealt([kernel_survey.dealt(kernel_survey._by(one, lambda m: m.kind)) for one in groups])
+    assert Counter((m.function, m.kind) for m in first[:6]) == Counter(
+        {(f"f{k}", kind): 1 for k in range(3) for kind in ("mask", "fill")})
+    assert sorted(map(str, first)) == sorted(map(str, every))
+    fewer, more = (kernel_survey.sample(n, 3) for n in (200, 300))
+    assert more[:200] == fewer
+    assert len({(m.module, m.function) for m in fewer}) == len({(m.module, m.function) for m in everyone()})
+    assert kernel_survey.sample(300, 4) != more
 
 
 def test_a_share_is_noticed_or_explained():

@@ -327,8 +327,8 @@ def test_handles_hold_what_was_compiled(tmp_path, monkeypatch):
 def test_what_was_taken_is_remembered_and_what_was_refused_is_not(tmp_path, monkeypatch):
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
     seen = []
-    genuine = frontend._front
-    monkeypatch.setattr(frontend, "_front", lambda one, source, options: seen.append(source.name) or genuine(
+    genuine = frontend.front
+    monkeypatch.setattr(frontend, "front", lambda one, source, options: seen.append(source.name) or genuine(
         one, source, options))
 
     def defined(body):
