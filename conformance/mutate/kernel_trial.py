@@ -4,7 +4,7 @@ A case's data and its right answer are had once for all mutants, each of our own
 conform`), and no second run is compared. Of an op for which Triton makes the same of the mutant no case is asked. The
 case that has noticed most goes first, and the first that notices ends its tier. As a mutant runs, Triton's front end is
 asked once for each kernel, not for each signature. The field and the exact data are always asked, the other tiers only
-where neither noticed anything.
+where neither noticed anything, and of one op.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def outcome(mutant: Mutant) -> Outcome:
             fresh = _anew(mutant, op)
             if not _differs(mutant, op, fresh):
                 continue
-            found = _noticed(mutant, op, fresh)
+            found = _noticed(mutant, op, fresh, EXACT if tried_on else TIERS)
             tried_on.insert(0 if found and not tiers else len(tried_on), op)
             tiers |= found
             if tiers.keys() & EXACT or (tiers and not mutant.structural) or len(tried_on) == OPS_EACH:
@@ -144,14 +144,14 @@ def started(op: str) -> tuple[Start, ...]:
     return tuple(starts(tried(op)))
 
 
-def _noticed(mutant: Mutant, op: str, fresh: dict[str, ModuleType]) -> dict[str, bool]:
+def _noticed(mutant: Mutant, op: str, fresh: dict[str, ModuleType], tiers: tuple[str, ...]) -> dict[str, bool]:
     """The tiers that notice it in this op, and whether only by the time it takes."""
     backend = Backend("mutant", device="cuda", kernels=True, elementary=ELEMENTARY)
     backend.op(op)(fresh[MODULES[op]].OPS[op])
     found: dict[str, bool] = {}
     before = _noticing[mutant.module, mutant.function]
     with _taken_once():
-        for tier in TIERS:
+        for tier in tiers:
             if found and tier not in EXACT:
                 break
             for case in sorted((c for c in tried(op) if c.tier == tier), key=lambda c: -before[c.id]):
