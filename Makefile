@@ -77,7 +77,7 @@ build/npm/stamp:
 	npm install --silent --no-audit --no-fund --prefix build/npm axe-core@4.14.1 pyodide@314.0.7
 	@touch $@
 
-scoreboard: .venv/dev.stamp build/third-party build/scoreboard/packages   ## libraries that people use, judged by one suite
+scoreboard: .venv/dev.stamp build/third-party build/triton-3.6.0 build/scoreboard/packages   ## libraries that people use, judged by one suite
 	$(BIN)/python examples/scoreboard.py $(ARGS)
 
 build/scoreboard/packages: constraints/scoreboard.txt | .venv/dev.stamp

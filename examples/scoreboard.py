@@ -4,21 +4,24 @@
     python examples/scoreboard.py --only onnx          some rows
     python examples/scoreboard.py --readme             write the README's table of what was found last
 
-A row is a backend of examples/backends in float32, at every level of every factor. `unsupported` is what it has no
-function for; a convention that it does not declare fails, and the report names the reading that it fits.
+A row is a backend of examples/backends in one dtype, at every level of every factor. `unsupported` is what it has no
+function for; a convention that it does not declare fails, and the report names the reading that it fits. Rows of a
+checkout are judged where one lies in build/scoreboard, under the name of its repository.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import subprocess
 import sys
+import time
 from collections import Counter
 from importlib.metadata import distributions
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from chainrule import in_readme, write_whole
 
@@ -26,48 +29,75 @@ ROOT = Path(__file__).resolve().parents[1]
 BUILD, FOUND, README = ROOT / "build/scoreboard", ROOT / "examples/scoreboard.json", ROOT / "README.md"
 BEGIN, END = "<!-- scoreboard: written by `python examples/scoreboard.py --readme` -->", "<!-- end of scoreboard -->"
 PACKAGES, THIRD, OLDER = BUILD / "packages", ROOT / "build/third-party", BUILD / "onnx-1.22.0"
+TRITON = ROOT / "build/triton-3.6.0"       # the newest that FlagGems knows: it launches wrongly with a later one
 REFUSED = "/T3/refuses-"         # what a library takes beside what the deck defines is its own affair
-#: name, backend, the packages whose version is told, and where they lie beside the environment
-ROWS: tuple[tuple[str, str, tuple[str, ...], tuple[Path, ...]], ...] = (
-    ("chainrule, kernels", "triton", ("triton",), ()),
-    ("chainrule, CPU", "torch", ("torch",), ()),
-    ("torch, composed by hand", "torch_native:backend", ("torch",), ()),
-    ("torch, its own losses", "torch_native:library", ("torch",), ()),
-    ("NumPy", "numpy_backend:backend", ("numpy",), ()),
-    ("SciPy", "scipy_backend:backend", ("scipy",), ()),
-    ("JAX", "jax_backend:backend", ("jax",), ()),
-    ("tinygrad", "tinygrad_backend:backend", ("tinygrad",), ()),
-    ("scikit-learn", "sklearn_backend:backend", ("scikit-learn",), ()),
-    ("ONNX reference", "onnx_nodes:reference", ("onnx",), (PACKAGES,)),
-    ("ONNX reference, older", "onnx_nodes:reference", ("onnx",), (OLDER, PACKAGES)),
-    ("onnxruntime", "onnx_nodes:runtime", ("onnxruntime",), (PACKAGES,)),
-    ("optax", "optax_backend:backend", ("optax",), (PACKAGES,)),
-    ("pytorch-optimizer", "pytorch_optimizer_backend:backend", ("pytorch-optimizer",), (PACKAGES,)),
-    ("Liger", "liger_backend:backend", ("liger-kernel",), (THIRD,)))
 
 
-def versions(packages: tuple[str, ...], paths: tuple[Path, ...]) -> dict[str, str]:
-    """The version of each package, the first that is found on the way Python looks for it."""
+class Row(NamedTuple):
+    """A library: its backend, the packages whose version is told, and where they lie beside the environment."""
+
+    name: str
+    backend: str
+    packages: tuple[str, ...]
+    paths: tuple[Path, ...] = ()
+    dtype: str = "fp32"
+
+
+ROWS = (
+    Row("chainrule, kernels", "triton", ("triton",)),
+    Row("chainrule, CPU", "torch", ("torch",)),
+    Row("torch, composed by hand", "torch_native:backend", ("torch",)),
+    Row("torch, its own losses", "torch_native:library", ("torch",)),
+    Row("torch.compile", "compiled_backend:backend", ("torch",)),
+    Row("NumPy", "numpy_backend:backend", ("numpy",)),
+    Row("SciPy", "scipy_backend:backend", ("scipy",)),
+    Row("scikit-learn", "sklearn_backend:backend", ("scikit-learn",)),
+    Row("JAX", "jax_backend:backend", ("jax",)),
+    Row("optax", "optax_backend:backend", ("optax",), (PACKAGES,)),
+    Row("Keras", "keras_backend:backend", ("keras",), (PACKAGES,)),
+    Row("tinygrad", "tinygrad_backend:backend", ("tinygrad",)),
+    Row("ONNX reference", "onnx_nodes:reference", ("onnx",), (PACKAGES,)),
+    Row("ONNX reference, older", "onnx_nodes:reference", ("onnx",), (OLDER, PACKAGES)),
+    Row("onnxruntime", "onnx_nodes:runtime", ("onnxruntime",), (PACKAGES,)),
+    Row("pytorch-optimizer", "pytorch_optimizer_backend:backend", ("pytorch-optimizer",), (PACKAGES,)),
+    Row("Liger", "liger_backend:backend", ("liger-kernel",), (THIRD,)),
+    Row("FlagGems", "flaggems_backend:backend", ("flag-gems", "triton"), (THIRD, TRITON)),
+    Row("attorch", "attorch_backend:backend", (), (BUILD / "attorch",)),
+    Row("Triton's tutorials", "tutorials_backend:backend", (), (BUILD / "tutorials",), "fp16"))
+ORDER = {row.name: place for place, row in enumerate(ROWS)}
+
+
+def versions(row: Row) -> dict[str, str]:
+    """The version of each package, the first that is found on the way Python looks for it; of a checkout its commit."""
     found: dict[str, str] = {}
-    for one in distributions(path=[*map(str, paths), *sys.path]):
+    for one in distributions(path=[*map(str, row.paths), *sys.path]):
         name = one.metadata["Name"].lower().replace("_", "-")
-        if name in packages:
+        if name in row.packages:
             found.setdefault(name, one.version)
-    return found
+    return found if row.packages else {folder.name: commit(folder) for folder in row.paths if folder.is_dir()}
 
 
-def judged(name: str, target: str, paths: tuple[Path, ...]) -> Path:
+def commit(folder: Path) -> str:
+    """What a checkout is: its commit, or of a folder of files alone what git calls the last of them."""
+    if (folder / ".git").exists():
+        return subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=folder, check=True, capture_output=True,
+                              text=True).stdout.strip()
+    last = max(folder.glob("[0-9]*.py")).read_bytes()
+    return "blob " + hashlib.sha1(b"blob %d\0" % len(last) + last, usedforsecurity=False).hexdigest()[:7]
+
+
+def judged(row: Row) -> Path:
     """The result file of a row: a run of its own, with its packages before the environment's."""
-    out = BUILD / "runs" / name.replace(", ", "-").replace(" ", "-") / "results.jsonl"
+    out = BUILD / "runs" / row.name.replace(", ", "-").replace(" ", "-") / "results.jsonl"
     out.parent.mkdir(parents=True, exist_ok=True)
-    before = [str(ROOT / "examples/backends"), *map(str, paths), *filter(None, [os.environ.get("PYTHONPATH")])]
-    command = [sys.executable, "-m", "chainrule", "conform", target, "--dtype", "fp32", "--levels", "-n", "1", "--json",
-               str(out)]
+    before = [str(ROOT / "examples/backends"), *map(str, row.paths), *filter(None, [os.environ.get("PYTHONPATH")])]
+    command = [sys.executable, "-m", "chainrule", "conform", row.backend, "--dtype", row.dtype, "--levels", "-n", "1",
+               "--json", str(out)]
     out.unlink(missing_ok=True)
     done = subprocess.run(command, cwd=BUILD, env={**os.environ, "PYTHONPATH": os.pathsep.join(before)}, check=False,
                           stdout=subprocess.DEVNULL)
     if done.returncode not in (0, 1):
-        raise SystemExit(f"{name}: `chainrule conform {target}` ended with {done.returncode}")
+        raise SystemExit(f"{row.name}: `chainrule conform {row.backend}` ended with {done.returncode}")
     return out
 
 
@@ -91,8 +121,9 @@ def told(path: Path) -> dict[str, Any]:
 def table(found: dict[str, Any]) -> list[str]:
     lines = ["| library | version | ops judged | of them conform | cases passed | failed | what fails |",
              "|---|---|---:|---:|---:|---:|---|"]
-    for name, row in found.items():
+    for name, row in sorted(found.items(), key=lambda one: ORDER[one[0]]):
         version = ", ".join(row["versions"].values()) + (" (simulated)" if row["mode"] == "simulated" else "")
+        version += "" if row["dtype"] == "fp32" else f" ({row['dtype']})"
         fails = ", ".join(f"`{op}` ({'reading: ' + one['reading'] if one['reading'] else one['cases']})"
                           for op, one in row["failed"].items())
         cells = (name, version, row["ops"], row["conforming"], row["cases"]["pass"], row["cases"]["fail"], fails)
@@ -116,16 +147,18 @@ def main() -> int:
     given = parser.parse_args()
     found = committed()
     BUILD.mkdir(parents=True, exist_ok=True)
-    for name, target, packages, paths in () if given.readme else ROWS:
-        if given.only.lower() not in name.lower():
+    for row in () if given.readme else ROWS:
+        if given.only.lower() not in row.name.lower():
             continue
-        known = versions(packages, paths)
-        if not known or not all(path.is_dir() for path in paths):
-            print(f"{name}: {', '.join(packages)} is not there; `make scoreboard` brings it")
+        known = versions(row)
+        if not known or not all(path.is_dir() for path in row.paths):
+            print(f"{row.name}: {', '.join(row.packages) or row.paths[0]} is not there; " +
+                  ("`make scoreboard` brings it" if row.packages else "a checkout there is judged, too"))
             continue
-        row = {"versions": known, **told(judged(name, target, paths))}
-        print(f"{name}: {row['cases']}", flush=True)
-        found = {**committed(), name: row}
+        start = time.perf_counter()
+        one = {"versions": known, "dtype": row.dtype, **told(judged(row))}
+        print(f"{row.name}: {one['cases']} in {time.perf_counter() - start:.0f} s", flush=True)
+        found = {**committed(), row.name: one}
         write_whole(FOUND, json.dumps(found, indent=1, ensure_ascii=False) + "\n")
     results = sorted((BUILD / "runs").glob("*/results.jsonl"))
     if len(results) > 1:

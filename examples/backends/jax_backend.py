@@ -1,4 +1,4 @@
-"""jax.nn's activations, their derivatives by jax.grad, and the cross entropy composed by hand, as one is told not to.
+"""jax.nn's activations, softmax and standardize, their derivatives by jax.grad, and a cross entropy composed by hand.
 
     chainrule conform jax_backend:backend
 """
@@ -13,7 +13,8 @@ from chainrule.conformance import Backend
 
 backend = Backend("jax", array="numpy", dtypes=["fp32"])
 G = {"sigmoid": jax.nn.sigmoid, "tanh": jnp.tanh, "relu": jax.nn.relu, "elu": jax.nn.elu, "identity": jax.nn.identity,
-     "leaky": lambda z, slope=0.1: jax.nn.leaky_relu(z, slope)}
+     "leaky": lambda z, slope=0.1: jax.nn.leaky_relu(z, slope), "gelu": partial(jax.nn.gelu, approximate=False),
+     "gelu.tanh": partial(jax.nn.gelu, approximate=True)}
 
 
 def value(g, z, **parameter):
@@ -38,3 +39,27 @@ def composed(z, y):
 def cross_entropy(z, y):
     delta = jax.grad(lambda z: composed(z, y).sum())(z)
     return np.asarray(composed(z, y)), np.asarray(delta)
+
+
+@backend.op("act.softmax")
+def softmax(z):
+    return np.asarray(jax.nn.softmax(z))
+
+
+@backend.op("act.softmax.prime")
+def softmax_prime(d, z):
+    return np.asarray(jax.vjp(jax.nn.softmax, z)[1](d)[0])
+
+
+def normed(x, gamma, beta, eps):
+    return gamma * jax.nn.standardize(x, epsilon=eps) + beta
+
+
+@backend.op("norm.layer")
+def layer(x, gamma, beta, eps):
+    return np.asarray(normed(x, gamma, beta, eps))
+
+
+@backend.op("norm.layer.grad_x")
+def layer_grad_x(d, x, gamma, eps):
+    return np.asarray(jax.vjp(lambda x: normed(x, gamma, 0.0, eps), x)[1](d)[0])

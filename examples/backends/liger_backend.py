@@ -1,53 +1,81 @@
 """Liger's Triton kernels, unmodified; without a GPU in the simulator.
 
     chainrule conform liger_backend:backend
+
+Its GELU is the tanh form, times a gate: a gate of ones leaves it alone, and what it keeps is a product more exact.
 """
 
 import torch
+from theirs import at_home, imported, pulled, with_delta
 
 from chainrule.conformance import Backend
-from chainrule.conformance.simulator import simulate
 
-with simulate(pretend_cuda="sm_90"):
+with imported():
     from liger_kernel.ops.cross_entropy import LigerCrossEntropyFunction
+    from liger_kernel.ops.geglu import LigerGELUMulFunction
     from liger_kernel.ops.layer_norm import LigerLayerNormFunction
     from liger_kernel.ops.softmax import LigerSoftmaxFunction
 
 backend = Backend("liger", device="cuda")
-
-
-def differentiated(run, *given):
-    leaves = [one.detach().clone().requires_grad_() for one in given]
-    out = run(*leaves)
-    return out, lambda d: torch.autograd.grad(out, leaves, d)
+layer_norm, soft = LigerLayerNormFunction.apply, LigerSoftmaxFunction.apply
 
 
 @backend.op("norm.layer")
 def layer(x, gamma, beta, eps):
-    return LigerLayerNormFunction.apply(x, gamma, beta, eps)
+    return layer_norm(x, gamma, beta, eps)
 
 
 @backend.op("norm.layer.grad_x")
-def layer_grad(d, x, gamma, eps):
-    _, slopes = differentiated(lambda x: LigerLayerNormFunction.apply(x, gamma, torch.zeros_like(gamma), eps), x)
-    return slopes(d)[0]
+def layer_grad_x(d, x, gamma, eps):
+    return pulled(lambda x: layer_norm(x, gamma, torch.zeros_like(gamma), eps), d, x)[0]
+
+
+@backend.op("norm.layer.grad_gamma")
+def layer_grad_gamma(d, x, eps):
+    one = torch.ones_like(x[0])
+    return pulled(lambda gamma: layer_norm(x, gamma, torch.zeros_like(one), eps), d, one)[0]
+
+
+@backend.op("norm.layer.grad_beta")
+def layer_grad_beta(d):
+    zero = torch.zeros_like(d[0])
+    return pulled(lambda beta: layer_norm(torch.zeros_like(d), torch.ones_like(zero), beta, 1.0), d, zero)[0]
 
 
 @backend.op("act.softmax")
 def softmax(z):
-    return LigerSoftmaxFunction.apply(z)
+    return soft(z)
 
 
 @backend.op("act.softmax.prime")
-def softmax_grad(d, z):
-    _, slopes = differentiated(LigerSoftmaxFunction.apply, z)
-    return slopes(d)[0]
+def softmax_prime(d, z):
+    return pulled(soft, d, z)[0]
 
 
-@backend.op("loss.softmax")
-def cross_entropy(z, y):
-    def run(z):
-        return LigerCrossEntropyFunction.apply(z, y, None, -100, 0.0, 0.0, "none", None, False)[0]
+@backend.op("act.gelu.tanh")
+def gelu(z):
+    return LigerGELUMulFunction.apply(z, torch.ones_like(z))
 
-    loss, slopes = differentiated(run, z)
-    return loss.detach(), slopes(torch.ones_like(loss))[0]
+
+@backend.op("act.gelu.tanh.prime")
+def gelu_prime(z):
+    one = torch.ones_like(z)
+    return pulled(lambda z: LigerGELUMulFunction.apply(z, one), one, z)[0]
+
+
+def cross_entropy(z, y, w=None, ignored=-100, smoothing=0.0):
+    return with_delta(lambda z: LigerCrossEntropyFunction.apply(z, y, w, ignored, 0.0, smoothing, "none", None,
+                                                                False)[0], z)
+
+
+backend.op("loss.softmax")(cross_entropy)
+
+
+@backend.op("loss.softmax.weighted")
+def weighted(z, y, w=None, ignored=-100, smoothing=0.0):
+    counted = (y != ignored).float()                     # it keeps no weights by example
+    mass = counted if w is None else counted * w.float()[torch.where(y == ignored, 0, y)]
+    return *cross_entropy(z, y, w, ignored, smoothing), mass
+
+
+at_home(backend)

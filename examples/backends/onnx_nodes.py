@@ -13,7 +13,7 @@ from onnx.reference import ReferenceEvaluator
 
 from chainrule.conformance import Backend
 
-NAMES = {"sigmoid": "Sigmoid", "tanh": "Tanh", "relu": "Relu", "identity": "Identity",
+NAMES = {"sigmoid": "Sigmoid", "tanh": "Tanh", "relu": "Relu", "identity": "Identity", "elu": "Elu",
          "leaky": "LeakyRelu", "gelu": "Gelu", "softmax": "Softmax"}
 PARAMETERS = {"elu": ("alpha", 1.0), "leaky": ("slope", 0.1)}
 
@@ -85,6 +85,12 @@ def filled(backend, ready):
     @backend.op("norm.layer")
     def layer(x, gamma, beta, eps):
         return ran("LayerNormalization", x, gamma, beta, axis=-1, epsilon=float(eps))
+
+    @backend.op("loss.softmax")
+    def cross_entropy(z, y):
+        delta = ran("Softmax", z, axis=1)
+        delta[np.arange(len(z)), y] -= 1                                    # no node has it
+        return ran("SoftmaxCrossEntropyLoss", z, y, reduction="none"), delta
 
     return backend
 

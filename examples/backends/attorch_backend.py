@@ -1,0 +1,81 @@
+"""attorch's Triton kernels, unmodified, from a checkout; without a GPU in the simulator.
+
+    PYTHONPATH=CHECKOUT chainrule conform attorch_backend:backend
+"""
+
+import torch
+from theirs import at_home, imported, pulled, with_delta
+
+from chainrule.conformance import Backend
+
+with imported():
+    from attorch.act_layers import ActFuncAutoGrad
+    from attorch.cross_entropy_loss_layer import CrossEntropyLossAutoGrad
+    from attorch.layer_norm_layer import LayerNormAutoGrad
+    from attorch.linear_layer import LinearAutoGrad
+    from attorch.softmax_layers import SoftmaxAutoGrad
+
+backend = Backend("attorch", device="cuda", dtypes=["fp32"], arithmetic={"fp32": "tf32"})
+NAMES = {"sigmoid": "sigmoid", "tanh": "tanh", "relu": "relu", "gelu": "gelu", "gelu.tanh": "geluapprox",
+         "leaky": "leaky_relu_{slope}", "elu": "elu_{alpha}"}
+
+
+def activated(z, name, slope=0.1, alpha=1.0):
+    return ActFuncAutoGrad.apply(z, NAMES[name].format(slope=slope, alpha=alpha), 0.0, False)
+
+
+for name in NAMES:
+    backend.op(f"act.{name}")(lambda z, name=name, **given: activated(z, name, **given))
+    backend.op(f"act.{name}.prime")(
+        lambda z, name=name, **given: pulled(lambda z: activated(z, name, **given), torch.ones_like(z), z)[0])
+
+
+@backend.op("net.layer.affine")
+def affine(x, w, b, act):
+    return LinearAutoGrad.apply(x, w.T.contiguous(), b, None if act == "identity" else NAMES[act])
+
+
+@backend.op("loss.softmax")
+def cross_entropy(z, y):
+    """It has the mean only; one example at a time, that is the loss by example."""
+    def each(z):
+        return torch.stack([CrossEntropyLossAutoGrad.apply(z[i:i + 1], y[i:i + 1]) for i in range(len(z))])
+
+    return with_delta(each, z)
+
+
+def soft(z):
+    return SoftmaxAutoGrad.apply(z, False, False)
+
+
+@backend.op("act.softmax")
+def softmax(z):
+    return soft(z)
+
+
+@backend.op("act.softmax.prime")
+def softmax_prime(d, z):
+    return pulled(soft, d, z)[0]
+
+
+def layer_norm(x, gamma, beta, eps):
+    return LayerNormAutoGrad.apply(x, gamma, beta, eps)
+
+
+@backend.op("norm.layer")
+def layer(x, gamma, beta, eps):
+    return layer_norm(x, gamma, beta, eps)
+
+
+@backend.op("norm.layer.grad_x")
+def layer_grad_x(d, x, gamma, eps):
+    return pulled(lambda x: layer_norm(x, gamma, torch.zeros_like(gamma), eps), d, x)[0]
+
+
+@backend.op("norm.layer.grad_gamma")
+def layer_grad_gamma(d, x, eps):
+    one = torch.ones_like(x[0])
+    return pulled(lambda gamma: layer_norm(x, gamma, torch.zeros_like(one), eps), d, one)[0]
+
+
+at_home(backend)

@@ -1,0 +1,90 @@
+"""The kernels of Triton's official tutorials, unmodified, from a checkout; without a GPU in the simulator.
+
+    PYTHONPATH=FOLDER_OF_TUTORIALS chainrule conform tutorials_backend:backend
+
+A tutorial runs its comparison and its benchmark when it is imported; it is taken up to its first bare call: that is
+what it defines. The attention is for float16, as many keys as queries and whole tiles: it brings cases of that kind.
+"""
+
+import ast
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+
+import torch
+from theirs import at_home, imported, pulled
+
+from chainrule.conformance import Backend
+from chainrule.conformance.judging.cases import pinned
+
+
+def defined(name):
+    """What a tutorial defines before it calls anything."""
+    path = next(one for folder in sys.path for one in Path(folder).glob(f"[0-9][0-9]-{name}.py"))
+    tree = ast.parse(path.read_text())
+    bare = [i for i, node in enumerate(tree.body)
+            if isinstance(node, ast.Expr) and not isinstance(node.value, ast.Constant)]
+    tree.body = tree.body[:bare[0] if bare else None]
+    space = {"__name__": name.replace("-", "_"), "__file__": str(path)}
+    exec(compile(tree, str(path), "exec"), space)
+    return space
+
+
+with imported():
+    soft = defined("fused-softmax")["softmax"]
+    layer_norm = defined("layer-norm")["layer_norm"]
+    attention = defined("fused-attention")["attention"]
+
+
+def tiles():
+    """Batch, heads, queries, keys, numbers of a query and of a value; its backward pass has tiles of 128."""
+    sizes = {"": ((2, 2, 64, 64, 32, 32), (1, 1, 128, 128, 64, 64)),
+             **dict.fromkeys((".grad_Q", ".grad_K", ".grad_V"), ((1, 1, 128, 128, 32, 32),))}
+    for way, several in sizes.items():
+        for size in several:
+            yield from pinned(f"attn.head{way}", "x".join(map(str, size)), "fp16", size, nullcontext)
+
+
+backend = Backend("triton tutorials", device="cuda", dtypes=["fp16"], extra=tiles)
+backend.op("net.layer.affine", skip="the tutorial's product answers in float16")
+
+
+@backend.op("act.softmax")
+def softmax(z):
+    return soft(z)
+
+
+@backend.op("norm.layer")
+def layer(x, gamma, beta, eps):
+    return layer_norm(x, gamma.shape, gamma, beta, eps)
+
+
+@backend.op("norm.layer.grad_x")
+def layer_grad_x(d, x, gamma, eps):
+    return pulled(lambda x: layer_norm(x, gamma.shape, gamma, torch.zeros_like(gamma), eps), d, x)[0]
+
+
+@backend.op("norm.layer.grad_gamma")
+def layer_grad_gamma(d, x, eps):
+    one = torch.ones_like(x[0])
+    return pulled(lambda gamma: layer_norm(x, one.shape, gamma, torch.zeros_like(one), eps), d, one)[0]
+
+
+def attended(Q, K, V, scale, keep, causal):
+    if keep is not None or not Q.shape == K.shape == V.shape or Q.shape[2] % 64 or Q.shape[3] < 32:
+        raise NotImplementedError("the tutorial's attention has no mask of keys, and equal shapes of whole tiles")
+    return attention(Q, K, V, causal, Q.shape[-1] ** -0.5 if scale is None else scale, False, False)
+
+
+@backend.op("attn.head")
+def head(Q, K, V, scale=None, keep=None, causal=False):
+    return attended(Q, K, V, scale, keep, causal)
+
+
+for place, by in enumerate("QKV"):
+    @backend.op(f"attn.head.grad_{by}")
+    def head_grad(d, Q, K, V, scale=None, keep=None, causal=False, place=place):
+        return pulled(lambda *three: attended(*three, scale, keep, causal), d, Q, K, V)[place]
+
+
+at_home(backend)
