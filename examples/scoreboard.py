@@ -44,8 +44,6 @@ class Row(NamedTuple):
 
 
 ROWS = (
-    Row("chainrule, kernels", "triton", ("triton",)),
-    Row("chainrule, CPU", "torch", ("torch",)),
     Row("torch, composed by hand", "torch_native:backend", ("torch",)),
     Row("torch, its own losses", "torch_native:library", ("torch",)),
     Row("torch.compile", "compiled_backend:backend", ("torch",)),
@@ -63,7 +61,9 @@ ROWS = (
     Row("Liger", "liger_backend:backend", ("liger-kernel",), (THIRD,)),
     Row("FlagGems", "flaggems_backend:backend", ("flag-gems", "triton"), (THIRD, TRITON)),
     Row("attorch", "attorch_backend:backend", (), (BUILD / "attorch",)),
-    Row("Triton's tutorials", "tutorials_backend:backend", (), (BUILD / "tutorials",), "fp16"))
+    Row("Triton's tutorials", "tutorials_backend:backend", (), (BUILD / "tutorials",), "fp16"),
+    Row("chainrule, kernels", "triton", ("triton",)),
+    Row("chainrule, CPU", "torch", ("torch",)))
 ORDER = {row.name: place for place, row in enumerate(ROWS)}
 
 
