@@ -12,7 +12,7 @@ from _pytest.mark.expression import Expression
 from attrs import evolve, field, frozen
 
 from .backend import BUILT_IN, Backend, BackendError, load
-from .judging.cases import DTYPES, Case, beyond, case_of, cases, field_cases, fuzzed
+from .judging.cases import DTYPES, FIELD, Case, beyond, case_of, cases, field_cases, fuzzed
 from .judging.recipes import FAMILIES
 from .known_failures import listed
 
@@ -65,11 +65,14 @@ def _selected(target: str | None, *, ops: tuple[str, ...] = (), dtypes: tuple[st
         return Selection(backend, where(backend, mode), random, undefined)
     thorough = "none" if levels else next((d for d in wanted if d in backend.dtypes), wanted[0])
     if exactly:
-        over_field = [one for op in only for one in field_cases(op, wanted) if one.quick or not (quick or levels)]
+        whole = not (quick or levels)
+        own = [one for one in backend.extra if whole and one.tier == FIELD and one.dtype in wanted]
+        over_field = [one for op in only for one in (*field_cases(op, wanted), *(c for c in own if c.op == op))
+                      if one.quick or whole]
         return Selection(backend, where(backend, mode), tuple(c for c in over_field if wanted_by(c.id)))
     chosen = [one for op in only for one in (*cases((op,), wanted, quick or op not in backend.ops, thorough),
                                              *(() if quick or levels or op not in backend.ops else beyond(op, wanted)),
-                                             *backend.extra_of(op, quick))]
+                                             *(c for c in backend.extra_of(op, quick) if c.tier != FIELD))]
     return Selection(backend, where(backend, mode),
                      tuple(c for c in chosen if c.dtype in wanted and wanted_by(c.id)), undefined)
 

@@ -1,10 +1,12 @@
 """Our Triton kernels as a backend like any other: natively on a GPU, in the simulator without one.
 
-Beside the common cases it brings one per configuration that the launcher ships, at sizes with ragged edges.
+Beside the common cases it brings one per configuration that the launcher ships, at sizes with ragged edges; the exact
+field, to which all rows of a table are the same kernel, sees the one with the least tiles.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -76,6 +78,10 @@ ROWS: tuple[tuple[str, str, Callable[[configs.Row], tuple[int, ...]]], ...] = (
     ("opt.momentum", "optimizers", lambda r: (4 * r.BM + 5,)),           # a second chunk
     ("opt.lamb", "optimizers", lambda r: (r.BM + 5,)),
 )
+#: The same where a sum has more terms than exact data can have, in one dtype.
+LONG: tuple[tuple[str, str, Callable[[configs.Row], tuple[int, ...]]], ...] = (
+    ("conv1d.valid", "conv1d", lambda r: (8197 + r.BK, 8195 + r.BK)),           # more taps than a program takes
+)
 
 
 #: What stands in our kernels for an elementary function. Of Mills's ratio, a polynomial, the exact field knows nothing.
@@ -85,12 +91,17 @@ ELEMENTARY = {f.__name__: [f] for f in (elementary.exp, elementary.expm1, elemen
 def configurations() -> Iterator[Case]:
     """Every shipped row of the current architecture, for every dtype it serves."""
     arch = launch.current_arch() if torch.cuda.is_available() else "sm_90"
-    for op, table, size in ROWS:
-        for dtype, kind in DTYPES.items():
-            for row in configs.rows(table, arch, kind):
+    for op, table, size in (*ROWS, *LONG):
+        layout, exact = ("channels-last-16", -1) if table in configs.IMAGE_BOXES else ("contiguous", 0)
+        served = {dtype: rows for dtype, kind in DTYPES.items() if (rows := configs.rows(table, arch, kind))}
+        long = (op, table, size) in LONG
+        for dtype, rows in served.items():
+            tiles = {row: math.prod(size(row)) / (row.BM * row.BN * row.BK) for row in rows}
+            least, first = min(rows, key=lambda row: -row.BK if long else tiles[row]), dtype == next(iter(served))
+            for row in [least] * first if long else rows:
                 label = f"{row}-{'x'.join(map(str, size(row)))}"
-                how = ("channels-last-16", -1) if table in configs.IMAGE_BOXES else ("contiguous", 0)
-                yield from pinned(op, label, dtype, size(row), partial(configs.pinned, table, row), *how)
+                yield from pinned(op, label, dtype, size(row), partial(configs.pinned, table, row), layout,
+                                  None if long else exact, row is least, row is least and first)
 
 
 backend = Backend("triton", device="cuda", kernels=True, extra=configurations,

@@ -1,8 +1,9 @@
 """Which element a float stands for: one function of its value, so that equal data are equal elements everywhere.
 
-A whole number, a power of two, a decimal of at most five digits and a fraction whose denominator is at most 1100 (and
-no power of two) are themselves: 0.1 is 1/10 however it was rounded. So are √n and 1/√n of a whole number up to 4096,
-and the constants of a formula that have a name (log₂ e, √(2/π)). Any other float stands for a random element.
+A whole number, a power of two, a decimal of at most five digits, a fraction whose denominator is at most 1100 (and no
+power of two) and 1/n up to n = 2²⁰ are themselves: 0.1 is 1/10 however it was rounded. So are √n and 1/√n of a whole
+number up to 4096, and the constants of a formula that have a name (log₂ e, √(2/π)). Any other float stands for a random
+element.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 from . import algebra as A
 from .algebra import P, Q, Residues
 
-DIGITS, DENOMINATOR, SQUARES = 5, 1100, 4096
+DIGITS, DENOMINATOR, SQUARES, UNIT = 5, 1100, 4096, 2**20
 _BITS, _PI, WITHOUT, _LN2 = 1, 2, 3, 4        # salts: elements of data, π, exponents, log 2
 
 Pair = tuple[Residues, Residues]
@@ -118,7 +119,10 @@ def _fractions(x: Any) -> dict[float, Fraction]:
     found |= {float(a): Fraction(float(a)) for a in x[np.frexp(x)[0] == 0.5]}
     p, q = _convergents(x)
     near = ((p / q).astype(np.float32) == x.astype(np.float32)) & (q & (q - 1) != 0)
-    return {float(a): Fraction(int(n), int(d)) for a, n, d in zip(x[near], p[near], q[near])} | found
+    n = np.rint(1 / x)
+    unit = (n > DENOMINATOR) & (n <= UNIT) & ((1 / n).astype(np.float32) == x.astype(np.float32))
+    return {float(a): Fraction(1, int(n)) for a, n in zip(x[unit], n[unit])} | {
+        float(a): Fraction(int(n), int(d)) for a, n, d in zip(x[near], p[near], q[near])} | found
 
 
 def _roots(x: Any) -> list[tuple[float, int, bool]]:

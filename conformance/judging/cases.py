@@ -32,6 +32,7 @@ from .recipes import DISTRIBUTIONS, FAMILIES, Arguments, Recipe, source
 DTYPES = ("fp32", "fp16", "bf16")
 FIELD = "TF"                  # the tier over the exact field
 THINNEST = 8
+STRIPES = "stripes"           # the kind of real data of which whole lanes are −∞
 
 
 @frozen
@@ -244,9 +245,7 @@ def cases(ops: tuple[str, ...] | None = None, dtypes: tuple[str, ...] = DTYPES, 
 def field_cases(op: str, dtypes: tuple[str, ...] = DTYPES) -> Iterator[Case]:
     """The cases of one op over the exact field: in the first dtype every size and every kind of argument, in the others
     one. How numbers are distributed does not matter here; a draw whose comparisons are close is replaced by another."""
-    family = FAMILIES[op]
-    others = (*DISTRIBUTIONS[1:], "special")
-    kinds = [kind for kind in family.real if kind.partition("-")[0] not in others] or list(family.real[:1])
+    family, kinds = FAMILIES[op], _plain(op)
     for dtype in dtypes:
         first = dtype == dtypes[0]
         for i, size in enumerate(family.sizes if first else family.sizes[:1]):
@@ -256,16 +255,36 @@ def field_cases(op: str, dtypes: tuple[str, ...] = DTYPES) -> Iterator[Case]:
                            quick=i == 0 and kind == kinds[0])
 
 
+def _plain(op: str) -> list[str]:
+    """The kinds of an op's real data that differ in more than how numbers are distributed."""
+    others, real = (*DISTRIBUTIONS[1:], "special"), FAMILIES[op].real
+    return [kind for kind in real if kind.partition("-")[0] not in others] or list(real[:1])
+
+
 def _draw(recipe: Recipe, id: str, size: tuple[int, ...], kind: str, dtype: str, draw: int = 0) -> Arguments:
     return recipe(source(f"{id}#{draw}" if draw else id, dtype), size, kind)
 
 
 def pinned(op: str, label: str, dtype: str, size: tuple[int, ...],
            pin: Callable[[], AbstractContextManager[Any]], layout: str = "contiguous",
-           exact: int = 0) -> Iterator[Case]:
+           exact: int | None = 0, least: bool = False, over_field: bool = False) -> Iterator[Case]:
     """An op on one of its backend's own configurations, at a size with ragged edges: exact data of the kind with this
-    number, and real ones."""
+    number, if any, and real ones; on the `least` of those that are alike also real ones of which whole lanes are −∞,
+    and, where it is asked for, those of the field."""
     family = FAMILIES[op]
-    for tier, kinds in (("T0", family.exact[exact:]), ("T1", family.real)):
-        for kind in kinds[:1]:
-            yield _case(op, tier, f"row-{label}", dtype, family.recipe, size, kind, pin=pin, layout=layout)
+    exactly = () if exact is None else family.exact[exact:][:1]
+    for tier, kinds in (("T0", exactly), ("T1", (*family.real[:1], *_striped(op, least)))):
+        for kind in kinds:
+            yield _case(op, tier, _row(kind, label), dtype, family.recipe, size, kind, pin=pin, layout=layout,
+                        quick=least)
+    for kind in (_plain(op)[0], *_striped(op)) if over_field else ():
+        id = f"{op}/{FIELD}/{_row(kind, label)}/{dtype}"
+        yield Case(id, op, FIELD, dtype, partial(_draw, family.recipe, id, size, kind, dtype), layout, pin=pin)
+
+
+def _striped(op: str, wanted: bool = True) -> tuple[str, ...]:
+    return tuple(kind for kind in FAMILIES[op].real if kind == STRIPES and wanted)
+
+
+def _row(kind: str, label: str) -> str:
+    return f"row-stripes-{label}" if kind == STRIPES else f"row-{label}"

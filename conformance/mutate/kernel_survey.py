@@ -80,10 +80,10 @@ def version_of_code() -> str:
     return said.stdout.strip()
 
 
-def outcomes(wanted: list[Mutant], workers: int, until: float = math.inf) -> Iterator[Outcome]:
+def outcomes(wanted: list[Mutant], workers: int, until: float = math.inf, exactly: bool = False) -> Iterator[Outcome]:
     """What becomes of each, neighbours in one process; none is begun after this time."""
     ordered = sorted(wanted, key=lambda m: m.module)
-    groups = [(ordered[k:k + TOGETHER], until) for k in range(0, len(ordered), TOGETHER)]
+    groups = [(ordered[k:k + TOGETHER], until, exactly) for k in range(0, len(ordered), TOGETHER)]
     if workers < 2:
         for group in groups:
             yield from _outcomes(group)
@@ -93,8 +93,9 @@ def outcomes(wanted: list[Mutant], workers: int, until: float = math.inf) -> Ite
             yield from found
 
 
-def _outcomes(group: tuple[list[Mutant], float]) -> list[Outcome]:
-    return [outcome(mutant) for mutant in group[0] if time.time() < group[1]]
+def _outcomes(group: tuple[list[Mutant], float, bool]) -> list[Outcome]:
+    mutants, until, exactly = group
+    return [outcome(mutant, exactly) for mutant in mutants if time.time() < until]
 
 
 class Explained:
@@ -159,18 +160,21 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m chainrule.conformance.mutate.kernel_survey", description=__doc__)
     parser.add_argument("--sample", type=int, help="so many mutants, spread evenly; all without it")
     parser.add_argument("--seed", type=int, default=0, help="which sample")
-    parser.add_argument("--only", default="", help="kernels of modules that begin so, such as losses.")
+    parser.add_argument("--only", default="", help="kernels of modules that begin so, as losses.,norms.")
     parser.add_argument("-n", dest="workers", type=int, default=2, help="processes")
     parser.add_argument("--json", type=Path, help="write every outcome here, and try none that stands there")
+    parser.add_argument("--exactly", action="store_true", help="ask no floats of structural ones; --again does")
     parser.add_argument("--again", action="store_true", help="try those again that exact data did not notice there")
     parser.add_argument("--minutes", type=float, default=math.inf, help="begin no mutant after so many")
     parser.add_argument("--record", action="store_true", help="keep the rates, for the README and reports")
     given = parser.parse_args(arguments)
-    start, wanted = time.time(), [m for m in sample(given.sample, given.seed) if m.module.startswith(given.only)]
+    only = tuple(given.only.split(","))
+    start, wanted = time.time(), [m for m in sample(given.sample, given.seed) if m.module.startswith(only)]
     had, commit = written(given.json), version_of_code()
     kept = {str(m): had[str(m)] for m in wanted if str(m) in had and not (given.again and had[str(m)][0].missed)}
     left = [m for m in wanted if str(m) in had or not given.again]
-    for one in outcomes([m for m in left if str(m) not in kept], given.workers, start + 60 * given.minutes):
+    for one in outcomes([m for m in left if str(m) not in kept], given.workers, start + 60 * given.minutes,
+                        given.exactly):
         kept[one.mutant] = one, commit
         if given.json:
             with given.json.open("a", encoding="utf-8") as out:

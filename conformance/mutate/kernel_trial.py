@@ -9,7 +9,6 @@ where neither noticed anything, and of one op.
 
 from __future__ import annotations
 
-import math
 import signal
 import sys
 import time
@@ -39,7 +38,7 @@ from .compiled import Start, starts
 from .kernel_mutants import Mutant
 from .kernels import above, all_anew, source
 
-OPS_EACH = 3                 # ops that a mutant is tried on
+OPS_EACH = 2                 # ops that a mutant is tried on
 DTYPES = ("fp32", "fp16")
 TIERS = (FIELD, "T0", "T1", "T3")
 EXACT = (FIELD, "T0")
@@ -84,8 +83,9 @@ class Outcome:
         return self.state == "survived" or loosely
 
 
-def outcome(mutant: Mutant) -> Outcome:
-    """Try a mutant, on one op after the other until one notices it, of those for which it is another kernel."""
+def outcome(mutant: Mutant, exactly: bool = False) -> Outcome:
+    """Try a mutant, on one op after the other until one notices it, of those for which it is another kernel. With
+    `exactly` of a structural one the exact tiers are asked alone."""
     start, tiers, tried_on = time.process_time(), dict[str, bool](), list[str]()
     stillborn = False
     try:
@@ -93,7 +93,7 @@ def outcome(mutant: Mutant) -> Outcome:
             fresh = _anew(mutant, op)
             if not _differs(mutant, op, fresh):
                 continue
-            found = _noticed(mutant, op, fresh, EXACT if tried_on else TIERS)
+            found = _noticed(mutant, op, fresh, EXACT if tried_on or (exactly and mutant.structural) else TIERS)
             tried_on.insert(0 if found and not tiers else len(tried_on), op)
             tiers |= found
             if tiers.keys() & EXACT or (tiers and not mutant.structural) or len(tried_on) == OPS_EACH:
@@ -248,16 +248,8 @@ def tried(op: str) -> tuple[Case, ...]:
 
 @cache
 def configured(op: str) -> tuple[Case, ...]:
-    """Of the configurations that an op is shipped with, the least work of each table, tier and dtype."""
-    least: dict[tuple[str, ...], Case] = {}
-    for case in sorted(ours.extra_of(op, quick=False), key=lambda c: (c.tier, _work(c))):
-        key = case.pin.args[0], case.tier, case.dtype                            # type: ignore[attr-defined]
-        least.setdefault(key, evolve(case, make=cache(case.make)))
-    return tuple(least.values())
-
-
-def _work(case: Case) -> int:
-    return math.prod(int(n) for n in case.id.split("/")[2].rpartition("-")[2].split("x"))
+    """Of the configurations that an op is shipped with, the least of each table."""
+    return tuple(evolve(case, make=cache(case.make)) for case in ours.extra_of(op, quick=False) if case.quick)
 
 
 @cache

@@ -75,6 +75,18 @@ def drawn(s: Source, shape: tuple[int, ...], kind: str) -> Array:
     return x
 
 
+def stripe(n: int) -> int:
+    """How many neighbours in a row of n a mask takes together: of a long row every number that some lanes ever see."""
+    return 32 if n > 64 else 1
+
+
+def striped(s: Source, shape: tuple[int, ...]) -> Array:
+    """Every other stripe of each row is −∞."""
+    x = s.normal(shape)
+    x[..., np.arange(shape[-1]) // stripe(shape[-1]) % 2 == 1] = -np.inf
+    return x
+
+
 def exact_pair(s: Source, left: tuple[int, ...], right: tuple[int, ...], terms: int,
                along: tuple[int, int] | None = None) -> tuple[Array, Array]:
     """Two integer arrays whose dot products over `terms` stay integers the dtype holds.

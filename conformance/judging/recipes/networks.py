@@ -7,7 +7,7 @@ import numpy as np
 from ..numbers.formats import round_to
 from ..numbers.lanes import Array
 from ..operations import ACTIVATIONS, LAYERED
-from .base import DISTRIBUTIONS, Arguments, Family, Source, drawn, exact_elements, exact_pair, hide
+from .base import DISTRIBUTIONS, Arguments, Family, Source, drawn, exact_elements, exact_pair, hide, stripe, striped
 
 
 def affine(s: Source, size: tuple[int, ...], kind: str) -> Arguments:
@@ -91,8 +91,9 @@ def square(s: Source, size: tuple[int, ...], kind: str) -> Arguments:
 
 def softmax(s: Source, size: tuple[int, ...], kind: str) -> Arguments:
     batch, classes = size
-    z = s.normal(size, 3.0) if kind == "normal" else drawn(s, size, kind)
-    return {"z": z, "y": s.rng.integers(0, classes, batch)}
+    z = s.normal(size, 3.0) if kind == "normal" else striped(s, size) if kind == "stripes" else drawn(s, size, kind)
+    y = s.rng.integers(0, classes, batch)
+    return {"z": z, "y": np.where(np.isneginf(z[np.arange(batch), y]), y - stripe(classes), y)}
 
 
 def softmax_weighted(s: Source, size: tuple[int, ...], kind: str) -> Arguments:
@@ -102,7 +103,7 @@ def softmax_weighted(s: Source, size: tuple[int, ...], kind: str) -> Arguments:
     arguments["y"][2::3] = ignored
     weights = round_to(s.rng.uniform(0.25, 4.0, size[1]), s.dtype)
     return {**arguments, "w": None if kind == "unweighted" else weights, "ignored": ignored,
-            "smoothing": 0.0 if kind == "unsmoothed" else 0.125}
+            "smoothing": 0.0 if kind in ("unsmoothed", "stripes") else 0.125}
 
 
 def mean(s: Source, size: tuple[int, ...], kind: str) -> Arguments:
@@ -138,10 +139,10 @@ FAMILIES: dict[str, Family] = {
     "opt.sgd": Family(sgd, _FLAT),
     "loss.xent.logits": Family(logits, _FLAT, (), ("normal", "small", "positive", "wide")),
     "loss.square": Family(square, _FLAT, ("exact",), ("normal", "small", "wide")),
-    "loss.softmax": Family(softmax, ((17, 10), (3, 1), (1, 37), (5, 130)), (), ("normal", "small", "wide"),
-                           long=((9, 260),)),
+    "loss.softmax": Family(softmax, ((17, 10), (3, 1), (1, 37), (5, 130)), (),
+                           ("normal", "small", "wide", "stripes"), long=((9, 260),)),
     "loss.softmax.weighted": Family(
         softmax_weighted, ((17, 10), (3, 1), (1, 37), (5, 130)), (),
-        ("normal", "small", "wide", "unweighted", "unsmoothed", "class")),
+        ("normal", "small", "wide", "unweighted", "unsmoothed", "class", "stripes")),
     "loss.mean": Family(mean, ((43,), (1,), (129,)), ("exact",), ("normal", "small", "wide")),
 }

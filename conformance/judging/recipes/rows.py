@@ -7,7 +7,7 @@ import numpy as np
 from ..numbers.formats import round_to
 from ..numbers.lanes import Array
 from . import training
-from .base import Arguments, Family, Source, drawn
+from .base import Arguments, Family, Source, drawn, striped
 
 
 def features(s: Source, size: tuple[int, ...], kind: str) -> Array:
@@ -51,19 +51,21 @@ def layer_grad_beta(s: Source, size: tuple[int, ...], kind: str) -> Arguments:
 
 
 def softmax(s: Source, size: tuple[int, ...], kind: str) -> Arguments:
-    """`saturated`: one number far above the others, as logits up to 10⁴ are."""
+    """`saturated`: one number far above the others, as logits up to 10⁴ are. `stripes`: half of them are −∞."""
+    if kind == "stripes":
+        return {"z": striped(s, size)}
     z = s.normal(size, 2.0**10) if kind == "saturated" else drawn(s, size, kind)
     return {"z": z if kind != "equal" else 0 * z + s.normal((size[0], 1))}
 
 
 def softmax_grad(s: Source, size: tuple[int, ...], kind: str) -> Arguments:
-    plain = kind in ("saturated", "equal")
+    plain = kind in ("saturated", "equal", "stripes")
     return {"d": drawn(s, size, "normal" if plain else kind), **softmax(s, size, kind)}
 
 
 _ROWS = ((5, 12), (3, 268), (37, 4), (1, 1000))
 _SPREAD = ("normal", "shifted", "small", "positive", "wide", "flat", "equal")
-_SHARED = ("normal", "small", "wide", "positive", "saturated", "equal")
+_SHARED = ("normal", "small", "wide", "positive", "saturated", "equal", "stripes")
 FAMILIES: dict[str, Family] = {
     "act.softmax": Family(softmax, ((17, 10), (3, 1), (1, 37), (5, 130)), (), _SHARED, long=((9, 260),)),
     "act.softmax.prime": Family(softmax_grad, ((17, 10), (3, 1), (1, 37), (5, 130)), (), _SHARED),
