@@ -87,7 +87,8 @@ def _numbers(value: Any, ledger: Ledger) -> Any:
 
 def compare(verdict: Verdict, memory: Memory, outputs: list[Any], truths: Mapping[str, Any],
             places: Mapping[str, Any], kernels: bool) -> None:
-    """Every element that the reference has; behind a root that does not exist only agreement counts."""
+    """Every element that the reference has; behind a root that does not exist only agreement counts. A float that is no
+    number stands for no element."""
     operation, judged = operation_of(verdict.case.op), 0
     for name, whole in zip(operation.outputs, outputs):
         truth, tensor = np.asarray(truths[name], dtype=object), whole[places[name]] if whole.dim() else whole
@@ -99,6 +100,7 @@ def compare(verdict: Verdict, memory: Memory, outputs: list[Any], truths: Mappin
             wrong = tensor.numpy() != _each(truth, lambda x: x.f, np.float64)
         else:
             wrong = different(memory.of(whole)[places[name]] if whole.dim() else memory.of(whole), truth)
+            wrong |= tensor.isnan().numpy() & ~np.isnan(_each(truth, lambda x: x.f, np.float64))
         judged += int((sure | ~wrong).sum())
         if (wrong & sure).any():
             _told(verdict, memory, name, wrong & sure, tensor, truth, kernels)

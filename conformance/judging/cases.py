@@ -279,7 +279,8 @@ def pinned(op: str, label: str, dtype: str, size: tuple[int, ...],
                         quick=least)
     for kind in (_plain(op)[0], *_striped(op)) if over_field else ():
         id = f"{op}/{FIELD}/{_row(kind, label)}/{dtype}"
-        yield Case(id, op, FIELD, dtype, partial(_draw, family.recipe, id, size, kind, dtype), layout, pin=pin, quick=True)
+        make = partial(_draw, family.recipe, id, size, kind, dtype)
+        yield Case(id, op, FIELD, dtype, make, layout, pin=pin, quick=True)
 
 
 def _striped(op: str, wanted: bool = True) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """One small change at a time to Triton source: what goes wrong when kernels are written by hand.
 
 Each mutator looks at one node of a @triton.jit function and says what could stand there instead. `structural` ones
-change what is computed; the others only how precisely.
+change what is computed; the others only how precisely: in which format, or how an elementary function is approximated.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from attrs import frozen
 from .kernels import source
 
 Changes = Iterator[tuple[str, ast.AST]]
-PRECISION = ("accumulator dtype", "dropped cast")
+PRECISION, APPROXIMATIONS = ("accumulator dtype", "dropped cast"), "blocks.elementary"
 HINTS = {"multiple_of", "max_contiguous", "max_constancy", "static_assert", "device_assert", "device_print", "cdiv"}
 COMPARED: dict[type, tuple[type, ...]] = {
     ast.Lt: (ast.LtE,), ast.LtE: (ast.Lt,), ast.Gt: (ast.GtE,), ast.GtE: (ast.Gt,), ast.Eq: (ast.NotEq,),
@@ -47,7 +47,7 @@ class Mutant:
 
     @property
     def structural(self) -> bool:
-        return self.kind not in PRECISION
+        return self.kind not in PRECISION and self.module != APPROXIMATIONS
 
     def __str__(self) -> str:
         again = f" #{self.number}" if self.number else ""

@@ -38,7 +38,7 @@ def together(rates: Mapping[str, Mapping[str, int]], ops: Iterable[str]) -> dict
 
 def table(rates: Mapping[str, Mapping[str, int]]) -> list[str]:
     """Markdown: a row each, all of them together last."""
-    rows = ["| | mutants | noticed | by the field alone | by exact data alone | structural | by one of the two |",
+    rows = ["| | mutants | noticed | by the field | else by exact data | structural | by one of the two |",
             "|---|---:|---:|---:|---:|---:|---:|"]
     for name, one in [*rates.items(), ("all", together(rates, rates))]:
         cells = (one["mutants"], rate(one["noticed"], one["mutants"]), rate(one["field"], one["mutants"]),

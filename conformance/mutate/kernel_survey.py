@@ -30,7 +30,7 @@ from ... import readable, triton_kernels
 from ..judging.cases import FIELD
 from .kernel_mutants import Mutant, mutants
 from .kernel_rates import COLUMNS, record, table
-from .kernel_trial import Outcome, homes, outcome
+from .kernel_trial import EXACT, Outcome, homes, outcome
 
 SURVIVORS = Path(__file__).with_name("kernel_survivors.toml")
 TOGETHER = 8                 # mutants that one process tries one after the other, with the cases that they share
@@ -112,6 +112,10 @@ class Explained:
     def equivalent(self, mutant: str) -> bool:
         return self(mutant).startswith("equivalent")
 
+    def rounding(self, mutant: str) -> bool:
+        """Whether it is the same function of exact numbers, so that only floats can tell."""
+        return self(mutant).startswith("rounding")
+
 
 def new(found: Iterable[Outcome]) -> list[Outcome]:
     """Survivors that nobody has explained."""
@@ -123,10 +127,10 @@ def rates(found: list[Outcome]) -> dict[str, dict[str, int]]:
     """Per op, of the mutants that compile and are not equivalent: how many, and how many are noticed by what."""
     why, rates = Explained(), dict[str, dict[str, int]]()
     for one in sorted(found, key=lambda one: one.op):
-        if one.stillborn or one.same or (not one.tiers and why.equivalent(one.mutant)):
+        if one.stillborn or one.same or (not one.tier and why.equivalent(one.mutant)):
             continue
-        exactly = one.structural and bool({FIELD, "T0"} & set(one.tiers))
-        told = (1, bool(one.tiers), FIELD in one.tiers, "T0" in one.tiers, one.structural, exactly)
+        structural = one.structural and not why.rounding(one.mutant)
+        told = (1, bool(one.tier), one.tier == FIELD, one.tier == "T0", structural, structural and one.tier in EXACT)
         into = rates.setdefault(one.op, dict.fromkeys(COLUMNS, 0))
         for name, count in zip(COLUMNS, told, strict=True):
             into[name] += count
@@ -152,8 +156,7 @@ def written(file: Path | None) -> dict[str, tuple[Outcome, str]]:
     """What an earlier survey has written, by mutant, and of which commit; of one that stands there twice the last."""
     lines = file.read_text(encoding="utf-8").splitlines() if file is not None and file.exists() else []
     records = [json.loads(line) for line in lines]
-    return {one["mutant"]: (Outcome(**{**one, "tiers": tuple(one["tiers"])}), commit)
-            for one in records for commit in [one.pop("commit", "")]}
+    return {one["mutant"]: (Outcome(**one), commit) for one in records for commit in [one.pop("commit", "")]}
 
 
 def main(arguments: list[str] | None = None) -> int:

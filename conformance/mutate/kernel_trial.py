@@ -1,10 +1,10 @@
 """One mutant of a kernel and the suite: cheaply, for there are thousands.
 
 A case's data and its right answer are had once for all mutants, each of our own kernels passes every case (`make
-conform`), and no second run is compared. Of an op for which Triton makes the same of the mutant no case is asked. The
-case that has noticed most goes first, and the first that notices ends its tier. As a mutant runs, Triton's front end is
-asked once for each kernel, not for each signature. The field and the exact data are always asked, the other tiers only
-where neither noticed anything, and of one op.
+conform`), and no second run is compared. Of an op for which Triton makes the same of the mutant no case is asked. Tiers
+are asked one after the other, the field first, then exact data, in each the case that has noticed most, and whoever
+notices ends it; those of floats of one op only. As a mutant runs, Triton's front end is asked once for each kernel, not
+for each signature.
 """
 
 from __future__ import annotations
@@ -58,14 +58,14 @@ class Unborn(Exception):
 
 @frozen
 class Outcome:
-    """What became of a mutant: the tiers that noticed it; `stillborn` if Triton does not compile it, `same` if it makes
-    the same of it as of ours in all that runs it; `late` if all that was noticed is that it does not come to an end."""
+    """What became of a mutant: the first tier that noticed it; `stillborn` if Triton does not compile it, `same` if it
+    makes the same of it as of ours in all that runs it; `late` if all that was noticed is that it never ends."""
 
     mutant: str
     op: str
     kind: str
     structural: bool
-    tiers: tuple[str, ...] = ()
+    tier: str = ""
     stillborn: bool = False
     same: bool = False
     late: bool = False
@@ -74,38 +74,36 @@ class Outcome:
     @property
     def state(self) -> str:
         unlike = "stillborn" if self.stillborn else "same" if self.same else "survived"
-        return "noticed" if self.tiers else unlike
+        return "noticed" if self.tier else unlike
 
     @property
     def missed(self) -> bool:
         """Whether it is another kernel that should have been noticed exactly, or at all, and was not."""
-        loosely = self.state == "noticed" and self.structural and not {*EXACT} & {*self.tiers}
-        return self.state == "survived" or loosely
+        return self.state == "survived" or (self.structural and self.tier not in ("", *EXACT))
 
 
 def outcome(mutant: Mutant, exactly: bool = False) -> Outcome:
     """Try a mutant, on one op after the other until one notices it, of those for which it is another kernel. With
     `exactly` of a structural one the exact tiers are asked alone."""
-    start, tiers, tried_on = time.process_time(), dict[str, bool](), list[str]()
-    stillborn = False
+    start, tried_on, found = time.process_time(), list[str](), ""
+    stillborn = late = False
     try:
         for op in chosen(mutant):
             fresh = _anew(mutant, op)
-            if not _differs(mutant, op, fresh):
-                continue
-            found = _noticed(mutant, op, fresh, EXACT if tried_on or (exactly and mutant.structural) else TIERS)
-            tried_on.insert(0 if found and not tiers else len(tried_on), op)
-            tiers |= found
-            if tiers.keys() & EXACT or (tiers and not mutant.structural) or len(tried_on) == OPS_EACH:
-                break
+            if _differs(mutant, op, fresh):
+                asked = EXACT if tried_on or (exactly and mutant.structural) else TIERS
+                tried_on.append(op)
+                found, late = _noticed(mutant, op, fresh, asked)
+                if found or len(tried_on) == OPS_EACH:
+                    break
     except Unborn:
         stillborn = True
     finally:
         for name in [name for name in sys.modules if ".edited_" in name]:
             del sys.modules[name]
-    op = (*tried_on, *chosen(mutant), "no op")[0]
-    return Outcome(str(mutant), op, mutant.kind, mutant.structural, tuple(sorted(tiers)), stillborn,
-                   not stillborn and not tried_on, bool(tiers) and all(tiers.values()),
+    op = tried_on[-1] if found else (*tried_on, *chosen(mutant), "no op")[0]
+    same = not stillborn and not tried_on
+    return Outcome(str(mutant), op, mutant.kind, mutant.structural, found, stillborn, same, late,
                    round(time.process_time() - start, 3))
 
 
@@ -144,22 +142,18 @@ def started(op: str) -> tuple[Start, ...]:
     return tuple(starts(tried(op)))
 
 
-def _noticed(mutant: Mutant, op: str, fresh: dict[str, ModuleType], tiers: tuple[str, ...]) -> dict[str, bool]:
-    """The tiers that notice it in this op, and whether only by the time it takes."""
+def _noticed(mutant: Mutant, op: str, fresh: dict[str, ModuleType], tiers: tuple[str, ...]) -> tuple[str, bool]:
+    """The first tier that notices it in this op, and whether only by the time it takes."""
     backend = Backend("mutant", device="cuda", kernels=True, elementary=ELEMENTARY)
     backend.op(op)(fresh[MODULES[op]].OPS[op])
-    found: dict[str, bool] = {}
     before = _noticing[mutant.module, mutant.function]
     with _taken_once():
         for tier in tiers:
-            if found and tier not in EXACT:
-                break
             for case in sorted((c for c in tried(op) if c.tier == tier), key=lambda c: -before[c.id]):
                 if fails := _fails(case, backend):
                     before[case.id] += 1
-                    found[tier] = fails == LATE
-                    break
-    return found
+                    return tier, fails == LATE
+    return "", False
 
 
 _noticing: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)        # by function: cases

@@ -69,7 +69,7 @@ def test_all_of_ours_are_named_once_and_known_survivors_are_among_them():
     assert set(why.named) <= set(every)
     assert all(any(where.search(name) for name in every) for where, _ in why.kinds)
     reasons = [*why.named.values(), *(reason for _, reason in why.kinds)]
-    assert all(reason.startswith(("equivalent: ", "not noticed: ")) for reason in reasons)
+    assert all(reason.startswith(("equivalent: ", "rounding: ", "not noticed: ")) for reason in reasons)
 
 
 def of(module, *words):
@@ -83,7 +83,7 @@ def test_what_becomes_of_a_mutant(words, state):
     found = outcome(of("signals.conv1d", *words))
     assert found.state == state
     assert found.op.startswith("conv1d.")
-    assert state == "stillborn" or set(found.tiers) == {"T0", "TF"}
+    assert state == "stillborn" or found.tier in ("T0", "TF")
 
 
 @pytest.mark.parametrize(("module", "words", "op", "same"), [
@@ -131,8 +131,8 @@ def test_a_survivor_that_nobody_explained_is_reported(monkeypatch, tmp_path):
                       '[[kind]]\nwhere = "hol[e]"\nwhy = "not noticed: a hole"\n')
     found = [Outcome("m.f: mask: a → b", "act.elu", "mask", True), Outcome("known", "act.elu", "mask", True),
              Outcome("same", "act.elu", "mask", True, same=True), Outcome("hole 1", "act.elu", "mask", False),
-             Outcome("floats", "act.elu", "mask", True, ("T1",)),
-             Outcome("m.f: mask: a → c", "act.elu", "mask", True, ("TF",)),
+             Outcome("floats", "act.elu", "mask", True, "T1"),
+             Outcome("m.f: mask: a → c", "act.elu", "mask", True, "TF"),
              Outcome("m.f: mask: a → d", "act.elu", "mask", True, stillborn=True)]
     monkeypatch.setattr(kernel_survey, "SURVIVORS", listed)
     assert [one.mutant for one in new(found)] == ["m.f: mask: a → b"]
@@ -178,7 +178,7 @@ def test_what_a_survey_found_is_kept_for_the_readme_and_reports(monkeypatch, tmp
     monkeypatch.setattr(kernel_rates, "committed", kernel_rates.committed.__wrapped__)
     monkeypatch.setattr(kernel_survey, "everyone", list)
     assert kernel_rates.wrong_kernels(("act.elu",))["mutants"] == 0
-    found = [Outcome("a", "act.elu", "mask", True, ("TF",)), Outcome("b", "act.tanh", "mask", True, ("T1",)),
+    found = [Outcome("a", "act.elu", "mask", True, "TF"), Outcome("b", "act.tanh", "mask", True, "T1"),
              Outcome("c", "act.tanh", "mask", True, stillborn=True)]
     for _ in range(2):
         kernel_rates.record(kernel_survey.summary(found))
