@@ -84,7 +84,7 @@ LONG: tuple[tuple[str, str, Callable[[configs.Row], tuple[int, ...]]], ...] = (
 )
 
 
-#: What stands in our kernels for an elementary function. Of Mills's ratio, a polynomial, the exact field knows nothing.
+#: What stands in our kernels for an elementary function.
 ELEMENTARY = {f.__name__: [f] for f in (elementary.exp, elementary.expm1, elementary.log1p, elementary.mills)}
 
 

@@ -25,8 +25,10 @@ Pair = tuple[Residues, Residues]
 
 
 def exponent(v: Residues) -> Residues:
-    """The residue modulo Q of an element that is known modulo P only: a random function of it."""
-    return A.mixed(v, WITHOUT) % np.uint64(Q)
+    """The residue modulo Q of an element that is known modulo P only: a random function of it, but that of √(2/π) is
+    the quotient of those of √2 and √π."""
+    found = A.mixed(v, WITHOUT) % np.uint64(Q)
+    return np.where(v == np.uint64(ROOT_2_PI), np.uint64(ITS_EXPONENT), found)
 
 
 def formal(name: str, v: Residues) -> Residues:
@@ -39,6 +41,17 @@ def salt(name: str) -> int:
 
 
 PI = int(A.times(*2 * [A.mixed(np.array([7], np.uint64), _PI)])[0])          # a square, so that √π exists
+def root(n: int) -> int:
+    """The square root of an element, where it has one."""
+    return pow(n, (P + 1) // 4, P)
+
+
+def _bare(v: int) -> int:
+    return int(A.mixed(np.array([v], np.uint64), WITHOUT)[0]) % Q
+
+
+ROOT_2_PI = root(2) * pow(root(PI), -1, P) % P
+ITS_EXPONENT = _bare(root(2)) * pow(_bare(root(PI)), A.UNITS - 1, Q) % Q
 LN2 = next(n for n in range(int(A.mixed(np.array([2], np.uint64), _LN2)[0]), P)
            if math.gcd(int(exponent(np.array([n], np.uint64))[0]), Q) == 1)
 
@@ -46,9 +59,6 @@ LN2 = next(n for n in range(int(A.mixed(np.array([2], np.uint64), _LN2)[0]), P)
 @cache
 def named() -> dict[float, tuple[int, int]]:
     """Constants that a formula names, by their float32: the element, and its exponent."""
-    def root(n: int) -> int:
-        return pow(n, (P + 1) // 4, P)
-
     found = {math.pi: PI, 2 * math.pi: 2 * PI, math.sqrt(2): root(2), math.sqrt(0.5): root(pow(2, -1, P)),
              math.sqrt(2 / math.pi): root(2 * pow(PI, -1, P)), math.sqrt(math.pi): root(PI),
              2 / math.sqrt(math.pi): 2 * root(pow(PI, -1, P)), 1 / math.sqrt(math.pi): root(pow(PI, -1, P)),
@@ -96,9 +106,9 @@ def _of(single: Any) -> Pair:
         v[here], w[here] = (fraction.numerator * pow(fraction.denominator, n - 1, modulus) % modulus
                             for n, modulus in ((P - 1, P), (A.UNITS, Q)))
     for x, n, inverse in _roots(size[~integer]):
-        root = np.array([pow(n, (P + 1) // 4, P)], np.uint64)
-        power = exponent(root)
-        v[size == x], w[size == x] = (A.inverse(root), A.inverse_q(power)) if inverse else (root, power)
+        element = np.array([root(n)], np.uint64)
+        power = exponent(element)
+        v[size == x], w[size == x] = (A.inverse(element), A.inverse_q(power)) if inverse else (element, power)
     for constant, (element, its) in named().items():
         here = size.astype(np.float32) == np.float32(constant)
         v[here], w[here] = element, its

@@ -10,6 +10,7 @@ Every other function (erf, sin, …) stands for itself.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -299,6 +300,18 @@ def _reduced(ufunc: Any, x: Any, axis: int | None, keep: bool) -> Any:
         moved = np.concatenate([ufunc(moved[:half], moved[half:2 * half]), *rest])
     found: Any = Exact(ufunc.reduce(x.value, axis=axis), moved.v[0], moved.w[0])
     return np.expand_dims(found, axis) if keep and axis is not None else found
+
+
+def mills(x: Exact) -> Exact:
+    """Mills's ratio of the normal distribution, Φ(−x)/φ(x), by erf and exp."""
+    t, half = x.value.astype(np.float64), np.float32(0.5)
+    density = np.exp(-half * x * x) * np.float32(math.sqrt(0.5 / math.pi))
+    error = np.vectorize(math.erf, otypes=[float])(t * math.sqrt(0.5))
+    beyond = half * (1 - error_function(x * np.float32(math.sqrt(0.5)), error))
+    return _with(plain(beyond / density), beyond / density)
+
+
+FUNCTIONS: dict[str, Callable[[Exact], Exact]] = {"mills": mills}        # which NumPy has not
 
 
 def error_function(x: Exact, values: Any) -> Exact:

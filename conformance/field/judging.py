@@ -21,8 +21,7 @@ from .scalars import Ledger, Number, lanes, number
 DRAWS = 8
 MOST = 40_000                # products that the reference is asked for in one case
 #: By a word of the case: where an exponent has roots or exponentials in it, it is known in one form only.
-BEYOND = {"act.gelu.tanh.prime/": "√2/√π and √(2/π) in an exponent are two numbers in the exact field",
-          "-tanh-logits/": "an exponential of an exponential is known in one form only in the exact field"}
+BEYOND = {"-tanh-logits/": "an exponential of an exponential is known in one form only in the exact field"}
 
 
 def judge_exactly(verdict: Verdict, case: Case, backend: Backend, mode: str) -> None:

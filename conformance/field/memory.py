@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from . import algebra as A
 from . import constants
-from .elements import Exact, Unseen, chosen, plain
+from .elements import FUNCTIONS, Exact, Unseen, chosen, plain
 
 Array = NDArray[Any]
 
@@ -119,7 +119,7 @@ class Memory:
 
     def function(self, name: str, x: Any) -> Any:
         """The elementary function of this name."""
-        ufunc = getattr(np, name, None)
+        ufunc = FUNCTIONS.get(name) or getattr(np, name, None)
         if ufunc is None:
             raise Unseen(f"it has no rule for the function {name}")
         with np.errstate(all="ignore"):

@@ -195,7 +195,7 @@ def mixed(x: int, salt: int) -> int:
 
 def exponent(v: int) -> int:
     """`constants.exponent`."""
-    return mixed(v, constants.WITHOUT) % Q
+    return constants.ITS_EXPONENT if v == constants.ROOT_2_PI else mixed(v, constants.WITHOUT) % Q
 
 
 def formal(name: str, v: int) -> int:
