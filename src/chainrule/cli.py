@@ -59,24 +59,24 @@ def conform(
     levels: Annotated[bool, typer.Option("--levels", help="every level of every factor, not every pair")] = False,
     field: Annotated[bool, typer.Option("--field", help="Triton kernels over the exact field GF(2^61 - 1): equal to "
                                         "their equations, rounding aside (in the simulator)")] = False,
-    xfail: Annotated[str, typer.Option(metavar="FILE", help="known failures, [[xfail]] with case and reason; one that "
+    xfail: Annotated[str, typer.Option(metavar="FILE", help="known failures in TOML, by case and reason; one that "
                                        "passes fails")] = "",
     fuzz: Annotated[int | None, typer.Option(metavar="N", help="judge N cases drawn at random instead: sizes between "
                                              "the levels, levels that never met, other data")] = None,
-    seed: Annotated[int | None, typer.Option(metavar="S", help="what --fuzz draws from [0]")] = None,
+    seed: Annotated[int | None, typer.Option(metavar="S", help="what --fuzz draws from (0)")] = None,
     case: Annotated[list[str] | None, typer.Option(help="replay one case by its id (repeatable)")] = None,
     keyword: Annotated[str, typer.Option("-k", help="only cases whose id matches, as in pytest -k")] = "",
     first: Annotated[bool, typer.Option("-x", help="stop at the first failure")] = False,
     workers: Annotated[int | None, typer.Option("-n", help="judge in this many processes; 0 is this one "
-                                                "[all cores for a long run without a GPU; at least 1 for functions "
-                                                "that are not ours]")] = None,
-    timeout: Annotated[float | None, typer.Option(help="seconds a case may take [300, where processes are]")] = None,
+                                                "(all cores for a long run without a GPU; at least 1 for functions "
+                                                "that are not ours)")] = None,
+    timeout: Annotated[float | None, typer.Option(help="seconds a case may take (300, where processes are)")] = None,
     simulate: Annotated[bool | None, typer.Option("--simulate/--native", help="where kernels run; without either, "
                                                   "on the GPU if there is one, else in the simulator")] = None,
     undefined: Annotated[str, typer.Option(
-        help="lanes that a mask turns off and no `other` fills: poison, zero, or report [poison for our kernels, "
-             "report for others]")] = "",
-    json: Annotated[Path | None, typer.Option(help="result file [build/conformance/results.jsonl]")] = None,
+        help="lanes that a mask turns off and no `other` fills: poison, zero, or report (poison for our kernels, "
+             "report for others)")] = "",
+    json: Annotated[Path | None, typer.Option(help="result file (build/conformance/results.jsonl)")] = None,
     list_: Annotated[bool, typer.Option("--list", help="show what would be judged (with -k: the cases)")] = False,
     coverage: Annotated[bool, typer.Option("--coverage", help="with --list: which pairs of levels it covers")] = False,
 ) -> None:

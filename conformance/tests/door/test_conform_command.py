@@ -9,6 +9,8 @@ import attrs
 import jsonschema
 import pytest
 import torch
+from rich.text import Text
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from chainrule import write_whole
@@ -78,6 +80,13 @@ def test_a_function_alone_can_be_judged(module):
     result = conform("--op", "act.relu=theirs:relu", "--dtype", "fp32")
     assert result.exit_code == 0, result.output
     assert "1 of 1 ops supported" in result.output
+
+
+@pytest.mark.parametrize("command", get_command(app).commands.values(), ids=lambda command: command.name)
+def test_help_shows_every_word(command):
+    """Square brackets would be read as markup, and vanish."""
+    for words in (command.help, *(p.help for p in command.params if getattr(p, "help", None))):
+        assert Text.from_markup(words).plain == words
 
 
 def test_nothing_supported_is_exit_3(module):
