@@ -32,7 +32,7 @@ __all__ = ["KernelFault", "Sim", "simulate"]
 def simulate(
     check: bool = True, order: str = "forward", seed: int = 0, target: str | None = None,
     overflow: bool | None = None, poison: bool | str = True, accumulate: str | None = None,
-    pretend_cuda: str | None = None, exact: Memory | None = None,
+    fp_fusion: bool | None = None, pretend_cuda: str | None = None, exact: Memory | None = None,
 ) -> Iterator[Sim]:
     """Run every Triton kernel started inside on CPU tensors; a fault raises `KernelFault`.
 
@@ -42,6 +42,8 @@ def simulate(
         an enclosing simulation, else sm_90.
     accumulate: matrix products of 16 and 8 bits and of tf32 are added in "float32", in NumPy's order, or as the
         target's tensor cores add ("device"; `tensor_cores.py`); as in an enclosing simulation, else "float32".
+    fp_fusion: x·y + z rounds once, as compiled, but where a launch says `enable_fp_fusion=False`; otherwise the product
+        is rounded, too; as in an enclosing simulation, else otherwise.
     overflow: signed integer arithmetic may not overflow (default: as `check`).
     pretend_cuda: answer what libraries ask of a GPU while they are imported or started, as one of this architecture
         would (`pretend.py`); it is the target, too.
@@ -52,7 +54,10 @@ def simulate(
     outer = active.sim() if active.depth() else None
     target = target or pretend_cuda or (outer.target if outer else "sm_90")
     accumulate = accumulate or (outer.accumulate if outer else "float32")
-    sim = Sim(check, order, seed, target, check if overflow is None else overflow, poison, accumulate)
+    if fp_fusion is None:
+        fp_fusion = outer is not None and outer.fp_fusion
+    sim = Sim(check, order, seed, target, check if overflow is None else overflow, poison, accumulate,
+              fp_fusion and exact is None)
     sim.exact = exact
     with ExitStack() as stack:
         if active.depth() == 0:

@@ -44,6 +44,7 @@ class Launch:
         self.sim, self.kernel, self.memory, self.grid = sim, kernel, memory, grid
         self.races = Races(grid[0] * grid[1] * grid[2])
         self.requested = self.widest = 0
+        self.fuses = False                                        # x·y + z rounds once
         self.together = False
         self._before: list[tuple[Array, Array, Array]] = []       # memory, places, and what each store found there
 

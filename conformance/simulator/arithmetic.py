@@ -54,6 +54,45 @@ def aligned(*handles: Any) -> list[Array]:
     return [h.data if h.data.ndim == rank else h.data.reshape(-1, *(1,) * (rank - 1)) for h in handles]
 
 
+def product(self: Any, lhs: Any, rhs: Any) -> Any:
+    """x·y, which a sum that uses it may take unrounded."""
+    out = binary(self, lhs, rhs, np.multiply)
+    if active.launch().fuses:
+        out.factors = lhs, rhs
+    return out
+
+
+def fused(sign: int, op: Callable[[Array, Array], Array]) -> Callable[[Any, Any, Any], Any]:
+    """x·y + z, or − z, or z − x·y: one rounding where the compiler joins the two operations."""
+
+    def compute(self: Any, lhs: Any, rhs: Any) -> Any:
+        if active.launch().fuses:
+            if x_y := getattr(lhs, "factors", None):
+                return fused_multiply_add(self, *x_y, _times(sign, rhs))
+            if x_y := getattr(rhs, "factors", None):
+                return fused_multiply_add(self, _times(sign, x_y[0]), x_y[1], lhs)
+        return binary(self, lhs, rhs, op)
+
+    return compute
+
+
+def _times(sign: int, handle: Any) -> Any:
+    return handle if sign > 0 else TensorHandle(-handle.data, handle.dtype.scalar)
+
+
+def by_reciprocal(original: Callable[..., Any]) -> Callable[..., Any]:
+    """`TritonSemantic.truediv` since Triton 3.9: a constant divisor's reciprocal is rounded, then multiplied with."""
+
+    def divided(self: Any, x: Any, by: Any) -> Any:
+        number = by.value if isinstance(by, tl.constexpr) else by
+        if (not isinstance(number, int | float) or not isinstance(x, tl.tensor) or x.dtype.scalar == tl.float64
+                or active.sim().exact is not None):
+            return original(self, x, by)
+        return self.mul(self.cast(x, tl.float32), float(np.float32(1) / np.float32(number)), True)
+
+    return divided
+
+
 def select(self: Any, cond: Any, lhs: Any, rhs: Any) -> Any:
     attr = lhs.attr if lhs.attr.get("view") is rhs.attr.get("view") else {}
     return TensorHandle(np.where(*aligned(cond, lhs, rhs)), lhs.dtype.scalar, attr)

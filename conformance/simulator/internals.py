@@ -8,8 +8,12 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+import triton
 import triton.language as tl
 from triton.runtime import interpreter, jit
+
+#: The installed release, as (3, 7).
+RELEASE = tuple(int(part) for part in triton.__version__.split(".")[:2])
 
 #: The compiled module that loads and stores at addresses, lane by lane.
 memory = interpreter._interpreter

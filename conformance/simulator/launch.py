@@ -33,17 +33,18 @@ def run(self: Any, *args: Any, grid: Any, warmup: bool = False, **kwargs: Any) -
     with torch._C.DisableTorchFunction():                  # whatever tensors pretend to be, they are taken as they are
         handle = checked(self, bound, options, sim.target)
         if shape is not None and 0 not in shape:           # as Triton's launcher: else nothing to run
-            _launch(self, bound, shape, sim)
+            _launch(self, bound, shape, sim, sim.fp_fusion and handle.options.enable_fp_fusion)
     return handle
 
 
-def _launch(self: Any, bound: dict[str, Any], shape: tuple[int, int, int], sim: Any) -> None:
+def _launch(self: Any, bound: dict[str, Any], shape: tuple[int, int, int], sim: Any, fuses: bool) -> None:
     function = rewrite(self.fn)
     programs = sim.programs(shape)
     internals.machine.set_grid_dim(*shape)
 
     def start() -> tuple[Any, dict[str, Any]]:
         launch = sim.begin(self.__name__, shape, _tensors(bound))
+        launch.fuses = fuses
         return launch, {p.name: _typed(p, bound[p.name], launch.memory) for p in self.params}
 
     try:
@@ -174,7 +175,9 @@ def _descriptor(value: Any, memory: Memory) -> Any:
                               "expanded tensor has no boxes", check="descriptor")
     strides = [internals.implicit(s) for s in value.strides[:-1]]
     assert value.strides[-1] == 1, "a descriptor's last stride must be 1"
-    return internals.semantic.make_tensor_descriptor(
+    box = internals.semantic.make_tensor_descriptor(
         base=convert(value.base, memory), shape=[internals.implicit(s) for s in value.shape],
         strides=[*strides, tl.constexpr(1)], block_shape=[tl.constexpr(b) for b in value.block_shape],
         padding_option=value.padding)
+    box.handle.to_tf32 = getattr(value, "round_f32_to_tf32", False)
+    return box

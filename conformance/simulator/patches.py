@@ -48,6 +48,9 @@ BUILDER = {
     "create_add": arithmetic.watched("+", np.add),
     "create_sub": arithmetic.watched("-", np.subtract),
     "create_mul": arithmetic.watched("*", np.multiply),
+    "create_fmul": arithmetic.product,
+    "create_fadd": arithmetic.fused(1, np.add),
+    "create_fsub": arithmetic.fused(-1, np.subtract),
     "create_select": arithmetic.select,
     "create_dot": arithmetic.dot,
     "create_fma": arithmetic.fused_multiply_add,
@@ -103,6 +106,7 @@ def patched() -> Iterator[Scope]:
             set_(builder, name, function)
         set_(builder, "create_atomic_rmw", pointers.atomic_update(rmw))
         set_(builder, "create_atomic_cas", pointers.atomic_exchange_if(cas))
+        set_(builder, "create_descriptor_load", pointers.box_loaded(builder.create_descriptor_load))
         set_(builder, "create_print", blocks.told(say))
         if hasattr(interpreter, "BlockPointerHandle"):                        # until Triton 3.8
             set_(interpreter.BlockPointerHandle, "materialize_pointers", pointers.block_pointers)
@@ -122,6 +126,8 @@ def patched() -> Iterator[Scope]:
         set_(tl.tensor, "__init__", shortcuts.shared_tensor(tl.tensor.__init__))
         set_(TritonSemantic, "binary_op_type_checking_impl",
              shortcuts.quick_operands(TritonSemantic.binary_op_type_checking_impl))
+        if internals.RELEASE >= (3, 9):
+            set_(TritonSemantic, "truediv", arithmetic.by_reciprocal(TritonSemantic.truediv))
         set_(TritonSemantic, "load", passes.of_presence(TritonSemantic.load))
         set_(TritonSemantic, "store", passes.of_presence(TritonSemantic.store))
         set_(TritonSemantic, "broadcast_impl_value",

@@ -7,6 +7,7 @@ the trailing arguments that only a GPU has a use for.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,11 @@ import triton
 import triton.language as tl
 from triton.runtime.interpreter import TensorHandle
 
-from ..field.elements import Exact, Unseen, plain
+from ..field.elements import Exact, Unseen, on_floats, plain
 from . import active, internals, passes
 from .fault import KernelFault
 from .memory import View
-from .values import BF16, TORCH, Array, bits_type, everywhere, is_float, numpy_type, undefined
+from .values import BF16, TORCH, Array, bits_type, everywhere, is_float, nearest_tf32, numpy_type, undefined
 
 _BELOW = (str(Path(__file__).resolve().parent), str(Path(__file__).parent), str(Path(triton.__file__).parent))
 
@@ -209,6 +210,18 @@ def from_address(self: Any, src: Any, dst: Any) -> Any:
 def descriptor_pointers(self: Any, offsets: list[Any]) -> tuple[Any, Any]:
     """The addresses of a descriptor's block, and which of them lie inside the described tensor."""
     return _boxed(self, _places(self, offsets), range(self.ndim))
+
+
+def box_loaded(original: Callable[..., Any]) -> Callable[..., Any]:
+    """`create_descriptor_load`, given the original."""
+
+    def load(self: Any, box: Any, *rest: Any) -> Any:
+        out = original(self, box, *rest)
+        if getattr(box, "to_tf32", False):
+            out.data = on_floats(nearest_tf32, out.data)
+        return out
+
+    return load
 
 
 def block_pointers(self: Any, checked: Any) -> tuple[Any, Any]:

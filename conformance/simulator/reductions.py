@@ -12,7 +12,7 @@ import numpy as np
 import triton.language as tl
 from triton.runtime.interpreter import TensorHandle
 
-from ..field.elements import Exact
+from ..field.elements import Exact, plain
 from . import internals
 from .calls import call
 from .fault import KernelFault
@@ -62,7 +62,8 @@ def _quick(combine_fn: Any, data: Array) -> Any:
 
 
 def _tree(data: list[Array], types: list[Any], combine_fn: Any) -> list[Array]:
-    sides_matter = getattr(combine_fn, "__module__", "") != internals.STANDARD
+    ordered = not any(d.dtype.kind in "fV" and np.isnan(plain(d)).any() for d in data)
+    sides_matter = not (ordered and getattr(combine_fn, "__module__", "") == internals.STANDARD)
     while data[0].shape[1] > 1:
         left, right = [d[:, 0::2] for d in data], [d[:, 1::2] for d in data]
         data = _combine(combine_fn, left, right, types)

@@ -26,11 +26,11 @@ class Sim:
     """
 
     def __init__(self, check: bool, order: str, seed: int, target: str, overflow: bool, poison: bool | str,
-                 accumulate: str = "float32") -> None:
+                 accumulate: str = "float32", fp_fusion: bool = False) -> None:
         if order not in ORDERS:
             raise ValueError(f"simulate(order={order!r}): the orders are {', '.join(ORDERS)}")
         self.check, self.order, self.target = check, order, target
-        self.overflow, self.poison = overflow, poison
+        self.overflow, self.poison, self.fp_fusion = overflow, poison, fp_fusion
         self.open: set[str] = set()             # lines whose loads have left lanes undefined
         if accumulate not in ACCUMULATE:
             raise ValueError(f"simulate(accumulate={accumulate!r}): products are added as {' or '.join(ACCUMULATE)}")

@@ -111,6 +111,13 @@ def tf32(x: Array) -> Array:
     return np.where(special, bits, bits & np.uint32(0xFFFFE000)).view(np.float32)
 
 
+def nearest_tf32(x: Array) -> Array:
+    """float32 with ten mantissa bits, to nearest even: what a tensor map with `round_f32_to_tf32` loads."""
+    bits = np.ascontiguousarray(x, np.float32).view(np.uint32)
+    half = np.uint32(0x0FFF) + ((bits >> np.uint32(13)) & np.uint32(1))
+    return np.where(np.isfinite(x), (bits + half) & np.uint32(0xFFFFE000), bits).view(np.float32)
+
+
 def undefined(dtype: np.dtype[Any]) -> Any:
     """What a masked-off lane without `other` holds: NaN, or an integer far from any honest index.
 

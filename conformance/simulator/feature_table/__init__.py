@@ -11,10 +11,11 @@ from typing import NamedTuple
 import torch
 
 from .. import simulate
-from . import blocks, boxes, formats, language, library, storage
+from . import aggregates, blocks, boxes, formats, language, library, storage
 from .registry import FEATURES, Unavailable
 
-__all__ = ["FEATURES", "Row", "Unavailable", "blocks", "boxes", "formats", "language", "library", "rows", "storage"]
+__all__ = ["FEATURES", "Row", "Unavailable", "aggregates", "blocks", "boxes", "formats", "language", "library", "rows",
+           "storage"]
 
 
 class Row(NamedTuple):

@@ -7,7 +7,9 @@ import torch
 import triton
 import triton.language as tl
 
-from .registry import feature, integers, same
+from .. import internals
+from ..fault import KernelFault
+from .registry import feature, integers, refused, same
 
 
 @triton.jit
@@ -77,6 +79,33 @@ def logic(x, y, B: tl.constexpr):
     tl.store(y + 4 * B + i, tl.where((v > 0) * (v > 5), 1, 0))
 
 
+@triton.jit
+def largest(x, y, z, N: tl.constexpr):
+    v = tl.load(x + tl.arange(0, N))
+    tl.store(y, tl.max(v, 0))
+    tl.store(z, tl.argmax(v, 0))
+
+
+@triton.jit
+def ascending(x, y, N: tl.constexpr):
+    i = tl.arange(0, N)
+    tl.store(y + i, tl.sort(tl.load(x + i)))
+
+
+@triton.jit
+def running(x, y, N: tl.constexpr):
+    i = tl.arange(0, N)
+    tl.store(y + i, tl.cumsum(tl.load(x + i), 0))
+
+
+@triton.jit
+def counted(x, y, N: tl.constexpr, BINS: tl.constexpr):
+    i = tl.arange(0, N)
+    v = tl.load(x + i)
+    tl.store(y + tl.arange(0, BINS), tl.histogram(v, BINS, mask=i < N - 2))
+    tl.store(y + BINS, tl.sum(v > 0, 0))
+
+
 @feature("tl.reduce with a function of one's own")
 def _() -> None:
     x, y = integers(1024), torch.empty(3)
@@ -125,3 +154,43 @@ def _() -> None:
     x, y = integers(16), torch.empty(5, 16)
     logic[(1,)](x, y, 16)
     same(y, torch.stack([(x > 0) & (x < 5), (x < 0) | (x > 5), x <= 0, (x > 0) ^ (x > 5), x > 5]).float())
+
+
+@feature("tl.max and tl.argmax in bf16, fp16, fp32; an argmax that meets NaN is refused: lanes disagree")
+def _() -> None:
+    for dtype in (torch.bfloat16, torch.float16, torch.float32):
+        x = torch.tensor([-5.0, -1, -7, -1, -3, -9, -2, -8]).to(dtype)
+        y, z = torch.empty(1, dtype=dtype), torch.empty(1, dtype=torch.int32)
+        largest[(1,)](x, y, z, 8)
+        assert (y.item(), z.item()) == (-1, 1)
+        x[4] = torch.nan
+        with refused(KernelFault, "reduce"):
+            largest[(1,)](x, y, z, 8)
+
+
+@feature("tl.sort compares: what meets NaN stays where it came first, twice")
+def _() -> None:
+    for dtype in (torch.bfloat16, torch.float16, torch.float32):
+        for first in ([1.0, torch.nan], [torch.nan, 1.0]):
+            x, y = torch.tensor(first).to(dtype), torch.empty(2, dtype=dtype)
+            ascending[(1,)](x, y, 2)
+            same(y, x[:1].expand(2))
+
+
+@feature("tl.cumsum of bf16: float32 until Triton 3.8, bf16 since 3.9")
+def _() -> None:
+    x, y = torch.tensor([256.0, 1, 1, 1]).bfloat16(), torch.empty(4)
+    running[(1,)](x, y, 4)
+    whole = torch.tensor([256.0, 257, 258, 259])
+    kept = torch.tensor([256.0, 256, 258, 258])          # by doubling: 256, 256 + 1, 256 + 2, (256 + 1) + 2
+    same(y, kept if internals.RELEASE >= (3, 9) else whole)
+
+
+@feature("tl.histogram with a mask; a value beyond its bins is refused; a sum of int1 is int32")
+def _() -> None:
+    x, y = torch.tensor([0, 3, 1, 3, 3, 0, 2, 1], dtype=torch.int32), torch.empty(5, dtype=torch.int32)
+    counted[(1,)](x, y, 8, 4)
+    same(y, torch.tensor([2, 1, 0, 3, 6], dtype=torch.int32))
+    x[0] = 4
+    with refused(KernelFault, "histogram"):
+        counted[(1,)](x, y, 8, 4)

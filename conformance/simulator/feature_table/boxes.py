@@ -10,7 +10,7 @@ import triton.language as tl
 from triton.tools.tensor_descriptor import TensorDescriptor
 
 from ..fault import KernelFault
-from .registry import feature, integers, refused, same
+from .registry import Unavailable, feature, integers, refused, same
 
 
 @triton.jit
@@ -29,6 +29,12 @@ def multiply_boxes(pixels, filters, out, BM: tl.constexpr, BK: tl.constexpr, BN:
     x = tl.reshape(pixels.load([0, 0, 0, 0]), (BN, BK))
     w = tl.reshape(filters.load([1, 0, 0]), (BM, BK))
     out.store([0, 0, 0, 0], tl.reshape(tl.trans(tl.dot(w, x.T)).to(out.dtype), out.block_shape))
+
+
+@triton.jit
+def move_plane(source, y, B: tl.constexpr):
+    i = tl.arange(0, B)
+    tl.store(y + i[:, None] * B + i, source.load([0, 0]))
 
 
 def described(x: torch.Tensor, *box: int) -> TensorDescriptor:
@@ -91,3 +97,17 @@ def _() -> None:
     x, y = torch.ones(1, 1, 1, 8).expand(2, 4, 4, 8), torch.zeros(2, 4, 4, 8)
     with refused(KernelFault, "descriptor"):
         move_box[(1,)](described(x, 2, 4, 4, 8), described(y, 2, 4, 4, 8), 0, 0, 0, 0, 0, 0, 0, 0)
+
+
+@feature("a descriptor with round_f32_to_tf32 loads to nearest even")
+def _() -> None:
+    x = 1 + torch.tensor([2.0**-11, 2.0**-10 + 2.0**-11, 2.0**-11 + 2.0**-20, 2.0**-12]).repeat(4).view(4, 4)
+    x[3] = torch.tensor([torch.inf, -torch.inf, torch.nan, 3.4028234e38])
+    y = torch.empty(4, 4)
+    try:
+        source = TensorDescriptor(x, [4, 4], [4, 1], [4, 4], round_f32_to_tf32=True)
+    except TypeError as error:
+        raise Unavailable("this Triton's descriptors do not round") from error
+    move_plane[(1,)](source, y, 4)
+    near = torch.tensor([1.0, 1 + 2.0**-9, 1 + 2.0**-10, 1.0])
+    same(y, torch.stack([near, near, near, torch.tensor([torch.inf, -torch.inf, torch.nan, torch.inf])]))

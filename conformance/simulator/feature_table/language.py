@@ -8,7 +8,7 @@ import triton
 import triton.language as tl
 
 from ..fault import KernelFault
-from .registry import Unavailable, feature, integers, refused, same
+from .registry import Unavailable, feature, integers, new, refused, same
 
 
 @triton.jit
@@ -103,6 +103,19 @@ def chained(x, y, B: tl.constexpr):
     tl.store(y + i, v, mask=0.0 < v <= 3.0)
 
 
+@triton.jit
+def by_keyword(x, y, *, B: tl.constexpr):
+    i = tl.arange(0, B)
+    tl.store(y + i, tl.load(x + i))
+
+
+@triton.jit
+def comprehended(x, y, B: tl.constexpr):
+    i = tl.arange(0, B)
+    parts = [tl.load(x + i) * factor for factor in (1.0, 2.0, 4.0)]
+    tl.store(y + i, parts[0] + parts[1] + parts[2])
+
+
 @feature("tl.range: flattened, staged, warp-specialised; range and static_range")
 def _() -> None:
     x, y = integers(100), torch.empty(3, 100)
@@ -172,13 +185,24 @@ def _() -> None:
 @feature("chained comparisons, lane by lane")
 def _() -> None:
     x, y = torch.arange(8.0), torch.zeros(8)
-    try:
+    with new("chained comparisons"):
         chained[(1,)](x, y, 8)
-    except KernelFault as fault:
-        if fault.check != "compile":
-            raise
-        raise Unavailable("this Triton does not compile chained comparisons") from fault
     same(y, torch.tensor([0.0, 1, 2, 3, 0, 0, 0, 0]))
+
+
+@feature("keyword-only parameters")
+def _() -> None:
+    x, y = integers(8), torch.empty(8)
+    with new("keyword-only parameters"):
+        by_keyword[(1,)](x, y, B=8)
+    same(y, x)
+
+
+@feature("list comprehensions over what is known at compile time")
+def _() -> None:
+    x, y = integers(8), torch.empty(8)
+    comprehended[(1,)](x, y, 8)
+    same(y, 7 * x)
 
 
 @feature("constexpr_function")

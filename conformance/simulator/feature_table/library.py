@@ -9,6 +9,7 @@ import triton.language as tl
 from triton.language.extra import libdevice
 from triton.language.extra.cuda import libdevice as cuda_libdevice
 
+from .. import internals, simulate
 from ..fault import KernelFault
 from .registry import feature, nearest, refused, same
 
@@ -31,6 +32,22 @@ def mathematics(x, y, N: tl.constexpr):
 def rounded_once(x, y, z, out, N: tl.constexpr):
     i = tl.arange(0, N)
     tl.store(out + i, tl.math.fma(tl.load(x + i), tl.load(y + i), tl.load(z + i)))
+
+
+@triton.jit
+def joined(x, y, z, out, N: tl.constexpr):
+    i = tl.arange(0, N)
+    a, b, c = tl.load(x + i), tl.load(y + i), tl.load(z + i)
+    tl.store(out + i, a * b + c)
+    tl.store(out + N + i, a * b - c)
+    tl.store(out + 2 * N + i, c - a * b)
+
+
+@triton.jit
+def divided(x, y, n, N: tl.constexpr, BY: tl.constexpr):
+    i = tl.arange(0, N)
+    tl.store(y + i, tl.load(x + i) / BY)
+    tl.store(y + N + i, tl.load(x + i) / n)
 
 
 @triton.jit
@@ -138,3 +155,26 @@ def _() -> None:
     x = torch.ones(4)
     with refused(NotImplementedError):
         assembly[(1,)](x, x.clone(), 4)
+
+
+@feature("x·y + z, x·y − z and z − x·y round once as compiled, and twice where enable_fp_fusion is off")
+def _() -> None:
+    one = 1 + 2.0**-12
+    x, z, out = torch.full((4,), one), torch.full((4,), -1.0), torch.empty(3, 4)
+    once, twice = one * one - 1, float(torch.tensor(one * one)) - 1
+    assert once != twice
+    for fusion, option, rest in ((True, {}, once), (True, {"enable_fp_fusion": False}, twice), (False, {}, twice)):
+        with simulate(fp_fusion=fusion):
+            joined[(1,)](x, x, z, out, 4, **option)
+            same(out[0], torch.full((4,), rest))
+            joined[(1,)](x, x, -z, out, 4, **option)
+            same(out[1:], torch.tensor([[rest] * 4, [-rest] * 4]))
+
+
+@feature("a constant divisor since Triton 3.9: times a rounded reciprocal, 41 / 41 is not 1")
+def _() -> None:
+    for dtype in (torch.float32, torch.bfloat16, torch.int32):
+        x, y = torch.full((4,), 41).to(dtype), torch.empty(2, 4)
+        divided[(1,)](x, y, 41.0, 4, 41)
+        known = 1 - 2.0**-24 if internals.RELEASE >= (3, 9) else 1.0
+        same(y, torch.tensor([[known] * 4, [1.0] * 4]))

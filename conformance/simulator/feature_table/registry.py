@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 import torch
 
+from ..fault import KernelFault
+
 FEATURES: dict[str, Callable[[], None]] = {}
 
 
@@ -32,6 +34,17 @@ def refused(kind: type[Exception], check: str = "") -> Iterator[None]:
             raise AssertionError(f"refused as {getattr(error, 'check', '')!r}, not as {check!r}") from error
     else:
         raise AssertionError("it ran, and on a GPU it would not")
+
+
+@contextmanager
+def new(what: str) -> Iterator[None]:
+    """What runs inside compiles with later releases only."""
+    try:
+        yield
+    except KernelFault as fault:
+        if fault.check != "compile":
+            raise
+        raise Unavailable(f"this Triton does not compile {what}") from fault
 
 
 def same(got: torch.Tensor, want: torch.Tensor) -> None:
