@@ -67,10 +67,12 @@ def fused(sign: int, op: Callable[[Array, Array], Array]) -> Callable[[Any, Any,
 
     def compute(self: Any, lhs: Any, rhs: Any) -> Any:
         if active.launch().fuses:
-            if x_y := getattr(lhs, "factors", None):
-                return fused_multiply_add(self, *x_y, _times(sign, rhs))
-            if x_y := getattr(rhs, "factors", None):
-                return fused_multiply_add(self, _times(sign, x_y[0]), x_y[1], lhs)
+            if pair := getattr(lhs, "factors", None):
+                x, y = pair
+                return fused_multiply_add(self, x, y, _times(sign, rhs))
+            if pair := getattr(rhs, "factors", None):
+                x, y = pair
+                return fused_multiply_add(self, _times(sign, x), y, lhs)
         return binary(self, lhs, rhs, op)
 
     return compute
