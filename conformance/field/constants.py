@@ -109,9 +109,9 @@ def _of(single: Any) -> Pair:
         element = np.array([root(n)], np.uint64)
         power = exponent(element)
         v[size == x], w[size == x] = (A.inverse(element), A.inverse_q(power)) if inverse else (element, power)
-    for constant, (element, its) in named().items():
+    for constant, residues in named().items():
         here = size.astype(np.float32) == np.float32(constant)
-        v[here], w[here] = element, its
+        v[here], w[here] = residues
     return np.where(single < 0, A.negative(v), v), np.where(single < 0, A.negative_q(w), w)
 
 
