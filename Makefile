@@ -38,7 +38,7 @@ gate: .venv/dev.stamp              ## every shipped configuration compiled for G
 	$(BIN)/python -m chainrule.triton_kernels.gate --json build/gate.json $(ARGS)
 
 gate-%: build/triton-%             ## the same with another Triton, which lies beside the installed one
-	PYTHONPATH=build/triton-$* $(BIN)/python -m chainrule.triton_kernels.gate --json build/gate-$*.json
+	PYTHONPATH=build/triton-$* $(BIN)/python -m chainrule.triton_kernels.gate --json build/gate-$*.json $(ARGS)
 
 # Kept: make would take it for a file on the way, and delete it.
 .PRECIOUS: build/triton-%

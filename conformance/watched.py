@@ -32,12 +32,16 @@ from .judging.bounds import declared, limit
 from .judging.cases import Case
 from .judging.comparing import compare
 from .judging.numbers.bounded import FLOAT32, FLOAT64, Arithmetic, Bounded
+from .judging.numbers.formats import FORMATS, Format
 from .judging.operations import evaluate, operation_of, stable
 from .judging.oracle import Truth
 from .judging.running import adding
 from .training.chains import DTYPE, ChainFault, Judged, as_array
 from .training.known import BEFORE, KNOWN, RULES, Number
+from .training.sequences import SEQUENCES
 from .training.theirs import Ops, asked, backend_of
+
+JUDGES = KNOWN | SEQUENCES
 
 
 class Watch(Judged):
@@ -62,7 +66,8 @@ class Watch(Judged):
         self.calls[id] += 1
         lead = DTYPE[next(iter(outputs.values())).dtype]
         rounding = declared(self.backend.arithmetic, lead, adding(self.mode)) if dot else FLOAT32
-        exact, plain, rounded = (_values(compute, arithmetic) for arithmetic in (FLOAT64, FLOAT32, rounding))
+        exact = _values(compute, FLOAT64)
+        plain, rounded = (_values(compute, arithmetic, FORMATS[lead]) for arithmetic in (FLOAT32, rounding))
         for (name, out), true, one, other in zip(outputs.items(), exact, plain, rounded, strict=True):
             dtype, shape = DTYPE[out.dtype], tuple(out.shape)
             case = Case(f"{id}/chain/call {self.calls[id]}", id, "T1", dtype, dict)
@@ -72,11 +77,15 @@ class Watch(Judged):
             self.note(case, compare(name, as_array(out), Truth(v, radius), bound, case))
 
 
-def _values(compute: Callable[[Number], Any], arithmetic: Arithmetic) -> tuple[Bounded, ...]:
+def _values(
+    compute: Callable[[Number], Any], arithmetic: Arithmetic, form: Format | None = None
+) -> tuple[Bounded, ...]:
+    """`form` is what a kernel rounds to between its products, as `narrowed` wants to know."""
     def number(t: Any) -> Bounded:
         v = np.asarray(as_array(t), dtype=np.float64)
         return Bounded(v, arithmetic, e=arithmetic.input_u * np.abs(v))
 
+    number.format = form                # type: ignore[attr-defined]
     with np.errstate(all="ignore"):
         found = compute(number)
     return found if isinstance(found, tuple) else (found,)
@@ -96,7 +105,7 @@ class Room:
     def _judged(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def run(*args: Any) -> Any:
             key = self._name, name
-            if key not in KNOWN:
+            if key not in JUDGES:
                 if self._watch.mode == "host":
                     return function(*args)
                 raise ChainFault(f"{self._name}.{name} is asked for, and nothing here knows which op it is")
@@ -108,7 +117,7 @@ class Room:
                 if self._watch.mode == "host":          # torch's own, whom nobody asked about
                     return found
             self._watch.launches += self._watch.ran() - launches
-            KNOWN[key](self._watch, found, *args, **before)
+            JUDGES[key](self._watch, found, *args, **before)
             return found
 
         return run

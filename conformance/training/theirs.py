@@ -9,12 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
+from ...triton_kernels.attention import composite as attention_composite
+from ...triton_kernels.attention.checks import apart
+from ...triton_kernels.norms import layer_composite
 from ..backend import Backend, Function
 from ..judging.hygiene import HygieneFault
 from ..judging.operations import OPERATIONS, PARAMETERS
 from ..judging.running import fitted, listed
+from . import sequences
 from .chains import ChainFault
 from .known import geometry, windows
 
@@ -98,6 +103,36 @@ def from_pool(ops: Ops, d: Tensor, index: Tensor, sizes: Any, saved: Any, act: s
     return None if form == "side" else ops("pool.max.grad_x", **given, **windows(sizes))[0]
 
 
+def normed(ops: Ops, x: Tensor, gamma: Any, beta: Any, eps: float, added: Any = None, written: bool = True) -> Any:
+    """y is theirs; μ and 1/√(σ² + ε), which no op gives, are the composite's."""
+    summed = x[:0] if added is None else x + added
+    x = x if added is None else summed
+    _, mean, rstd, _ = layer_composite.forward(x, None, None, eps, None, False)
+    return ops("norm.layer", x=x, **sequences.affine(x, gamma, beta), eps=eps)[0], mean, rstd, summed
+
+
+def attended(ops: Ops, q: Tensor, k: Tensor, v: Tensor, scale: float, keep: Any, causal: bool, *_: Any) -> Any:
+    """o is theirs, the logarithms of its sums the composite's."""
+    _, lse = attention_composite.forward(q, k, v, scale, keep, causal)
+    return ops("attn.head", **sequences.heads(q, k, v, scale, keep, causal))[0], lse
+
+
+def from_attention(ops: Ops, d: Tensor, q: Tensor, k: Tensor, v: Tensor, o: Tensor, lse: Tensor, *how: Any) -> Any:
+    if not all(f"attn.head.grad_{letter}" in ops for letter in "QKV"):
+        return None
+    given = sequences.heads(q, k, v, *how[:3])
+    return tuple(ops(f"attn.head.grad_{letter}", d=d, **given)[0] for letter in "QKV")
+
+
+def from_packed(ops: Ops, d: Tensor, qkv: Tensor, *how: Any) -> Any:
+    found = from_attention(ops, d, *apart(qkv), *how)
+    return None if found is None else torch.stack([t.transpose(1, 2) for t in found], 2)
+
+
+def shares(ops: Ops, z: Tensor, dtype: torch.dtype) -> Any:
+    return ops("act.softmax", z=z)[0] if dtype == z.dtype else None
+
+
 #: By the module of kernels and its function: an op that is needed (or "" where the entry asks), and the entry.
 THEIRS: dict[tuple[str, str], tuple[str, Callable[..., Any]]] = {
     ("layers.kernels", "affine_keeping"): ("net.layer.affine", affine),
@@ -108,6 +143,11 @@ THEIRS: dict[tuple[str, str], tuple[str, Callable[..., Any]]] = {
     ("losses.kernels", "loss"): ("", pair),
     ("images.layer", "keeping"): ("conv2d.layer", convolution),
     ("images.layer", "delta_through"): ("conv2d.layer.grad_x", to_image),
+    ("norms.layer", "forward"): ("norm.layer", normed),
+    ("activations.softmax", "forward"): ("act.softmax", shares),
+    ("attention.kernels", "forward"): ("attn.head", attended),
+    ("attention.kernels", "backward"): ("", from_attention),
+    ("attention.kernels", "packed_backward"): ("", from_packed),
     ("images.pool", "pooled"): ("pool.max", pooled),
     ("images.pool", "pooled_backward"): ("pool.max.grad_x", from_pool),
 }

@@ -53,7 +53,7 @@ class Block(Function):
             *_heads(qkv, B, S, how.heads), 1 / math.sqrt(D // how.heads), keep, how.causal, None)
         y, mean2, rstd2, past = norm.forward(rows, g2, h2, how.eps[1], product(_beside(o), w_out, b_out), True)
         a, z = linear.affine_keeping(y, w1, b1, how.act, 0.0, True, None)
-        return past + product(a, w2, b2), qkv, o, lse, past, z, mean1, rstd1, mean2, rstd2
+        return linear.affine_added(a, w2, b2, past, None), qkv, o, lse, past, z, mean1, rstd1, mean2, rstd2
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -66,28 +66,23 @@ class Block(Function):
     def backward(ctx: Any, d: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         x, keep, g1, h1, w_in, _b, w_out, _b, g2, h2, w1, _b, w2, _b, qkv, o, lse, past, z, *stats = ctx.saved_tensors
         (B, S, D), how, (mean1, rstd1, mean2, rstd2) = x.shape, ctx.how, stats
-        norm, linear = room(NORM, "norm.layer.grad_x", d), room(LINEAR, "bp.delta.chain", d)
-        recalled, rows = room(RECALLED, "alg.average", d), x.reshape(B * S, D)
-
-        def back(delta: Tensor, w: Tensor) -> Tensor:
-            found: Tensor = linear.affine_keeping(delta, w.t(), None, "identity", 0.0, False, None)[0]
-            return found
+        norm, recalled = room(NORM, "norm.layer.grad_x", d), room(RECALLED, "alg.average", d)
+        rows, nothing = x.reshape(B * S, D), (None,) * 4
 
         def normed(d: Tensor, t: Tensor, mean: Tensor, rstd: Tensor, g: Tensor, past: Tensor) -> tuple[Tensor, ...]:
             dt, both = norm.gradients(d, t, mean, rstd, g, past, g.dtype, True, True)
             return dt, both[:D], both[D:]
 
-        dw2, db2 = recalled.averaged(d, z, how.act, 0.0, None, None, None, None, None)
-        d1, _ = linear.delta_through(d, w2, z, how.act, "z", 0.0, "bp.delta.chain", None, False)
-        dw1, db1 = recalled.averaged(d1, past, "identity", 0.0, mean2, rstd2, g2, h2, None)
-        d, dg2, dh2 = normed(back(d1, w1), past, mean2, rstd2, g2, d)
-        dw_out, db_out = linear.averaged(d, _beside(o), w_out, 0.0, 1.0, True, None)
-        upstream = back(d, w_out).view(B, S, how.heads, D // how.heads).transpose(1, 2)
+        inner, dw2, db2 = recalled.gradients(d, w2, z, how.act, 0.0, *nothing, None)
+        inner, dw1, db1 = recalled.gradients(inner, w1, past, "identity", 0.0, mean2, rstd2, g2, h2, None)
+        d, dg2, dh2 = normed(inner, past, mean2, rstd2, g2, d)
+        upstream, dw_out, db_out = recalled.gradients(d, w_out, _beside(o), "identity", 0.0, *nothing, None)
         packed = room(HEADS, "attn.head.grad_Q", d).packed_backward(
-            upstream, qkv.view(B, S, 3, how.heads, D // how.heads), o, lse, 1 / math.sqrt(D // how.heads), keep,
-            how.causal, None).view(B * S, 3 * D)
-        dw_in, db_in = recalled.averaged(packed, rows, "identity", 0.0, mean1, rstd1, g1, h1, None)
-        d, dg1, dh1 = normed(back(packed, w_in), rows, mean1, rstd1, g1, d)
+            upstream.view(B, S, how.heads, D // how.heads).transpose(1, 2),
+            qkv.view(B, S, 3, how.heads, D // how.heads), o, lse, 1 / math.sqrt(D // how.heads), keep, how.causal,
+            None).view(B * S, 3 * D)
+        inner, dw_in, db_in = recalled.gradients(packed, w_in, rows, "identity", 0.0, mean1, rstd1, g1, h1, None)
+        d, dg1, dh1 = normed(inner, rows, mean1, rstd1, g1, d)
         found = (d.view(x.shape), None, None, dg1, dh1, dw_in, db_in, dw_out, db_out, dg2, dh2, dw1, db1, dw2, db2)
         return tuple(one if wanted else None for one, wanted in zip(found, ctx.needs_input_grad))
 

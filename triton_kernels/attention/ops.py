@@ -28,6 +28,6 @@ declare(
 )
 declare(
     "attention.recalled", recalled_composite,
-    Op("recalled", "averaged", "alg.average",
-       flops=lambda delta, saved, *_, **__: 2 * delta.numel() * saved.shape[1]),
+    Op("recalled", "gradients", "alg.average",
+       flops=lambda delta, w, *_, **__: 4 * delta.numel() * w.shape[1]),
 )

@@ -1,33 +1,51 @@
-"""The gradient of a layer's weights by inputs that nobody kept: they are made again where a tile of them is read.
+"""Both gradients of a layer whose inputs nobody kept: they are made again where a tile of them is read.
 
+bp.delta      δ_prev = (δ w) ⊙ g′(z); δ w, where no activation stands before
 alg.average   D = δᵀ a,   Db = Σ δ,   where a = g(z), or a row of a = γ (x − μ) r + β with its μ and r = 1/√(σ² + ε)
 
 What a layer norm wrote costs two numbers a row to keep, and what an activation wrote nothing beside its z. Made again
-each is rounded as it was written.
+each is rounded as it was written. One launch makes both, so that δ and z come from memory once: the first programs
+own tiles of δ_prev, the others tiles of D. Where a GPU moves boxes, δ_prev is a launch of those kernels.
 """
 # mypy: disable-error-code="no-untyped-def, untyped-decorator"
 
-import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
 from ..activations import kernels as activations
-from ..blocks.tiles import tile_of
+from ..blocks.tiles import product, tile_of
+from ..layers import kernels as layers
 from ..norms.kernels import dense, normalized
 from ..norms.layer import channels
-from ..runtime.configs import choose
+from ..runtime.configs import choose, is_pinned
 from ..runtime.launch import current_arch, launch, math_mode
 
 
 @triton.jit
-def recalled_kernel(
-    delta, saved, mean, rstd, gamma, beta, D, Db, M, N, K, d_k, d_m, s_k, s_n, p,
+def to_inputs(
+    delta, w, saved, out, t, M, N, K, d_k, d_m, w_m, w_n, s_k, s_n, p, PRIME: tl.constexpr, THROUGH: tl.constexpr,
+    BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr, PRECISION: tl.constexpr,
+):
+    """Tile t of δ_prev, K examples of N inputs."""
+    tk, tn = tile_of(t, K, N, BM, BN)
+    rk, rn = tk * BM + tl.arange(0, BM), tn * BN + tl.arange(0, BN)
+    d = product(delta, w, rk, rn, K, N, M, d_k, d_m, w_m, w_n, BM, BN, BK, PRECISION)
+    inside = (rk < K)[:, None] & (rn < N)[None, :]
+    if THROUGH:
+        at = rk.to(tl.int64)[:, None] * s_k + rn.to(tl.int64)[None, :] * s_n
+        d *= PRIME(tl.load(saved + at, mask=inside, other=0.0).to(tl.float32), tl.cast(p, tl.float32))
+    tl.store(out + rk.to(tl.int64)[:, None] * N + rn[None, :], d.to(out.dtype.element_ty), mask=inside)
+
+
+@triton.jit
+def to_weights(
+    delta, saved, mean, rstd, gamma, beta, D, Db, t, M, N, K, d_k, d_m, s_k, s_n, p,
     G: tl.constexpr, NORMED: tl.constexpr, SCALED: tl.constexpr, SHIFTED: tl.constexpr,
     BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr, PRECISION: tl.constexpr,
 ):
-    """M outputs, N inputs, K examples, as in the average of a layer whose inputs were kept."""
-    tm, tn = tile_of(tl.program_id(0), M, N, BM, BN)
+    """Tile t of D, M outputs by N inputs, as in the average of a layer whose inputs were kept."""
+    tm, tn = tile_of(t, M, N, BM, BN)
     rm, rn, k = tm * BM + tl.arange(0, BM), tn * BN + tl.arange(0, BN), tl.arange(0, BK)
     to_delta = delta + rm.to(tl.int64)[None, :] * d_m
     to_saved = saved + rn.to(tl.int64)[None, :] * s_n
@@ -52,20 +70,58 @@ def recalled_kernel(
         tl.store(Db + rm, summed.to(Db.dtype.element_ty), mask=rm < M)
 
 
+@triton.jit
+def recalled_kernel(
+    delta, w, saved, mean, rstd, gamma, beta, out, D, Db, M, N, K, d_k, d_m, w_m, w_n, s_k, s_n, p,
+    G: tl.constexpr, PRIME: tl.constexpr, THROUGH: tl.constexpr, NORMED: tl.constexpr, SCALED: tl.constexpr,
+    SHIFTED: tl.constexpr, INPUTS: tl.constexpr,
+    BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr, PRECISION: tl.constexpr,
+):
+    t = tl.program_id(0)
+    if INPUTS:
+        tiles = tl.cdiv(K, BM) * tl.cdiv(N, BN)
+        if t < tiles:
+            to_inputs(delta, w, saved, out, t, M, N, K, d_k, d_m, w_m, w_n, s_k, s_n, p, PRIME, THROUGH, BM, BN, BK,
+                      PRECISION)
+        else:
+            to_weights(delta, saved, mean, rstd, gamma, beta, D, Db, t - tiles, M, N, K, d_k, d_m, s_k, s_n, p, G,
+                       NORMED, SCALED, SHIFTED, BM, BN, BK, PRECISION)
+    else:
+        to_weights(delta, saved, mean, rstd, gamma, beta, D, Db, t, M, N, K, d_k, d_m, s_k, s_n, p, G, NORMED, SCALED,
+                   SHIFTED, BM, BN, BK, PRECISION)
+
+
 def averaged(
     delta: Tensor, saved: Tensor, act: str, p: float, mean: Tensor | None, rstd: Tensor | None, gamma: Tensor | None,
-    beta: Tensor | None, math: str | None = None,
+    beta: Tensor | None, math: str | None = None, w: Tensor | None = None, out: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """(δᵀ a, Σ δ): a = g(saved), or where mean and rstd are given the layer norm of saved."""
+    """(δᵀ a, Σ δ): a = g(saved), or where mean and rstd are given the layer norm of saved; out ← (δ w) ⊙ g′(saved)
+    beside them, where both are given."""
     (K, M), N = delta.shape, saved.shape[1]
-    D = torch.empty((M, N), dtype=delta.dtype, device=delta.device)
-    Db = torch.empty(M, dtype=delta.dtype, device=delta.device)
-    if D.numel():
-        row = choose("alg.average.recalled", (M, N), delta.dtype, current_arch(delta.device))
+    D, Db = delta.new_empty((M, N)), delta.new_empty(M)
+    row = choose("alg.average.recalled", (M if out is None else M + K, N), delta.dtype, current_arch(delta.device))
+    tiles = triton.cdiv(M, row.BM) + (0 if out is None else triton.cdiv(K, row.BM))
+    weights = D if w is None else w
+    if N and tiles:
         launch(
-            recalled_kernel, (triton.cdiv(M, row.BM) * triton.cdiv(N, row.BN),), delta, saved,
-            D if mean is None else mean, D if rstd is None else rstd, D if gamma is None else dense(gamma),
-            D if beta is None else dense(beta), D, Db, M, N, K, *delta.stride(), *saved.stride(), p, row=row,
-            G=activations.VALUE[act], NORMED=mean is not None, SCALED=gamma is not None, SHIFTED=beta is not None,
-            BM=row.BM, BN=row.BN, BK=row.BK, PRECISION=math_mode(math))
+            recalled_kernel, (tiles * triton.cdiv(N, row.BN),), delta, weights, saved, D if mean is None else mean,
+            D if rstd is None else rstd, D if gamma is None else dense(gamma), D if beta is None else dense(beta),
+            D if out is None else out, D, Db, M, N, K, *delta.stride(), *weights.stride(), *saved.stride(), p, row=row,
+            G=activations.VALUE[act], PRIME=activations.PRIME[act], THROUGH=act != "identity", NORMED=mean is not None,
+            SCALED=gamma is not None, SHIFTED=beta is not None, INPUTS=out is not None, BM=row.BM, BN=row.BN,
+            BK=row.BK, PRECISION=math_mode(math))
     return D, Db
+
+
+def gradients(
+    delta: Tensor, w: Tensor, saved: Tensor, act: str, p: float, mean: Tensor | None, rstd: Tensor | None,
+    gamma: Tensor | None, beta: Tensor | None, math: str | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """((δ w) ⊙ g′(saved), δᵀ a, Σ δ): a as above."""
+    out = delta.new_empty((delta.shape[0], w.shape[1]))
+    how = saved, act, p, mean, rstd, gamma, beta, math
+    if act == "identity" and not is_pinned("alg.average.recalled") and layers.moving_boxes(
+            "net.layer.affine", out, delta, w):
+        layers.affine_into(delta, w.t(), None, out, math)
+        return out, *averaged(delta, *how)
+    return out, *averaged(delta, *how, w, out)

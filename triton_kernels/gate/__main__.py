@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 import zlib
 from collections.abc import Iterator, Sequence
@@ -98,13 +99,20 @@ def _remembered(kernels: Sequence[Any], said: dict[str, str]) -> dict[str, Facts
     return {name: Facts(**{**one, "warnings": tuple(one["warnings"])}) for name, one in known.items()}
 
 
-def batches(arch: str) -> list[tuple[str, int]]:
-    return [(arch, first) for first in range(0, len(list(every(arch))), BATCH)]
+Batch = tuple[str, str, int]        # a target, the pattern of subjects' names, the first configuration
 
 
-def gate_batch(batch: tuple[str, int]) -> list[dict[str, Any]]:
-    arch, first = batch
-    return measure(list(every(arch))[first : first + BATCH], arch)
+def chosen(arch: str, pattern: str) -> list[Work]:
+    return [one for one in every(arch) if re.search(pattern, one[0].name)]
+
+
+def batches(arch: str, pattern: str) -> list[Batch]:
+    return [(arch, pattern, first) for first in range(0, len(chosen(arch, pattern)), BATCH)]
+
+
+def gate_batch(batch: Batch) -> list[dict[str, Any]]:
+    arch, pattern, first = batch
+    return measure(chosen(arch, pattern)[first : first + BATCH], arch)
 
 
 def line(entry: dict[str, Any]) -> str:
@@ -122,13 +130,13 @@ def fails(entry: dict[str, Any]) -> bool:
     return bool(entry["wrong"]) and entry["target"] not in REPORTED
 
 
-def run(targets: Sequence[str]) -> Iterator[dict[str, Any]]:
+def run(targets: Sequence[str], pattern: str = "") -> Iterator[dict[str, Any]]:
     """Every entry, printed as soon as it is known; on a terminal under a bar."""
-    work = [batch for arch in targets for batch in batches(arch)]
+    work = [batch for arch in targets for batch in batches(arch, pattern)]
     bar = Progress(TextColumn("compiling"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), transient=True,
                    disable=not sys.stdout.isatty())
-    with bar, ProcessPoolExecutor(min(len(work), os.cpu_count() or 1)) as pool:
-        task = bar.add_task("", total=sum(len(list(every(arch))) for arch in targets))
+    with bar, ProcessPoolExecutor(min(len(work), os.cpu_count() or 1) or 1) as pool:
+        task = bar.add_task("", total=sum(len(chosen(arch, pattern)) for arch in targets))
         for entries in pool.map(gate_batch, work):
             for entry in entries:
                 print(line(entry), flush=True)
@@ -141,13 +149,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="gate", description="compile every shipped configuration ahead of time")
     parser.add_argument("targets", nargs="*", metavar="TARGET",
                         help=f"of {', '.join(SHARED)}; default all; sm_100 and gfx942 only report")
+    parser.add_argument("-k", dest="pattern", default="", metavar="PATTERN",
+                        help="only subjects in whose name this regular expression is found")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every fact there")
     given = parser.parse_args(arguments)
+    try:
+        re.compile(given.pattern)
+    except re.error as error:
+        parser.error(f"-k {given.pattern} is no regular expression: {error}")
     targets = given.targets or [*WHOLE, *PRODUCTS_ONLY, *REPORTED]
     unknown = [t for t in targets if t not in SHARED]
     if unknown:
         parser.error(f"unknown target {unknown[0]}; choose among {', '.join(SHARED)}")
-    entries = list(run(targets))
+    entries = list(run(targets, given.pattern))
     wrong = [entry for entry in entries if fails(entry)]
     print(f"{len(entries)} configurations, {len(wrong)} failed, Triton {triton.__version__}")
     for entry in wrong:

@@ -50,9 +50,9 @@ class Subject:
 
     `launch`: which of the launches has the row of `table`; that one must be wide and multiply, others only be sound.
     `direct`: what it multiplies goes from where a box lands to the tensor cores, by no other way through shared memory.
-    `boxes`: what it does by boxes, if its table is one of them. `unpooled`: the same layer without its pooling, the
-    table and the row that do as many positions at a time; `places`: the pooled one stores those of its maxima too, and
-    `sides`: on which side of 0 each lies.
+    `beside_boxes`: started only where a GPU moves boxes. `boxes`: what it does by boxes, if its table is one of them.
+    `unpooled`: the same layer without its pooling, the table and the row that do as many positions at a time; `places`:
+    the pooled one stores those of its maxima too, and `sides`: on which side of 0 each lies.
     """
 
     name: str
@@ -63,6 +63,7 @@ class Subject:
     dtypes: tuple[torch.dtype, ...] = (BF16, FP32)
     launch: int = 0
     direct: bool = False
+    beside_boxes: bool = False
     boxes: tuple[str, ...] = ("load", "store")
     unpooled: Subject | None = None
     places: bool = False
@@ -173,13 +174,20 @@ def _pooled_relu_gradient(d: torch.dtype, row: Row) -> Any:
     return pool.pooled_backward(image(64, 64, 28, d), image(64, 64, 28, torch.uint8), sizes, None, "relu", "side", 0.0)
 
 
-def _recalled(normed: bool) -> Callable[[torch.dtype, Row], Any]:
-    """δᵀ a of an a that was not kept: g(z), or a layer norm's."""
+def _added(d: torch.dtype, row: Row) -> Any:
+    """A layer around which a matrix goes."""
+    x, w, added = (empty(N, N, dtype=d) for _ in range(3))
+    return linear.affine_added(x, w, empty(N, dtype=d), added)
+
+
+def _recalled(normed: bool, both: bool = True) -> Callable[[torch.dtype, Row], Any]:
+    """δᵀ a of an a that was not kept, g(z) or a layer norm's, and the δ before it beside it or not."""
     def call(d: torch.dtype, row: Row) -> Any:
-        delta, saved, numbers, features = empty(N, N, dtype=d), empty(N, N, dtype=d), empty(N, dtype=FP32), empty(
-            N, dtype=d)
-        how = (numbers, numbers, features, features) if normed else (None,) * 4
-        return recalled.averaged(delta, saved, "identity" if normed else "gelu", 0.0, *how)
+        delta, w, saved, numbers, features = (*(empty(N, N, dtype=d) for _ in range(3)), empty(N, dtype=FP32),
+                                              empty(N, dtype=d))
+        how = saved, "identity" if normed else "gelu", 0.0, *(
+            (numbers, numbers, features, features) if normed else (None,) * 4)
+        return recalled.gradients(delta, w, *how) if both else recalled.averaged(delta, *how)
     return call
 
 
@@ -302,8 +310,8 @@ SUBJECTS = (
               _heads(numbers, backward), matrix=True) for backward in (False, True) for numbers in (64, 128)),
     *(Subject(f"patches{', ∂ ' if of else ''}{of}", f"vit.embed{'.grad_' if of else ''}{of}", _patches(of),
               matrix=of != "position") for of in ("", "patch", "Theta", "position")),
-    Subject("layer, tanh", "net.layer.affine", _layer("tanh"), matrix=True),
-    Subject("layer, relu", "net.layer.affine", _layer("relu"), matrix=True, dtypes=(BF16,)),
+    Subject("layer, tanh", "net.layer.affine", _layer("tanh"), matrix=True, dtypes=(BF16,)),
+    Subject("layer, added", "net.layer.affine", _added, matrix=True),
     Subject("layer, relu, tf32", "net.layer.affine", _layer("relu", "tf32"), matrix=True, dtypes=(FP32,)),
     Subject("delta, elu", "bp.delta", _delta("elu"), matrix=True),
     Subject("layer, gelu", "net.layer.affine", _layer("gelu"), matrix=True),
@@ -311,10 +319,13 @@ SUBJECTS = (
     Subject("delta, relu, tf32", "bp.delta", _delta("relu", "tf32"), False, True, dtypes=(FP32,)),
     Subject("average", "alg.average", _average(), matrix=True),
     Subject("average, added up", "alg.average", _added_up, matrix=True),
-    *(Subject(f"average, {what} again", "alg.average.recalled", _recalled(what == "norm"), matrix=True)
+    *(Subject(f"δ and average, {what} again", "alg.average.recalled", _recalled(what == "norm"), matrix=True)
       for what in ("gelu", "norm")),
+    Subject("average, norm again", "alg.average.recalled", _recalled(True, False), matrix=True, dtypes=(BF16,),
+            beside_boxes=True),
     Subject("average, tf32", "alg.average", _average("tf32"), False, True, dtypes=(FP32,)),
     Subject("layer, boxes, tanh", "net.layer.affine.boxes", _layer("tanh"), matrix=True, dtypes=(BF16,)),
+    Subject("layer, boxes, added", "bp.delta.boxes", _added, matrix=True, dtypes=(BF16,)),
     Subject("layer, boxes, z kept", "net.layer.affine.boxes", _kept, matrix=True, dtypes=(BF16,)),
     Subject("delta, boxes, elu", "bp.delta.boxes", _delta("elu"), matrix=True, dtypes=(BF16,)),
     Subject("average, boxes", "alg.average.boxes", _average(), matrix=True, dtypes=(BF16,)),
@@ -394,6 +405,8 @@ def every(arch: str) -> Iterator[tuple[Subject, torch.dtype, Row]]:
     """Every (subject, dtype, row) that ships for an architecture, as far as the gate looks there."""
     for subject in SUBJECTS:
         if arch in PRODUCTS_ONLY and subject.table not in (*configs.PRODUCTS, *configs.ATTENTION, *configs.EMBEDDING):
+            continue
+        if subject.beside_boxes and not configs.rows("net.layer.affine.boxes", arch):
             continue
         for dtype in subject.dtypes[:1] if arch in REPORTED else subject.dtypes:
             shipped = configs.rows(subject.table, arch, dtype)

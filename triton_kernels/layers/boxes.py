@@ -31,20 +31,23 @@ EXAMPLES = tl.constexpr(16)             # at a time, where δ is summed: more wo
 
 
 @triton.jit
-def finish_affine(z, out, kept, bias, m, n, N, b_n, p, G: tl.constexpr, HAS_BIAS: tl.constexpr, KEEP_Z: tl.constexpr,
-                  WIDTH: tl.constexpr):
+def finish_affine(z, out, kept, bias, added, m, n, N, b_n, p, G: tl.constexpr, HAS_BIAS: tl.constexpr,
+                  ADDED: tl.constexpr, KEEP_Z: tl.constexpr, WIDTH: tl.constexpr):
     if HAS_BIAS:
         rn = n + tl.arange(0, WIDTH)
         z += tl.load(bias + rn.to(tl.int64) * b_n, mask=rn < N, other=0.0).to(tl.float32)[None, :]
     if KEEP_Z:
         kept.store([m, n], z.to(kept.dtype))
-    out.store([m, n], G(z, p).to(out.dtype))
+    a = G(z, p)
+    if ADDED:
+        a += added.load([m, n]).to(tl.float32)
+    out.store([m, n], a.to(out.dtype))
 
 
 @triton.jit
 def affine_boxes_kernel(
-    x, w, out, kept, bias, M, N, K, b_n, p, G: tl.constexpr, HAS_BIAS: tl.constexpr, KEEP_Z: tl.constexpr,
-    A_T: tl.constexpr, B_T: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr,
+    x, w, out, kept, added, bias, M, N, K, b_n, p, G: tl.constexpr, HAS_BIAS: tl.constexpr, ADDED: tl.constexpr,
+    KEEP_Z: tl.constexpr, A_T: tl.constexpr, B_T: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr,
     PARTS: tl.constexpr, BLOCKS: tl.constexpr,
 ):
     p = tl.cast(p, tl.float32)
@@ -54,10 +57,11 @@ def affine_boxes_kernel(
         z = product(x, w, m, n, 0, K, A_T, B_T, BM, BN, BK)
         if PARTS == 2:
             left, right = halves(z, BM, BN)
-            finish_affine(left, out, kept, bias, m, n, N, b_n, p, G, HAS_BIAS, KEEP_Z, BN // 2)
-            finish_affine(right, out, kept, bias, m, n + BN // 2, N, b_n, p, G, HAS_BIAS, KEEP_Z, BN // 2)
+            finish_affine(left, out, kept, bias, added, m, n, N, b_n, p, G, HAS_BIAS, ADDED, KEEP_Z, BN // 2)
+            finish_affine(right, out, kept, bias, added, m, n + BN // 2, N, b_n, p, G, HAS_BIAS, ADDED, KEEP_Z,
+                          BN // 2)
         else:
-            finish_affine(z, out, kept, bias, m, n, N, b_n, p, G, HAS_BIAS, KEEP_Z, BN)
+            finish_affine(z, out, kept, bias, added, m, n, N, b_n, p, G, HAS_BIAS, ADDED, KEEP_Z, BN)
 
 
 @triton.jit
@@ -127,15 +131,17 @@ def serves(table: str, out: Tensor, *operands: Tensor) -> bool:
 
 
 def affine(
-    x: Tensor, w: Tensor, b: Tensor | None, G: Any, p: float, keep_z: bool, out: Tensor, z: Tensor
+    x: Tensor, w: Tensor, b: Tensor | None, G: Any, p: float, keep_z: bool, out: Tensor, z: Tensor,
+    added: Tensor | None = None,
 ) -> None:
-    """out = g(x wᵀ + b), and z."""
-    row, grid, tile = plan("net.layer.affine", out, x.shape[1])
+    """out = g(x wᵀ + b), and z; with a matrix added the tiles are δ's, which leave room for a second one."""
+    row, grid, tile = plan("net.layer.affine" if added is None else "bp.delta", out, x.shape[1])
     part = row.BN // row.parts
     launch(
         affine_boxes_kernel, grid, box(x, row.BM, row.BK), box(w, row.BN, row.BK), box(out, row.BM, part),
-        box(z, row.BM, part), x if b is None else b, *out.shape, x.shape[1], 1 if b is None else b.stride(0), p,
-        row=row, **tile, G=G, HAS_BIAS=b is not None, KEEP_Z=keep_z, A_T=turned(x), B_T=not turned(w),
+        box(z, row.BM, part), box(out if added is None else added, row.BM, part), x if b is None else b, *out.shape,
+        x.shape[1], 1 if b is None else b.stride(0), p, row=row, **tile, G=G, HAS_BIAS=b is not None,
+        ADDED=added is not None, KEEP_Z=keep_z, A_T=turned(x), B_T=not turned(w),
     )
 
 

@@ -25,6 +25,12 @@ def affine_keeping(
     return a, rounded(z, x.dtype) if keep_z else a
 
 
+@as_given
+def affine_added(x: Tensor, w: Tensor, b: Tensor | None, added: Tensor, math: str | None = None) -> Tensor:
+    """x wᵀ + b + added, a sum that is rounded once."""
+    return rounded(F.linear(wide(x), wide(w), None if b is None else wide(b)) + wide(added), x.dtype)
+
+
 def affine_into(x: Tensor, w: Tensor, b: Tensor | None, out: Tensor, math: str | None = None) -> None:
     """out ← x wᵀ + b."""
     if out.dtype == x.dtype == wide(x).dtype:

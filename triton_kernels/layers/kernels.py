@@ -32,8 +32,8 @@ from . import checks as layer_checks
 
 @triton.jit
 def affine_kernel(
-    x, w, bias, out, kept, M, N, K, x_m, x_k, w_n, w_k, b_n, p,
-    G: tl.constexpr, HAS_BIAS: tl.constexpr, KEEP_Z: tl.constexpr,
+    x, w, bias, added, out, kept, M, N, K, x_m, x_k, w_n, w_k, b_n, p,
+    G: tl.constexpr, HAS_BIAS: tl.constexpr, ADDED: tl.constexpr, KEEP_Z: tl.constexpr,
     BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr, PRECISION: tl.constexpr,
 ):
     tm, tn = tile_of(tl.program_id(0), M, N, BM, BN)
@@ -45,7 +45,10 @@ def affine_kernel(
     inside = (rm < M)[:, None] & (rn < N)[None, :]
     if KEEP_Z:
         tl.store(kept + at, z.to(kept.dtype.element_ty), mask=inside)
-    tl.store(out + at, G(z, tl.cast(p, tl.float32)).to(out.dtype.element_ty), mask=inside)
+    a = G(z, tl.cast(p, tl.float32))
+    if ADDED:
+        a += tl.load(added + at, mask=inside, other=0.0).to(tl.float32)
+    tl.store(out + at, a.to(out.dtype.element_ty), mask=inside)
 
 
 @triton.jit
@@ -94,7 +97,7 @@ def _tiles(op: str, out: Tensor, name: str, operand: Tensor | None = None) -> tu
     return row, grid, {"BM": row.BM, "BN": row.BN, "BK": row.BK}
 
 
-def _moving_boxes(table: str, out: Tensor, *operands: Tensor) -> Any:
+def moving_boxes(table: str, out: Tensor, *operands: Tensor) -> Any:
     """The kernels that move boxes, where GPU and tensors allow them, else None; a traced tensor has no address."""
     if traced(out):
         return None
@@ -114,20 +117,28 @@ def affine_into(x: Tensor, w: Tensor, b: Tensor | None, out: Tensor, math: str |
     _affine(x, w, b, "identity", 0.0, out, out, math)
 
 
+def affine_added(x: Tensor, w: Tensor, b: Tensor | None, added: Tensor, math: str | None = None) -> Tensor:
+    """x wᵀ + b + added, a sum that is rounded once."""
+    out = x.new_empty((x.shape[0], w.shape[0]))
+    return _affine(x, w, b, "identity", 0.0, out, out, math, added.contiguous())[0]
+
+
 def _affine(
-    x: Tensor, w: Tensor, b: Tensor | None, act: str, p: float, out: Tensor, z: Tensor, math: str | None
+    x: Tensor, w: Tensor, b: Tensor | None, act: str, p: float, out: Tensor, z: Tensor, math: str | None,
+    added: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     keep_z = z is not out
-    moving = None if ACTIVATIONS[act].heavy else _moving_boxes("net.layer.affine", out, x, w)
+    plus = out if added is None else added
+    moving = None if ACTIVATIONS[act].heavy else moving_boxes("net.layer.affine", out, x, w, plus)
     if moving:
-        moving.affine(x, w, b, activations.VALUE[act], p, keep_z, out, z)
+        moving.affine(x, w, b, activations.VALUE[act], p, keep_z, out, z, added)
         return out, z
     row, grid, tile = _tiles("net.layer.affine", out, "net.layer.affine")
     if out.numel():
         launch(
-            affine_kernel, grid, x, w, x if b is None else b, out, z, x.shape[0], w.shape[0], x.shape[1],
-            *x.stride(), *w.stride(), 1 if b is None else b.stride(0), p, row=row, **tile,
-            G=activations.VALUE[act], HAS_BIAS=b is not None, KEEP_Z=keep_z, PRECISION=math_mode(math),
+            affine_kernel, grid, x, w, x if b is None else b, plus, out, z, x.shape[0], w.shape[0], x.shape[1],
+            *x.stride(), *w.stride(), 1 if b is None else b.stride(0), p, row=row, **tile, G=activations.VALUE[act],
+            HAS_BIAS=b is not None, ADDED=added is not None, KEEP_Z=keep_z, PRECISION=math_mode(math),
         )
     return out, z
 
@@ -148,7 +159,7 @@ def delta_partial(
     G = activations.derivative(act, form)
     out = torch.empty(saved.shape, dtype=delta.dtype, device=delta.device)
     heavy = ACTIVATIONS[act].heavy
-    moving = None if heavy or saved.stride(-1) != 1 else _moving_boxes("bp.delta", out, delta, w, saved)
+    moving = None if heavy or saved.stride(-1) != 1 else moving_boxes("bp.delta", out, delta, w, saved)
     if moving:
         return out, moving.delta(delta, w, saved, G, p, out)
     row, grid, tile = _tiles("bp.delta.heavy" if heavy else "bp.delta", out, name)
@@ -212,7 +223,7 @@ def _averaged(
     delta: Tensor, a: Tensor, w: Tensor, lam: float, n: float, intercepts: bool, D: Tensor, math: str | None
 ) -> tuple[Tensor, Tensor | None]:
     Db = torch.empty(w.shape[0], dtype=w.dtype, device=w.device)
-    moving = _moving_boxes("alg.average", D, delta, a, w) if w.stride(-1) == 1 else None
+    moving = moving_boxes("alg.average", D, delta, a, w) if w.stride(-1) == 1 else None
     if moving:
         moving.average(delta, a, w, lam, n, intercepts, D, Db)
         return D, Db if intercepts else None
@@ -228,7 +239,8 @@ def _averaged(
     return D, Db if intercepts else None
 
 
-__all__ = ["OPS", "accumulate", "affine_into", "affine_keeping", "averaged", "delta_partial", "delta_through"]
+__all__ = ["OPS", "accumulate", "affine_added", "affine_into", "affine_keeping", "averaged", "delta_partial",
+           "delta_through", "moving_boxes"]
 
 OPS = {
     "net.layer.affine": affine,

@@ -17,6 +17,8 @@ declare(
     Op("affine_keeping", "affine_keeping", "net.layer.affine",
        boxes=lambda x, w, b, act, *_: boxed("net.layer.affine", act),
        flops=lambda x, w, *_, **__: 2 * x.numel() * w.shape[0]),
+    Op("affine_added", "affine_added", "net.layer.affine", boxes="net.layer.affine",
+       flops=lambda x, w, *_, **__: 2 * x.numel() * w.shape[0]),
     Op("averaged", "averaged", "alg.average", boxes="alg.average",
        flops=lambda delta, a, *_, **__: 2 * delta.numel() * a.shape[1]),
     Op("delta_through", "delta_through", lambda delta, w, saved, act, form, p, name, *_: name,

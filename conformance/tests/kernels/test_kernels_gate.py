@@ -35,7 +35,7 @@ def measured(name, row, dtype=torch.bfloat16, arch="sm_90"):
 @pytest.mark.parametrize("arch", ["sm_80", "sm_90"])
 def test_small_configurations_pass(arch):
     row = configs.rows("net.layer.affine", arch, torch.bfloat16)[-2]
-    layer = measured("layer, relu", row, arch=arch)
+    layer = measured("layer, added", row, arch=arch)
     tanh = measured("tanh", configs.rows("pointwise", arch)[0], arch=arch)
     assert layer["wrong"] == tanh["wrong"] == []
     assert layer["matrix"]
@@ -194,7 +194,7 @@ def test_kernels_read_together_are_read_as_alone_and_heard_as_asked_again(tmp_pa
 
 def test_amd_is_reported_not_judged():
     assert [len(list(every(arch))) > 20 for arch in REPORTED] == [True, True]
-    entry = measured("layer, relu", configs.rows("net.layer.affine")[1], arch="gfx942")
+    entry = measured("layer, added", configs.rows("net.layer.affine")[1], arch="gfx942")
     assert entry["registers"] > 0
     assert any(name.startswith("v_mfma") for name in entry["matrix"])
     assert entry["loads"]
@@ -232,6 +232,17 @@ def test_facts_are_remembered_and_json_is_whole(tmp_path, monkeypatch, capsys):
     assert "1 configurations, 0 failed" in capsys.readouterr().out
     entries = json.loads((tmp_path / "gate.json").read_text())["entries"]
     assert entries[0]["stores"] == {"128": 2}
+
+
+def test_subjects_are_chosen_by_their_names(capsys):
+    assert {work[0].name for work in gate.chosen("sm_90", "^attention")} == {
+        f"attention{what}, {numbers}" for what in ("", ", gradients") for numbers in (64, 128)}
+    assert gate.chosen("sm_90", "") == list(every("sm_90"))
+    assert gate.main(["sm_90", "-k", "no such thing"]) == 1
+    assert "0 configurations, 0 failed" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as stop:
+        gate.main(["-k", "("])
+    assert stop.value.code == 2
 
 
 def test_unknown_target(capsys):

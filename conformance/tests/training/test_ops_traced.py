@@ -56,6 +56,7 @@ CHECKED = {
     "softmax": (lambda: (data(*X).t(), torch.bfloat16), ["softmax_kernel"]),
     "softmax_backward": (lambda: (data(*X), data(*X, seed=1).softmax(1)), ["gradient_kernel"]),
     "affine_keeping": (lambda: (data(*X), data(*W), data(*B), "elu", 1.0, True, "ieee"), ["affine_kernel"]),
+    "affine_added": (lambda: (data(*X), data(*W), data(*B), data(4, 3), "ieee"), ["affine_kernel"]),
     "averaged": (lambda: (data(4, 3), data(*X), data(*W), 0.5, 4.0, True, "ieee"), ["average_kernel"]),
     "delta_through": (
         lambda: (data(130, 3), data(*W), data(130, 6), "tanh", "z", 0.0, "bp.delta.chain", "ieee"),
@@ -71,8 +72,9 @@ CHECKED = {
     "attention_packed_backward": (
         lambda: (data(2, 3, 5, 6, seed=4), data(2, 5, 3, 3, 6), data(2, 3, 5, 6, seed=5), data(2, 3, 5, seed=6), 0.5,
                  torch.tensor([[True, True, False, True, True]] * 2), True, "ieee"), ["backward_kernel"]),
-    "recalled": (lambda: (data(4, 3), data(*X), "identity", 0.0, data(4), data(4).abs(), data(6), data(6), "ieee"),
-                 ["recalled_kernel"]),
+    "recalled": (
+        lambda: (data(4, 3), data(*W), data(*X), "identity", 0.0, data(4), data(4).abs(), data(6), data(6), "ieee"),
+        ["recalled_kernel"]),
     "embed_forward": (lambda: (data(2, 3, 4, 6), data(5, 3, 2, 2), data(5), data(5), data(7, 5), "ieee"),
                       ["embed_kernel"]),
     "embed_to_patch": (lambda: (data(2, 7, 5), data(5, 3, 2, 2), 4, 6, "ieee"), ["to_patch_kernel"]),
@@ -117,7 +119,7 @@ CHECKED = {
 }
 MORE = {
     "recalled, an activation": (
-        lambda: (data(4, 3), data(*X), "gelu", 0.0, None, None, None, None, None), ["recalled_kernel"]),
+        lambda: (data(4, 3), data(*W), data(*X), "gelu", 0.0, None, None, None, None, None), ["recalled_kernel"]),
     "delta_through, one tile": (
         lambda: (data(4, 3), data(*W), data(*X), "tanh", "z", 0.0, "bp.delta.chain", "ieee"), ["delta_kernel"]),
     "band_keeping, shared": (lambda: (data(*X), data(3), None, "identity", 0.0, False), ["band_kernel"]),
