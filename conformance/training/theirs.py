@@ -113,8 +113,8 @@ def normed(ops: Ops, x: Tensor, gamma: Any, beta: Any, eps: float, added: Any = 
 
 def attended(ops: Ops, q: Tensor, k: Tensor, v: Tensor, scale: float, keep: Any, causal: bool, *_: Any) -> Any:
     """o is theirs, the logarithms of its sums the composite's."""
-    _, lse = attention_composite.forward(q, k, v, scale, keep, causal)
-    return ops("attn.head", **sequences.heads(q, k, v, scale, keep, causal))[0], lse
+    (o,) = ops("attn.head", **sequences.heads(q, k, v, scale, keep, causal))
+    return o, attention_composite.forward(q, k, v, scale, keep, causal)[1]
 
 
 def from_attention(ops: Ops, d: Tensor, q: Tensor, k: Tensor, v: Tensor, o: Tensor, lse: Tensor, *how: Any) -> Any:

@@ -1,7 +1,7 @@
 """Both gradients of a layer whose inputs nobody kept: they are made again where a tile of them is read.
 
-bp.delta      δ_prev = (δ w) ⊙ g′(z); δ w, where no activation stands before
-alg.average   D = δᵀ a,   Db = Σ δ,   where a = g(z), or a row of a = γ (x − μ) r + β with its μ and r = 1/√(σ² + ε)
+bp.delta.chain   δ_prev = (δ w) ⊙ g′(z); δ w, where no activation stands before
+alg.average      D = δᵀ a,   Db = Σ δ,   where a = g(z), or a row of a = γ (x − μ) r + β with its μ and r = 1/√(σ² + ε)
 
 What a layer norm wrote costs two numbers a row to keep, and what an activation wrote nothing beside its z. Made again
 each is rounded as it was written. One launch makes both, so that δ and z come from memory once: the first programs
