@@ -77,10 +77,4 @@ def batch(x, gamma, beta, eps):
     return ops.batch_norm(x, gamma, beta, *none, True, 0.1, eps)[0]
 
 
-@backend.op("conv2d.layer")
-def conv(x, w, b=None, stride=1, padding=0, dilation=1, groups=1, act="identity"):
-    z = ops.conv2d(x, w, b, stride, padding, dilation, groups)
-    return z if act == "identity" else backend.ops[f"act.{act}"](z=z)
-
-
 at_home(backend)
