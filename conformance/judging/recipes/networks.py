@@ -6,7 +6,7 @@ import numpy as np
 
 from ..numbers.formats import round_to
 from ..numbers.lanes import Array
-from ..operations import ACTIVATIONS, LAYERED
+from ..operations import ACTIVATIONS, LAYERED, PARAMETERS
 from .base import DISTRIBUTIONS, Arguments, Family, Source, drawn, exact_elements, exact_pair, hide, stripe, striped
 
 
@@ -120,14 +120,17 @@ def mean(s: Source, size: tuple[int, ...], kind: str) -> Arguments:
 def activation(s: Source, size: tuple[int, ...], kind: str) -> Arguments:
     if kind.startswith("exact"):
         return {"z": (2 * s.rng.integers(-8, 8, size) + 1) / 4}
-    return {"z": s.normal(size, 4.0) if kind == "normal" else drawn(s, size, kind)}
+    kind, _, parameter = kind.partition("-")
+    z = s.normal(size, 4.0) if kind == "normal" else drawn(s, size, kind)
+    return {"z": z, **({parameter: 0.75} if parameter else {})}
 
 
 _MATRIX = ((33, 40, 17), (5, 70, 3), (1, 1, 1), (64, 129, 66))
 _FLAT = ((3, 43), (1,), (129,))
 FAMILIES: dict[str, Family] = {
     **{f"act.{a}{prime}": Family(activation, _FLAT, ("exact",) if a in ("relu", "identity") else (),
-                                 ("normal", "small", "wide")) for prime in ("", ".prime") for a in ACTIVATIONS},
+                                 ("normal", "small", "wide", *(f"normal-{p}" for p in PARAMETERS.get(a, {}))))
+       for prime in ("", ".prime") for a in ACTIVATIONS},
     "net.layer.affine": Family(affine, _MATRIX, ("exact-relu", "exact-identity"),
                                (*DISTRIBUTIONS, *(f"normal-{a}" for a in LAYERED if a != "identity")),
                                long=((33, 261, 41), (26, 1030, 40))),
