@@ -166,7 +166,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--only", default="", help="kernels of modules that begin so, as losses.,norms.")
     parser.add_argument("-n", dest="workers", type=int, default=2, help="processes")
     parser.add_argument("--json", type=Path, help="write every outcome here, and try none that stands there")
-    parser.add_argument("--exactly", action="store_true", help="ask no floats of structural ones; --again does")
+    parser.add_argument("--exactly", action="store_true", help="ask no floats; --again does, of those that are left")
     parser.add_argument("--again", action="store_true", help="try those again that exact data did not notice there")
     parser.add_argument("--minutes", type=float, default=math.inf, help="begin no mutant after so many")
     parser.add_argument("--record", action="store_true", help="keep the rates, for the README and reports")

@@ -85,14 +85,14 @@ class Outcome:
 
 def outcome(mutant: Mutant, exactly: bool = False) -> Outcome:
     """Try a mutant, on one op after the other until one notices it, of those for which it is another kernel. With
-    `exactly` of a structural one the exact tiers are asked alone."""
+    `exactly` the exact tiers are asked alone."""
     start, tried_on, found = time.process_time(), list[str](), ""
     stillborn = late = False
     try:
         for op in chosen(mutant):
             fresh = _anew(mutant, op)
             if _differs(mutant, op, fresh):
-                asked = EXACT if tried_on or (exactly and mutant.structural) else TIERS
+                asked = EXACT if tried_on or exactly else TIERS
                 tried_on.append(op)
                 found, late = _noticed(mutant, op, fresh, asked)
                 if found or len(tried_on) == OPS_EACH:
