@@ -83,19 +83,18 @@ def version_of_code() -> str:
 def outcomes(wanted: list[Mutant], workers: int, until: float = math.inf, exactly: bool = False) -> Iterator[Outcome]:
     """What becomes of each, neighbours in one process; none is begun after this time."""
     ordered = sorted(wanted, key=lambda m: m.module)
-    groups = [(ordered[k:k + TOGETHER], until, exactly) for k in range(0, len(ordered), TOGETHER)]
     if workers < 2:
-        for group in groups:
-            yield from _outcomes(group)
+        yield from (outcome(mutant, exactly) for mutant in ordered if time.time() < until)
         return
     with ProcessPoolExecutor(workers) as pool:
-        for found in pool.map(_outcomes, groups):
+        for found in pool.map(_outcomes, ((ordered[k:k + TOGETHER], until, exactly)
+                                          for k in range(0, len(ordered), TOGETHER))):
             yield from found
 
 
 def _outcomes(group: tuple[list[Mutant], float, bool]) -> list[Outcome]:
     mutants, until, exactly = group
-    return [outcome(mutant, exactly) for mutant in mutants if time.time() < until]
+    return list(outcomes(mutants, 1, until, exactly))
 
 
 class Explained:
