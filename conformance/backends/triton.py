@@ -37,7 +37,7 @@ ROWS: tuple[tuple[str, str, Callable[[configs.Row], tuple[int, ...]]], ...] = (
     ("loss.softmax", "loss.softmax", lambda r: (r.BM + 1, r.BN - 3)),
     ("loss.softmax", "loss.softmax", lambda r: (1, 2 * r.BN + 7)),         # more classes than registers: two passes
     ("loss.softmax.weighted", "loss.softmax", lambda r: (r.BM + 1, r.BN - 3)),
-    ("loss.softmax.weighted", "loss.softmax.long", lambda r: (1, 33001)),
+    ("loss.softmax.weighted", "loss.softmax.long", lambda r: (1, 2 * r.BN + 7)),
     *((f"act.softmax{way}", "act.softmax", lambda r: (r.BM + 1, r.BN - 3)) for way in ("", ".prime")),
     *((f"act.softmax{way}", "act.softmax.long", lambda r: (2, 16_391)) for way in ("", ".prime")),
     ("loss.mean", "loss.mean", lambda r: (r.BM + 5,)),
