@@ -89,11 +89,17 @@ def of(x: Any) -> Pair:
     """The elements of floats, modulo P and modulo Q. Infinities and NaN have 0."""
     with np.errstate(all="ignore"):
         single = np.asarray(x).astype(np.float32)
-        if single.size > 1 and (single == single.flat[0]).all():
-            v, w = _of(single.reshape(-1)[:1])
-            return np.broadcast_to(v, single.shape), np.broadcast_to(w, single.shape)
+        if single.size == 1 or (single.size and (single == single.flat[0]).all()):
+            v, w = _alone(single.flat[0].tobytes())
+            return np.broadcast_to(v[0], single.shape), np.broadcast_to(w[0], single.shape)
         v, w = _of(single.reshape(-1))
     return v.reshape(single.shape), w.reshape(single.shape)
+
+
+@cache
+def _alone(bits: bytes) -> Pair:
+    """The element of one float: constants come again and again."""
+    return _of(np.frombuffer(bits, np.float32))
 
 
 def _of(single: Any) -> Pair:

@@ -44,14 +44,15 @@ class Number:
         return Number(v % P, w % Q, f, self.ledger, m, n, all(p.sure for p in parents))
 
     def __add__(self, other: Any) -> Number:
-        if isinstance(other, np.ndarray):
-            return NotImplemented
-        if other.__class__ is int and other == 0:
-            return self
-        o = self._of(other)
-        m = (self.m or abs(self.f)) + (o.m or abs(o.f))
-        return Number((self.v + o.v) % P, (self.w + o.w) % Q, self.f + o.f, self.ledger, m,
-                      max(self.n, o.n) + 1, self.sure and o.sure)
+        if other.__class__ is not Number:
+            if isinstance(other, np.ndarray):
+                return NotImplemented
+            if other.__class__ is int and other == 0:
+                return self
+            other = number(other, self.ledger)
+        f, g, n, k = self.f, other.f, self.n, other.n
+        return Number((self.v + other.v) % P, (self.w + other.w) % Q, f + g, self.ledger,
+                      (self.m or abs(f)) + (other.m or abs(g)), (n if n > k else k) + 1, self.sure and other.sure)
 
     __radd__ = __add__
 
@@ -73,12 +74,15 @@ class Number:
         return self._of(other) + (-self)
 
     def __mul__(self, other: Any) -> Number:
-        if isinstance(other, np.ndarray):
-            return NotImplemented
-        o = self._of(other)
-        m = abs(self.f) * o.m + abs(o.f) * self.m + abs(self.f * o.f)
-        return Number(self.v * o.v % P, self.w * o.w % Q, self.f * o.f, self.ledger, m, max(self.n, o.n) + 1,
-                      self.sure and o.sure)
+        if other.__class__ is not Number:
+            if isinstance(other, np.ndarray):
+                return NotImplemented
+            other = number(other, self.ledger)
+        f, g, n, k = self.f, other.f, self.n, other.n
+        product = f * g
+        return Number(self.v * other.v % P, self.w * other.w % Q, product, self.ledger,
+                      abs(f) * other.m + abs(g) * self.m + abs(product), (n if n > k else k) + 1,
+                      self.sure and other.sure)
 
     __rmul__ = __mul__
 
