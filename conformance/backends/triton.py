@@ -37,7 +37,7 @@ ROWS: tuple[tuple[str, str, Callable[[configs.Row], tuple[int, ...]]], ...] = (
     ("loss.softmax", "loss.softmax", lambda r: (r.BM + 1, r.BN - 3)),
     ("loss.softmax", "loss.softmax", lambda r: (1, 2 * r.BN + 7)),         # more classes than registers: two passes
     ("loss.softmax.weighted", "loss.softmax", lambda r: (r.BM + 1, r.BN - 3)),
-    ("loss.softmax.weighted", "loss.softmax.long", lambda r: (1, 2 * r.BN + 7)),
+    ("loss.softmax.weighted", "loss.softmax.long", lambda r: (2, 2 * r.BN + 7)),
     *((f"act.softmax{way}", "act.softmax", lambda r: (r.BM + 1, r.BN - 3)) for way in ("", ".prime")),
     *((f"act.softmax{way}", "act.softmax.long", lambda r: (2, 16_391)) for way in ("", ".prime")),
     ("loss.mean", "loss.mean", lambda r: (r.BM + 5,)),
@@ -78,9 +78,14 @@ ROWS: tuple[tuple[str, str, Callable[[configs.Row], tuple[int, ...]]], ...] = (
     ("opt.momentum", "optimizers", lambda r: (4 * r.BM + 5,)),           # a second chunk
     ("opt.lamb", "optimizers", lambda r: (r.BM + 5,)),
 )
-#: The same where a sum has more terms than exact data can have, in one dtype.
-LONG: tuple[tuple[str, str, Callable[[configs.Row], tuple[int, ...]]], ...] = (
-    ("conv1d.valid", "conv1d", lambda r: (8197 + r.BK, 8195 + r.BK)),           # more taps than a program takes
+#: Sizes that show one thing, on the row with the smallest and deepest tile, in one dtype, by bounds and over the field:
+#: more taps than a program takes; three tiles by two, which is not three and two; one column of tiles.
+ONCE: tuple[tuple[str, str, Callable[[configs.Row], tuple[int, ...]]], ...] = (
+    ("conv1d.valid", "conv1d", lambda r: (8197 + r.BK, 8195 + r.BK)),
+    ("net.layer.affine", "net.layer.affine.boxes", lambda r: (2 * r.BM + 3, 24, r.BN + 8)),
+    ("bp.delta.chain", "bp.delta.boxes", lambda r: (2 * r.BM + 3, 24, r.BN + 8)),
+    ("alg.average", "alg.average.boxes", lambda r: (19, 2 * r.BM + 8, r.BN + 8)),
+    ("alg.average", "alg.average.boxes", lambda r: (19, 8, r.BN - 8)),
 )
 
 
@@ -91,17 +96,18 @@ ELEMENTARY = {f.__name__: [f] for f in (elementary.exp, elementary.expm1, elemen
 def configurations() -> Iterator[Case]:
     """Every shipped row of the current architecture, for every dtype it serves."""
     arch = launch.current_arch() if torch.cuda.is_available() else "sm_90"
-    for op, table, size in (*ROWS, *LONG):
+    for op, table, size in (*ROWS, *ONCE):
         layout, exact = ("channels-last-16", -1) if table in configs.IMAGE_BOXES else ("contiguous", 0)
         served = {dtype: rows for dtype, kind in DTYPES.items() if (rows := configs.rows(table, arch, kind))}
-        long = (op, table, size) in LONG
+        once = (op, table, size) in ONCE
         for dtype, rows in served.items():
             tiles = {row: math.prod(size(row)) / (row.BM * row.BN * row.BK) for row in rows}
-            least, first = min(rows, key=lambda row: -row.BK if long else tiles[row]), dtype == next(iter(served))
-            for row in [least] * first if long else rows:
+            deepest = max(rows, key=lambda row: row.BK / (row.BM * row.BN))
+            least, first = deepest if once else min(rows, key=lambda row: tiles[row]), dtype == next(iter(served))
+            for row in [least] * first if once else rows:
                 label = f"{row}-{'x'.join(map(str, size(row)))}"
                 yield from pinned(op, label, dtype, size(row), partial(configs.pinned, table, row), layout,
-                                  None if long else exact, row is least, row is least and first)
+                                  None if once else exact, row is least, row is least and first)
 
 
 backend = Backend("triton", device="cuda", kernels=True, extra=configurations,

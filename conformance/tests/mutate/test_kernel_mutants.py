@@ -116,7 +116,7 @@ def test_a_slow_machine_is_not_the_mutants_fault(monkeypatch):
 
 
 def test_a_mutant_is_tried_on_the_ops_that_run_it():
-    assert ops_of("signals.conv1d", "correlate_kernel")[0] == "conv1d.valid"
+    assert set(ops_of("signals.conv1d", "correlate_kernel")) >= {"conv1d.valid", "conv1d.centred.grad_a"}
     assert set(ops_of("norms.layer", "sums_kernel")) == {"norm.layer.grad_gamma", "norm.layer.grad_beta"}
     assert ops_of("signals.conv1d", "in no kernel") == ()
 
