@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 from chainrule.triton_kernels import OPS
+from chainrule.triton_kernels.images.checks import forward, pool
+from chainrule.triton_kernels.runtime.library import room
 
 from . import floors
 from .floors import Floor
@@ -50,11 +52,15 @@ def data(batch: int, generator: torch.Generator, dtype: torch.dtype = torch.floa
 
 @torch.no_grad()
 def by_ops(net: Network, x: Tensor, y: Tensor) -> Tensor:
-    """One op an equation, and one optimizer step for all tensors. The per-example losses."""
-    n, inputs, layers, places = len(x), [x], [], []
+    """The ops that training code asks for, a convolution with its pooling one of them, and one optimizer step for all
+    tensors. The per-example losses."""
+    n, inputs, sizes, places = len(x), [x], [], []
+    images = {name: room(f"images.{name}", "conv2d.layer", x) for name in ("pooled", "pool", "layer", "filters")}
+    linear = room("layers.kernels", "bp.delta.chain", x)
     for w, b, padding in zip(net.filters, net.filter_biases, PADDING):
-        layers.append(OPS["conv2d.layer"](x=inputs[-1], w=w, b=b, padding=padding, act="relu"))
-        pooled, index = OPS["pool.max"](x=layers[-1])
+        sizes.append(forward(inputs[-1], w, b, 1, padding, 1, 1, pooled=True))
+        pooled, index, _ = images["pooled"].pooled_keeping(
+            inputs[-1], w, b, sizes[-1], "relu", 0.0, False, None, True, True)
         inputs.append(pooled)
         places.append(index)
     a = [inputs[-1].flatten(1)]
@@ -63,18 +69,18 @@ def by_ops(net: Network, x: Tensor, y: Tensor) -> Tensor:
     z = OPS["net.layer.affine"](x=a[-1], w=net.weights[-1], b=net.biases[-1], act="identity")
     loss, delta = OPS["loss.softmax"](z=z, y=y)
     for l in reversed(range(len(net.weights))):
-        below = OPS["bp.delta.chain"](delta=delta, w=net.weights[l], z=a[l], act="relu" if l else "identity")[0]
-        D = OPS["alg.average"](delta=delta, a=a[l], w=net.weights[l], lam=LAM, n=n)
-        net.weights[l].grad, net.biases[l].grad = D
+        w, act = net.weights[l], "relu" if l else "identity"
+        below = linear.delta_through(delta, w, a[l], act, "a", 0.0, "bp.delta.chain", None, False)[0]
+        net.weights[l].grad, net.biases[l].grad = OPS["alg.average"](delta=delta, a=a[l], w=w, lam=LAM, n=n)
         delta = below
     delta = delta.view(inputs[-1].shape)
     for l in reversed(range(len(net.filters))):
-        out, side = layers[l].shape[2], inputs[l].shape[2]
-        delta = OPS["pool.max.grad_x"](d=delta, index=places[l], H=out, W=out, saved=inputs[l + 1], act="relu")
-        below = OPS["conv2d.layer.grad_x"](d=delta, w=net.filters[l], H=side, W=side) if l else None
-        net.filters[l].grad = OPS["conv2d.layer.grad_w"](
-            d=delta, x=inputs[l], M=TAPS, N=TAPS, padding=PADDING[l], w=net.filters[l], lam=LAM, n=n)
-        net.filter_biases[l].grad = OPS["conv2d.layer.grad_b"](d=delta, n=n)
+        window = pool("pool.max.grad_x", sizes[l].y_shape, 2, 2, 0)
+        delta = images["pool"].pooled_backward(delta, places[l], window, None, "relu", "side", 0.0)
+        w = net.filters[l]
+        below = images["layer"].delta_through(delta, w, sizes[l], None, "identity", 0.0, None) if l else None
+        w.grad, net.filter_biases[l].grad = images["filters"].averaged(
+            delta, inputs[l], w, sizes[l], LAM, float(n), True, True, None)
         delta = below
     if net.optimizer is None:
         start(net)

@@ -91,13 +91,16 @@ def start(net: Any, mu: float = 0.0) -> None:
 
 @torch.no_grad()
 def by_ops(net: Network, x: Tensor, y: Tensor) -> Tensor:
-    """One op an equation, and one optimizer step for all tensors. The per-example losses."""
+    """One op an equation, and one optimizer step for all tensors; as in training code D alone sums δ. The per-example
+    losses."""
     if net.optimizer is None:
         start(net, MU if net.weight_states else 0.0)
+    linear = library.room("layers.kernels", "bp.delta.rec", x)
     a, z = forward(net, x)
     loss, delta = OPS["loss.softmax"](z=z, y=y)
     for l in reversed(range(len(net.weights))):
-        below = OPS["bp.delta.rec"](delta=delta, w=net.weights[l], a=a[l])[0] if l else None
+        below = linear.delta_through(
+            delta, net.weights[l], a[l], "sigmoid", "a", 0.0, "bp.delta.rec", None, False)[0] if l else None
         D = OPS["alg.average"](delta=delta, a=a[l], w=net.weights[l], lam=LAM, n=len(x))
         net.weights[l].grad, net.biases[l].grad = D
         delta = below

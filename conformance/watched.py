@@ -26,6 +26,7 @@ import numpy as np
 from torch import Tensor
 
 from ..triton_kernels import optim
+from ..triton_kernels.normed import nodes as normed
 from ..triton_kernels.runtime import launch, rooms
 from .backend import Backend, Function, load
 from .judging.bounds import declared, limit
@@ -36,12 +37,14 @@ from .judging.numbers.formats import FORMATS, Format
 from .judging.operations import evaluate, operation_of, stable
 from .judging.oracle import Truth
 from .judging.running import adding
+from .training import known, known_normed
 from .training.chains import DTYPE, ChainFault, Judged, as_array
-from .training.known import BEFORE, KNOWN, RULES, Number
+from .training.known import RULES, Number
 from .training.sequences import SEQUENCES
 from .training.theirs import Ops, asked, backend_of
 
-JUDGES = KNOWN | SEQUENCES
+JUDGES: dict[tuple[str, str], Callable[..., None]] = {**known.KNOWN, **known_normed.KNOWN, **SEQUENCES}
+BEFORE: dict[tuple[str, str], Callable[..., Any]] = {**known.BEFORE, **known_normed.BEFORE}
 
 
 class Watch(Judged):
@@ -177,7 +180,7 @@ def watched(mode: str = "simulated", functions: Backend | Mapping[str, Function]
     """Judge every kernel that training code runs, or somebody's functions in their places; a ChainFault where one
     leaves its bound."""
     watch = Watch(mode, functions)
-    entered, step = rooms.entered, optim._Fused._step
+    entered, step, here = rooms.entered, optim._Fused._step, normed.here
 
     def watching(module: str, name: str, by_kernels: bool) -> Any:
         found = entered(module, name, by_kernels)
@@ -186,11 +189,13 @@ def watched(mode: str = "simulated", functions: Backend | Mapping[str, Function]
         return Room(watch, module, found) if judged else found
 
     rooms.entered, optim._Fused._step = watching, _stepping(watch, step)        # type: ignore[method-assign]
+    if functions is not None:           # who has some of a node's parts is asked for them
+        normed.here = lambda x: False
     try:
         with launch.composites() if mode == "host" else nullcontext():
             yield watch
     finally:
-        rooms.entered, optim._Fused._step = entered, step                       # type: ignore[method-assign]
+        rooms.entered, optim._Fused._step, normed.here = entered, step, here    # type: ignore[method-assign]
     if not watch.calls and functions is not None:
         raise ChainFault(f"nothing was judged: the model asked for none of {', '.join(watch.backend.ops) or 'no ops'}")
     if not watch.calls:

@@ -59,8 +59,8 @@ DOWNGRADES = (
     Downgrade("statistics in bfloat16", (
         *_of("norms.layer", "    mu = tl.div_rn(tl.sum(tile, 1), n)\n",
              f"    mu = tl.div_rn(tl.sum(tile, 1), n){BRAIN}\n", "norm.layer"),
-        *_of("norms.kernels", "    mean = tl.div_rn(tl.sum(n * means, 0), count)\n",
-             f"    mean = tl.div_rn(tl.sum(n * means, 0), count){BRAIN}\n", "norm.batch")), (*FLOATS, *HALVES)),
+        *_of("norms.kernels", "its_mean = tl.div_rn(tl.sum(sizes * means, 0), count)\n",
+             f"its_mean = tl.div_rn(tl.sum(sizes * means, 0), count){BRAIN}\n", "norm.batch")), (*FLOATS, *HALVES)),
     Downgrade("an exponential of half precision", (
         *_of("blocks.elementary", EXP, f"return tl.exp2((x * LOG2E){HALF}){HALF}", "act.softmax",
              "loss.softmax"),), (*FLOATS, *HALVES)),

@@ -72,6 +72,20 @@ def losses(watch: Any, found: Any, z: Tensor, y: Tensor, w: Any, ignored: int, s
     watch.op("loss.softmax.weighted", found, z=z, y=y, w=w, ignored=ignored, smoothing=smoothing)
 
 
+def losses_mean(watch: Any, found: Any, z: Tensor, y: Tensor, w: Any, ignored: int, smoothing: float) -> None:
+    mean, delta, mass = found
+    given = {"z": as_array(z), "y": as_array(y), "w": w if w is None else as_array(w), "ignored": ignored,
+             "smoothing": smoothing}
+
+    def each(number: Number) -> list[Any]:
+        found = evaluate("loss.softmax.weighted", number, stable, given)
+        return [total(found[name], 0) for name in OPERATIONS["loss.softmax.weighted"].outputs[::2]]
+
+    watch.op("loss.softmax.weighted", (None, delta, None), z=z, y=y, w=w, ignored=ignored, smoothing=smoothing)
+    watch.formula("loss.mean, Σ m", {"sum": mass}, lambda number: each(number)[1])
+    watch.formula("loss.mean", {"mean": mean}, lambda number: each(number)[0] / each(number)[1])
+
+
 def mean_loss(watch: Any, found: Any, loss: Tensor, mass: Tensor) -> None:
     watch.op("loss.mean", (found[0],), loss=loss, mass=mass)
     watch.formula("loss.mean, Σ m", {"sum": found[1]}, lambda number: total(number(mass), 0))
@@ -277,7 +291,7 @@ _BY_MODULE: dict[str, dict[str, Callable[..., None]]] = {
     "activations.kernels": {"value": activation, "backward": slope},
     "layers.kernels": {"affine_keeping": affine, "averaged": averaged, "delta_through": delta_through},
     "losses.kernels": {
-        "weighted": losses, "averaged": mean_loss, "shared": shared, "scaled": scaled,
+        "weighted": losses, "weighted_mean": losses_mean, "averaged": mean_loss, "shared": shared, "scaled": scaled,
         "loss": pair},
     "images.layer": {"keeping": convolution, "delta_through": to_image},
     "images.filters": {"averaged": to_filters},

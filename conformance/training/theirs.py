@@ -78,6 +78,12 @@ def losses(ops: Ops, z: Tensor, y: Tensor, w: Any, ignored: int, smoothing: floa
     return tuple(ops("loss.softmax.weighted", z=z, y=y, w=w, ignored=ignored, smoothing=smoothing))
 
 
+def losses_mean(ops: Ops, *given: Any) -> Any:
+    loss, delta, mass = losses(ops, *given)
+    total = mass.float().sum()
+    return (loss.float().sum() / total).to(loss.dtype), delta, total
+
+
 def pair(ops: Ops, id: str, input: Tensor, y: Tensor) -> Any:
     return tuple(ops(id, **{"yhat" if id == "loss.square" else "z": input, "y": y})) if id in ops else None
 
@@ -140,6 +146,7 @@ THEIRS: dict[tuple[str, str], tuple[str, Callable[..., Any]]] = {
     ("layers.kernels", "delta_through"): ("", delta_through),
     ("activations.kernels", "value"): ("", activation),
     ("losses.kernels", "weighted"): ("loss.softmax.weighted", losses),
+    ("losses.kernels", "weighted_mean"): ("loss.softmax.weighted", losses_mean),
     ("losses.kernels", "loss"): ("", pair),
     ("images.layer", "keeping"): ("conv2d.layer", convolution),
     ("images.layer", "delta_through"): ("conv2d.layer.grad_x", to_image),

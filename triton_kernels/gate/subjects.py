@@ -24,6 +24,10 @@ from ..images import pool
 from ..images import pooled as conv_pool
 from ..images.join import join
 from ..layers import kernels as linear
+from ..losses import kernels as losses
+from ..normed import ends, filters
+from ..normed import kernels as normed
+from ..normed.state import LIMIT, Norm, Sums, Work
 from ..norms import kernels as norm
 from ..norms import layer as layer_norm
 from ..ops import OPS
@@ -227,6 +231,30 @@ def _features(channels_last: bool, what: str) -> Callable[[torch.dtype, Row], An
     return call
 
 
+def _normed(what: str) -> Callable[[torch.dtype, Row], Any]:
+    """A convolution of 64 channels with a norm on the way, of as many shares as it adds up itself; its gradients."""
+    def call(d: torch.dtype, row: Row) -> Any:
+        z, w = image(64, 64, 56, d), image(64, 64, 3, d)
+        numbers, shares = empty(64, dtype=FP32), empty(LIMIT, 2, 64, dtype=FP32)
+        sizes = image_checks.forward(z, w, None, 1, 1, 1, 1)
+        still = Norm(numbers, numbers, numbers, numbers, 1e-5)
+        moving = Norm(numbers, numbers, numbers, numbers, 1e-5, shares, 3136, (numbers, numbers),
+                             empty(1, dtype=torch.int64), 0.1)
+        sums = Sums(empty(2, 64, dtype=FP32), numbers, numbers, shares)
+        if what == "forward":
+            return normed.convolved(z, w, sizes, moving, None)
+        if what == "y":
+            return ends.ended(z, moving, z)
+        if what == "s":
+            return ends.slopes(z, z, still, z)
+        if what == "filters":
+            one = Work(z, z, still, sums.both, z, still, sizes)
+            return filters.averaged([one, one._replace(below=None)], None)
+        below, past = ((z, still), None) if what == "s below" else (None, z)
+        return normed.to_image(z, z, still, sums, w, sizes, below, past, None)
+    return call
+
+
 def _rows_norm(backward: bool) -> Callable[[torch.dtype, Row], Any]:
     """A layer norm with a tensor added before, or all its gradients and what comes on the other way; rows that just
     fit, or of eight tiles."""
@@ -353,6 +381,8 @@ SUBJECTS = (
     Subject("softmax, weighted, two passes", "loss.softmax.long",
             lambda d, row: OPS["loss.softmax.weighted"](
                 empty(N, 65536, dtype=d), empty(N, dtype=torch.int64), empty(65536, dtype=d), smoothing=0.1)),
+    Subject("softmax, weighted, its mean", "loss.softmax.whole", lambda d, row: losses.weighted_mean(
+        empty(row.BM, row.BN, dtype=d), empty(row.BM, dtype=torch.int64), empty(row.BN, dtype=d), -100, 0.1), False),
     Subject("mean loss", "loss.mean", lambda d, row: OPS["loss.mean"](empty(row.BM, dtype=d), empty(row.BM, dtype=d)),
             False),
     Subject("conv1d", "conv1d",
@@ -383,6 +413,10 @@ SUBJECTS = (
     Subject("∂x, few channels", "conv2d.layer", _input_gradient(6, 16), False, True),
     Subject("D of filters", "conv2d.layer.grad_w", _filter_gradient(64, 64), matrix=True),
     Subject("D of filters, few channels", "conv2d.layer.grad_w", _filter_gradient(3, 16), False, True),
+    *(Subject(f"normed convolution, {what}", "conv2d.normed", _normed(what), matrix=True)
+      for what in ("forward", "s below", "x")),
+    *(Subject(f"normed convolution, {what}", "norm.channels", _normed(what)) for what in ("y", "s")),
+    Subject("normed convolution, filters", "conv2d.normed.grad_w", _normed("filters"), False, True),
     Subject("D, its parts joined", "conv2d.layer.join", _join, False),
     Subject("max pool", "pool", lambda d, row: OPS["pool.max"](image(64, 64, 56, d)), False),
     Subject("∂x of a max pool", "pool", _pool_gradient, False),

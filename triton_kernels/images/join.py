@@ -11,6 +11,8 @@ from ..runtime.configs import Row, choose, processors
 from ..runtime.launch import launch
 from .checks import Layer
 
+FEWEST = 1024           # pixels that a part has at least: fewer cost less than to write parts and read them
+
 
 @triton.jit
 def store_mean(total, f, a, b, c, n, lam, w, D, w_s, D_s, mask, REGULARISED: tl.constexpr):
@@ -57,9 +59,9 @@ def join_kernel(
 
 
 def parts_of(tiles: int, pixels: int, block: int, arch: str) -> tuple[int, int]:
-    """(parts, pixels of a part): two programs a processor, and no part of fewer than four blocks."""
+    """(parts, pixels of a part): two programs a processor, and no part of few pixels."""
     wanted = max(1, 2 * processors(arch) // tiles)
-    chunk = block * max(4, -(-pixels // (block * wanted)))
+    chunk = block * max(-(-FEWEST // block), -(-pixels // (block * wanted)))
     return max(1, -(-pixels // chunk)), chunk
 
 

@@ -62,6 +62,15 @@ def averaged(loss: Tensor, mass: Tensor) -> tuple[Tensor, Tensor]:
     return rounded(wide(loss).sum() / total, loss.dtype), total
 
 
+def weighted_mean(
+    z: Tensor, y: Tensor, w: Tensor | None, ignored: int, smoothing: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """(the mean loss, δ, Σ of the weights), unchecked."""
+    loss, delta, mass = weighted(z, y, w, ignored, smoothing)
+    mean, total = averaged(loss, mass)
+    return mean, delta, total
+
+
 def mean(loss: Tensor, mass: Tensor) -> Tensor:
     """loss.mean   Σ_i L_i / Σ_i m_i: loss (B,), mass (B,), not all of it 0."""
     checks.same("loss.mean", loss=loss, mass=mass)

@@ -26,10 +26,11 @@ from ..blocks import pointwise
 from ..blocks.elementary import exp, log1p
 from ..blocks.reduce import averaged as averaged
 from ..runtime import checks
-from ..runtime.configs import cache, choose, processors
+from ..runtime.configs import cache, choose, is_pinned, processors, rows
 from ..runtime.launch import current_arch, launch, number
 from . import checks as loss_checks
 
+WHOLE = "loss.softmax.whole"
 WEIGHTED_ROW = 4096                                 # classes that registers hold beside their weights
 LOWEST = tl.constexpr(-3.4028234663852886e38)       # unlike −∞, subtracted from itself it is 0
 
@@ -80,9 +81,10 @@ def own_weight(w, w_0, target, counted, legal, WEIGHTED: tl.constexpr):
 @triton.jit
 def softmax_rows_kernel(
     z, y, w, loss, delta, mass, B, K, z_b, z_k, y_b, w_0, ignored, keep, share, IGNORES: tl.constexpr,
-    WEIGHTED: tl.constexpr, SMOOTHED: tl.constexpr, ROWS: tl.constexpr, CLASSES: tl.constexpr,
+    WEIGHTED: tl.constexpr, SMOOTHED: tl.constexpr, MEAN: tl.constexpr, ROWS: tl.constexpr, CLASSES: tl.constexpr,
 ):
-    """Whole rows in registers, as narrow as they were loaded: one read of z, one write of δ.
+    """Whole rows in registers, as narrow as they were loaded: one read of z, one write of δ. MEAN: all rows, so that
+    loss and mass are their mean and what it was divided by.
 
     Each e^z is computed twice, since keeping it would take more registers than there are.
     """
@@ -103,7 +105,11 @@ def softmax_rows_kernel(
     if IGNORES:
         counted = target != ignored
         own = own_weight(w, w_0, target, counted, legal, WEIGHTED)
-        tl.store(mass + r, own.to(mass.dtype.element_ty), mask=r < B)
+        if MEAN:
+            summed = tl.sum(tl.where(r < B, own, 0.0), 0)
+            tl.store(mass, summed)
+        else:
+            tl.store(mass + r, own.to(mass.dtype.element_ty), mask=r < B)
         total, row = tl.where(counted, total, float("inf")), tl.where(counted, row, 0.0)
     e, inverse = exp(x.to(tl.float32) - largest[:, None]), (1.0 / total)[:, None]
     d = tl.where(hit, (-others / total)[:, None], e * inverse)
@@ -121,7 +127,10 @@ def softmax_rows_kernel(
             d = weighted_delta(d, e * inverse, weights[None, :], W, own[:, None], part[:, None])
         else:
             d *= own[:, None]
-    tl.store(loss + r, row.to(loss.dtype.element_ty), mask=r < B)
+    if MEAN:
+        tl.store(loss, (tl.sum(tl.where(r < B, row, 0.0), 0) / summed).to(loss.dtype.element_ty))
+    else:
+        tl.store(loss + r, row.to(loss.dtype.element_ty), mask=r < B)
     at_delta = r.to(tl.int64)[:, None] * K + k[None, :]
     tl.store(delta + at_delta, d.to(delta.dtype.element_ty), mask=inside)
 
@@ -216,17 +225,26 @@ def _launch(
         return
     arch = current_arch(z.device)
     row = choose("loss.softmax", (B, K), z.dtype, arch)
-    how = {"IGNORES": mass is not None, "WEIGHTED": w is not None, "SMOOTHED": smoothing != 0}
-    tensors = (z, y, z if w is None else w, loss, delta, loss if mass is None else mass)
-    numbers = (*z.stride(), y.stride(0), 0 if w is None else w.stride(0), ignored, 1.0 - smoothing, smoothing / K)
+    how, tensors, numbers = _arguments(z, y, w, loss, delta, mass, ignored, smoothing)
     if row.BN >= K and (row.BN <= WEIGHTED_ROW or not (how["WEIGHTED"] or how["SMOOTHED"])):
         launch(softmax_rows_kernel, (triton.cdiv(B, row.BM),), *tensors, B, K, *numbers, row=row, ROWS=row.BM,
-               CLASSES=row.BN, **how)
+               CLASSES=row.BN, MEAN=False, **how)
     else:
         row = choose("loss.softmax.long", (B, K), z.dtype, arch)
         programs = together(K * z.element_size(), row.warps, arch)
         launch(softmax_long_kernel, (min(B, programs),), *tensors, B, K, *numbers, row=row, CLASSES=row.BN,
                PROGRAMS=programs, **how)
+
+
+def _arguments(
+    z: Tensor, y: Tensor, w: Tensor | None, loss: Tensor, delta: Tensor, mass: Tensor | None, ignored: int,
+    smoothing: float,
+) -> tuple[dict[str, bool], tuple[Tensor, ...], tuple[Any, ...]]:
+    how = {"IGNORES": mass is not None, "WEIGHTED": w is not None, "SMOOTHED": smoothing != 0}
+    tensors = (z, y, z if w is None else w, loss, delta, loss if mass is None else mass)
+    numbers = (*z.stride(), y.stride(0), 0 if w is None else w.stride(0), ignored, 1.0 - smoothing,
+               smoothing / z.shape[1])
+    return how, tensors, numbers
 
 
 def together(size: int, warps: int, arch: str) -> int:
@@ -247,6 +265,23 @@ def weighted(
     """(loss, δ, the weight of each example's class), unchecked."""
     mass = z.new_empty(z.shape[0])
     return *_softmax(z, y, w, mass, ignored, smoothing), mass
+
+
+def weighted_mean(
+    z: Tensor, y: Tensor, w: Tensor | None, ignored: int, smoothing: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """(the mean loss, δ, Σ of the weights), unchecked: in one launch where one program holds the batch."""
+    (B, K), arch = z.shape, current_arch(z.device)
+    fits = any(row.BM >= B and row.BN >= K for row in rows(WHOLE, arch, z.dtype))
+    if not B or not fits or is_pinned("loss.softmax"):
+        loss, delta, mass = weighted(z, y, w, ignored, smoothing)
+        mean, total = averaged(loss, mass)
+        return mean, delta, total
+    mean, delta, total = z.new_empty(()), z.new_empty((B, K)), z.new_empty((), dtype=torch.float32)
+    how, tensors, numbers = _arguments(z, y, w, mean, delta, total, ignored, smoothing)
+    row = choose(WHOLE, (B, K), z.dtype, arch)
+    launch(softmax_rows_kernel, (1,), *tensors, B, K, *numbers, row=row, ROWS=row.BM, CLASSES=row.BN, MEAN=True, **how)
+    return mean, delta, total
 
 
 def softmax_weighted(

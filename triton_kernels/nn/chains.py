@@ -2,7 +2,8 @@
 
 Who runs modules one after the other (a `Sequential`, a network of ours) may let one kernel do the work of several:
 Linear → activation, Conv2d → activation → MaxPool2d(2), Conv2d → BatchNorm2d → ReLU, BatchNorm → ReLU. Linear layers
-with one activation between them are one node, each δ ⊙ g′ riding on a product (`functional.mlp`). It may so only as
+with one activation between them are one node, each δ ⊙ g′ riding on a product (`functional.mlp`); so are convolutions
+with a norm and a ReLU behind each, which make what lies between them on the way (`normed`). It may so only as
 long as nobody could tell: each is of our very class, nothing hangs on it, and what goes between them goes nowhere
 else. Anything else is called as it stands.
 """
@@ -24,6 +25,7 @@ from ..layers.checks import are_layers
 from ..runtime.launch import PLAIN, traced
 from ..runtime.leaves import as_class
 from . import layers as ours
+from . import normed
 
 LAYERS = (ours.Linear, ours.Conv2d)
 NORMS = (ours.BatchNorm1d, ours.BatchNorm2d)
@@ -35,6 +37,10 @@ def run(modules: Sequence[nn.Module], input: Any) -> Any:
         return one_by_one(modules, input)
     at = 0
     while at < len(modules):
+        found, taken = normed_convolutions(modules, at, input)
+        if found is not None:
+            input, at = found, at + taken
+            continue
         taken = network(modules, at, input)
         if taken > 1:
             input = _layers(modules[at:at + taken], input)
@@ -43,6 +49,22 @@ def run(modules: Sequence[nn.Module], input: Any) -> Any:
             input = modules[at](input) if taken == 1 else _fused(modules[at:at + taken], input)
         at += taken
     return input
+
+
+def normed_convolutions(modules: Sequence[nn.Module], at: int, input: Any) -> tuple[Tensor | None, int]:
+    """What comes out of as many Conv2d → BatchNorm2d → ReLU as one node can do here, and how many modules these are."""
+    pairs: list[tuple[Any, Any]] = []
+    while at < len(modules) and type(modules[at]) is ours.Conv2d and together(modules[at:at + 3]) == 3:
+        conv, norm, _ = modules[at:at + 3]
+        if type(norm) is not ours.BatchNorm2d:
+            break
+        pairs.append((conv, norm))
+        at += 3
+    for some in (pairs, pairs[:1]):
+        found = normed.together(some, input) if some else None
+        if found is not None:
+            return found, 3 * len(some)
+    return None, 0
 
 
 def network(modules: Sequence[nn.Module], at: int, input: Any) -> int:

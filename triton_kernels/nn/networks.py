@@ -14,6 +14,7 @@ from ..activations import checks as activation_checks
 from ..activations.nodes import activation
 from ..runtime.leaves import Twin
 from .layers import BatchNorm2d, Conv2d, ConvActPool, Linear, alone, geometry, normalized
+from .normed import together
 
 
 class MLP(Twin, nn.Module):
@@ -66,7 +67,8 @@ class LeNet(Net):
 class ResidualBlock(Twin, nn.Module):
     """net.residual.block   relu(conv₂(relu(conv₁(x))) + x) with 3 × 3 filters; with `norm`, batch norm behind each.
 
-    With batch norm, the sum and the ReLU ride on the second norm's pass. Channels stay, or change with the
+    With batch norm, all of it is one node where `nn.normed` can, else the sum and the ReLU ride on the second norm's
+    pass. Channels stay, or change with the
     stride by a 1 × 1 convolution on the way past.
     """
 
@@ -81,6 +83,9 @@ class ResidualBlock(Twin, nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         past = x if self.past is None else self.past(x)
+        found = together([(self.conv1, self.norm1), (self.conv2, self.norm2)], x, past)
+        if found is not None:
+            return found
         if type(self.conv1) is Conv2d and self.norm1 is None and alone(self.conv1):
             inner = F.conv2d_act(x, self.conv1.weight, self.conv1.bias, "relu", *geometry(self.conv1))
         else:

@@ -79,33 +79,53 @@ def statistics_kernel(
 
 
 @triton.jit
+def as_one(partial, c, C, shares, per, rows, SHARES: tl.constexpr):
+    """(mean, M2) of the channels c: all shares of so many rows, SHARES at a time."""
+    n = tl.zeros_like(c).to(tl.float32)
+    mean, m2 = n, n
+    for first in range(0, shares, SHARES):
+        k = first + tl.arange(0, SHARES)
+        inside = (k < shares)[:, None] & (c < C)[None, :]
+        at = k.to(tl.int64)[:, None] * 2 * C + c[None, :]
+        means = tl.load(partial + at, mask=inside, other=0.0)
+        sizes = tl.where(inside, tl.minimum(rows - k * per, per)[:, None].to(tl.float32), 0.0)
+        count = tl.maximum(tl.sum(sizes, 0), 1.0)
+        its_mean = tl.div_rn(tl.sum(sizes * means, 0), count)
+        apart = means - its_mean[None, :]
+        its_m2 = tl.sum(tl.load(partial + C + at, mask=inside, other=0.0) + sizes * apart * apart, 0)
+        n, mean, m2 = merged(n, mean, m2, count, its_mean, its_m2)
+    return mean, m2
+
+
+@triton.jit
+def settle(c, here, mean, m2, mean_out, rstd_out, mu, var, mu_out, var_out, rows, eps, rho, RUNNING: tl.constexpr):
+    """1/√(σ² + ε), stored beside μ `here`; and the running statistics."""
+    count = tl.zeros_like(mean) + rows
+    root = tl.sqrt_rn(tl.div_rn(m2, count) + tl.cast(eps, tl.float32))
+    rstd = tl.div_rn(tl.zeros_like(root) + 1.0, root)
+    tl.store(mean_out + c, mean, mask=here)
+    tl.store(rstd_out + c, rstd, mask=here)
+    if RUNNING:
+        share = tl.cast(rho, tl.float32)
+        rest = 1.0 - share
+        old_mean = tl.load(mu + c, mask=here, other=0.0).to(tl.float32)
+        old_var = tl.load(var + c, mask=here, other=0.0).to(tl.float32)
+        new_mean = rest * old_mean + share * mean
+        new_var = rest * old_var + share * tl.div_rn(m2, count - 1.0)
+        tl.store(mu_out + c, new_mean.to(mu_out.dtype.element_ty), mask=here)
+        tl.store(var_out + c, new_var.to(var_out.dtype.element_ty), mask=here)
+    return rstd
+
+
+@triton.jit
 def merge_kernel(
     partial, mean_out, rstd_out, mu, var, mu_out, var_out, rows, C, per, shares, eps, rho,
     RUNNING: tl.constexpr, SHARES: tl.constexpr,
 ):
     """All shares of a channel as one: μ, 1/√(σ² + ε), and the running statistics."""
     c = tl.program_id(0) * MERGED + tl.arange(0, MERGED)
-    k = tl.arange(0, SHARES)
-    inside = (k < shares)[:, None] & (c < C)[None, :]
-    at = k.to(tl.int64)[:, None] * 2 * C + c[None, :]
-    means = tl.load(partial + at, mask=inside, other=0.0)
-    n = tl.where(inside, tl.minimum(rows - k * per, per)[:, None].to(tl.float32), 0.0)
-    count = tl.zeros((MERGED,), tl.float32) + rows
-    mean = tl.div_rn(tl.sum(n * means, 0), count)
-    apart = means - mean[None, :]
-    m2 = tl.sum(tl.load(partial + C + at, mask=inside, other=0.0) + n * apart * apart, 0)
-    root = tl.sqrt_rn(tl.div_rn(m2, count) + tl.cast(eps, tl.float32))
-    tl.store(mean_out + c, mean, mask=c < C)
-    tl.store(rstd_out + c, tl.div_rn(tl.zeros_like(root) + 1.0, root), mask=c < C)
-    if RUNNING:
-        share = tl.cast(rho, tl.float32)
-        rest = 1.0 - share
-        old_mean = tl.load(mu + c, mask=c < C, other=0.0).to(tl.float32)
-        old_var = tl.load(var + c, mask=c < C, other=0.0).to(tl.float32)
-        new_mean = rest * old_mean + share * mean
-        new_var = rest * old_var + share * tl.div_rn(m2, count - 1.0)
-        tl.store(mu_out + c, new_mean.to(mu_out.dtype.element_ty), mask=c < C)
-        tl.store(var_out + c, new_var.to(var_out.dtype.element_ty), mask=c < C)
+    mean, m2 = as_one(partial, c, C, shares, per, rows, SHARES)
+    settle(c, c < C, mean, m2, mean_out, rstd_out, mu, var, mu_out, var_out, rows, eps, rho, RUNNING)
 
 
 @triton.jit
@@ -180,17 +200,33 @@ def sums_kernel(
 
 
 @triton.jit
+def added_up(partial, c, C, shares, SHARES: tl.constexpr):
+    """(Σ d, Σ d x̂) of the channels c: all shares, SHARES at a time."""
+    plain = tl.zeros_like(c).to(tl.float32)
+    weighted = plain
+    for first in range(0, shares, SHARES):
+        k = first + tl.arange(0, SHARES)
+        inside = (k < shares)[:, None] & (c < C)[None, :]
+        at = k.to(tl.int64)[:, None] * 2 * C + c[None, :]
+        plain += tl.sum(tl.load(partial + at, mask=inside, other=0.0), 0)
+        weighted += tl.sum(tl.load(partial + C + at, mask=inside, other=0.0), 0)
+    return plain, weighted
+
+
+@triton.jit
+def leave(c, here, plain, weighted, sums, dgamma, dbeta, C):
+    """Both sums of the channels c, stored `here` in float32 and as ∂ℒ/∂β and ∂ℒ/∂γ."""
+    tl.store(sums + c, plain, mask=here)
+    tl.store(sums + C + c, weighted, mask=here)
+    tl.store(dbeta + c, plain.to(dbeta.dtype.element_ty), mask=here)
+    tl.store(dgamma + c, weighted.to(dgamma.dtype.element_ty), mask=here)
+
+
+@triton.jit
 def join_kernel(partial, sums, dgamma, dbeta, C, shares, SHARES: tl.constexpr):
     c = tl.program_id(0) * MERGED + tl.arange(0, MERGED)
-    k = tl.arange(0, SHARES)
-    inside = (k < shares)[:, None] & (c < C)[None, :]
-    at = k.to(tl.int64)[:, None] * 2 * C + c[None, :]
-    plain = tl.sum(tl.load(partial + at, mask=inside, other=0.0), 0)
-    weighted = tl.sum(tl.load(partial + C + at, mask=inside, other=0.0), 0)
-    tl.store(sums + c, plain, mask=c < C)
-    tl.store(sums + C + c, weighted, mask=c < C)
-    tl.store(dbeta + c, plain.to(dbeta.dtype.element_ty), mask=c < C)
-    tl.store(dgamma + c, weighted.to(dgamma.dtype.element_ty), mask=c < C)
+    plain, weighted = added_up(partial, c, C, shares, SHARES)
+    leave(c, c < C, plain, weighted, sums, dgamma, dbeta, C)
 
 
 @triton.jit
@@ -252,7 +288,7 @@ class Walk:
         return per * self.row.BM, triton.cdiv(tiles, per)
 
 
-def _power_of_2(shares: int) -> int:
+def power_of_2(shares: int) -> int:
     """The least that is not below, found by comparing, so that a size which a tracer leaves open stays open."""
     power = 1
     while power < shares:
@@ -314,7 +350,7 @@ def _statistics(
     launch(
         merge_kernel, (triton.cdiv(how.channels, 8),), partial, mean, rstd, mu, var, mu_out, var_out, how.rows,
         how.channels, per, shares, float(eps), number(rho), row=Row(8), RUNNING=running is not None,
-        SHARES=_power_of_2(shares),
+        SHARES=power_of_2(shares),
     )
     return mean, rstd
 
@@ -355,7 +391,7 @@ def sums(
     both = torch.empty((2, how.channels), dtype=torch.float32, device=x.device)
     dgamma, dbeta = (torch.empty(how.channels, dtype=dtype, device=x.device) for _ in range(2))
     launch(join_kernel, (triton.cdiv(how.channels, 8),), partial, both, dgamma, dbeta, how.channels, shares,
-           row=Row(8), SHARES=_power_of_2(shares))
+           row=Row(8), SHARES=power_of_2(shares))
     return both, dgamma, dbeta
 
 

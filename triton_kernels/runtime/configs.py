@@ -111,6 +111,9 @@ _LONG_SHARES = (Row(1, 4096, warps=8),)                   # more numbers a row t
 _LONG_ROWS = (Row(1, 4096, warps=8),)                     # more classes than that: two passes
 _NORM_ROWS = (Row(4, 256, warps=4), Row(1, 1024, warps=4), Row(1, 2048, warps=8))     # BM rows of at most BN numbers
 _LONG_NORM_ROWS = (Row(1, 1024, warps=4),)                # longer ones, a tile at a time
+_BATCHES = (                                              # at most BM rows of at most BN classes, by one program
+    Row(8, 16, warps=1), Row(64, 32, warps=4), Row(16, 128, warps=4), Row(256, 16, warps=8),
+)
 _MEAN = (Row(4096, warps=8),)                             # what one program sums of a batch's losses
 _WINDOWS = (Row(128, 1, 8, warps=4), Row(8, 1, 64, warps=4))       # BM outputs, BK taps: many of either
 
@@ -121,7 +124,7 @@ _GATHERED = (
 )
 _FILTERS = (
     Row(64, 64, 32, 4, 3, HALF), Row(16, 32, 64, 4, 3, HALF),
-    Row(64, 32, 16, 4, 2, FLOAT), Row(16, 32, 32, 4, 2, FLOAT),
+    Row(64, 32, 16, 4, 2, FLOAT), Row(16, 32, 64, 4, 1, FLOAT),
 )
 _POOLED = (                                               # four positions a window: four sums a thread block
     Row(32, 64, 32, 8, 3, HALF), Row(32, 16, 32, 4, 3, HALF),
@@ -136,6 +139,15 @@ _POOLED_BOXES = (Row(128, 128, 64, 8, 4, HALF), Row(64, 128, 32, 4, 4, HALF), Ro
 _FILTER_BOXES = (
     Row(128, 128, 64, 8, 4, HALF), Row(64, 64, 64, 4, 4, HALF), Row(64, 32, 64, 4, 4, HALF),
     Row(128, 128, 32, 8, 4, HALF), Row(64, 64, 32, 4, 4, HALF),
+)
+# With a norm on the way: what is made there takes registers.
+_NORMED = (
+    Row(64, 64, 32, 4, 3, HALF), Row(64, 16, 32, 4, 3, HALF),
+    Row(64, 32, 16, 8, 2, FLOAT), Row(64, 16, 16, 4, 2, FLOAT),
+)
+_NORMED_FILTERS = (
+    Row(64, 64, 32, 8, 2, HALF), Row(16, 16, 128, 4, 2, HALF),
+    Row(64, 32, 16, 4, 2, FLOAT), Row(16, 16, 128, 4, 2, FLOAT),
 )
 _JOINED = (Row(1, 256, warps=4),)
 
@@ -163,7 +175,8 @@ _TOKENS = (Row(8, 128, warps=4),)
 # Layers of neighbours: BM examples and BN nodes; for their D also BK taps, the intercept's among them.
 _NEIGHBOURS = (Row(8, 128, warps=4), Row(1, 512, warps=4))
 _WEIGHTS = (Row(4, 128, 4, warps=4), Row(4, 64, 8, warps=4), Row(4, 32, 16, warps=4))
-_GATHERS = ("conv2d.layer", "conv2d.layer.pool", "conv2d.layer.grad_w", *EMBEDDING)
+NORMED = ("conv2d.normed", "conv2d.normed.grad_w")
+_GATHERS = ("conv2d.layer", "conv2d.layer.pool", "conv2d.layer.grad_w", *NORMED, *EMBEDDING)
 IMAGE_BOXES = ("conv2d.layer.boxes", "conv2d.layer.pool.boxes", "conv2d.layer.grad_w.boxes")
 
 PRODUCTS = ("net.layer.affine", "bp.delta", "bp.delta.heavy", "alg.average", "alg.average.recalled",
@@ -179,7 +192,8 @@ _TABLES: dict[str, dict[str, tuple[Row, ...]]] = {
         "pointwise": _POINTWISE, "strided": _STRIDED, "columns": _COLUMNS,
         "norm.rows": _NORM_ROWS, "norm.rows.long": _LONG_NORM_ROWS,
         "act.softmax": _SHARES, "act.softmax.long": _LONG_SHARES,
-        "loss.softmax": _ROWS, "loss.softmax.long": _LONG_ROWS, "loss.mean": _MEAN,
+        "loss.softmax": _ROWS, "loss.softmax.long": _LONG_ROWS, "loss.softmax.whole": _BATCHES,
+        "loss.mean": _MEAN,
         "attn.head": _HEADS, "attn.head.grad": _HEADS_GRAD_120 if arch == "sm_120" else _HEADS_GRAD,
         "vit.embed": _GATHERED, "vit.embed.grad_patch": _GATHERED, "vit.embed.grad_Theta": _THETA,
         "vit.embed.grad_position": _TOKENS,
@@ -189,6 +203,7 @@ _TABLES: dict[str, dict[str, tuple[Row, ...]]] = {
             "conv2d.layer.pool.boxes": _POOLED_BOXES, "conv2d.layer.grad_w.boxes": _FILTER_BOXES}
            if arch in ("sm_90", "sm_100") else dict.fromkeys((*BOXES, *IMAGE_BOXES), ())),
         "conv2d.layer": _GATHERED, "conv2d.layer.pool": _POOLED, "conv2d.layer.grad_w": _FILTERS,
+        "conv2d.normed": _NORMED, "conv2d.normed.grad_w": _NORMED_FILTERS,
         "conv2d.layer.join": _JOINED, "pool": _STRIDED,
         "arch.band": _NEIGHBOURS, "arch.band.grad": _WEIGHTS, "arch.band.join": _COLUMNS,
     }
@@ -243,6 +258,8 @@ def choose(op: str, shape: tuple[int, ...], dtype: torch.dtype, arch: str = "def
         return _boxed(candidates, m, n, k, 1 if op == "conv2d.layer.grad_w.boxes" else processors(arch))
     if op in ("loss.softmax", "norm.rows", "act.softmax"):
         return next((row for row in candidates if shape[1] <= row.BN), candidates[-1])
+    if op == "loss.softmax.whole":
+        return next(row for row in candidates if shape[0] <= row.BM and shape[1] <= row.BN)
     if op in ATTENTION:
         return next((row for row in candidates if shape[1] <= row.BK), candidates[-1])
     if op in ("conv1d", "conv2d"):

@@ -72,14 +72,17 @@ def declare(module: str, composite: Any, *ops: Op, ids: dict[str, Callable[..., 
 def room(module: str, name: str, t: Tensor) -> Any:
     """The kernels of a module, or the composites where these have to stand in; while tracing, inside a transform of
     torch.func, or where somebody looks on to whom a kernel is nothing, ops of both."""
-    if is_compiling() or transforms_active() or (onlookers() and watched(t)):
-        return as_ops(module, name, t)
-    return rooms.entered(module, name, rooms.has_kernel(name, t))
+    return rooms.entered(module, name, rooms.has_kernel(name, t)) if opens(t) else as_ops(module, name, t)
+
+
+def opens(t: Tensor) -> bool:
+    """Does `room` answer with kernels or composites themselves, and with no op?"""
+    return not (is_compiling() or transforms_active() or (onlookers() and watched(t)))
 
 
 def two_rooms(first: str, second: str, name: str, t: Tensor) -> tuple[Any, Any]:
     """The same of two modules, after one look at the tensor."""
-    if is_compiling() or transforms_active() or (onlookers() and watched(t)):
+    if not opens(t):
         return as_ops(first, name, t), as_ops(second, name, t)
     by_kernels = rooms.has_kernel(name, t)
     return rooms.entered(first, name, by_kernels), rooms.entered(second, name, by_kernels)

@@ -29,9 +29,11 @@ def resolved(t: Tensor) -> Tensor:
 
 
 def argument(given: Any) -> Any:
-    """A kernel's argument, a tensor or a descriptor of one, resolved."""
+    """A kernel's argument, a tensor, several or a descriptor of one, resolved."""
     if isinstance(given, Tensor):
         return resolved(given)
+    if type(given) is tuple and given and isinstance(given[0], Tensor):
+        return tuple(map(resolved, given))
     base = getattr(given, "base", None)
     if not isinstance(base, Tensor) or is_settled(base):
         return given

@@ -205,7 +205,7 @@ def test_the_module_is_torchs_by_another_class(places):
     x, y = data(5, I), torch.arange(5 * 3).view(5, 3) % K if places else torch.arange(5)
     with simulate() as sim:
         found = ours(x, y)
-    assert sim.launches > 2
+    assert sim.launches > 1
     assert (found - plain(x, y)).abs() <= 1e-6 * found.abs()
     patch(plain)
     assert type(plain) is nn.LinearCrossEntropyLoss

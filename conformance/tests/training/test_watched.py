@@ -13,11 +13,17 @@ from chainrule.triton_kernels import nn, optim
 from chainrule.triton_kernels.activations import kernels as act
 from chainrule.triton_kernels.bands import kernels as band
 from chainrule.triton_kernels.images import pooled as conv_pool
+from chainrule.triton_kernels.normed import ends, filters
+from chainrule.triton_kernels.normed import kernels as normed
 from chainrule.triton_kernels.norms import kernels as norm
 
 
 def residual():
     return torch.nn.Sequential(nn.ResidualBlock(3, 4, 2), nn.Flatten(), nn.Linear(36, 4))
+
+
+def one_node():
+    return torch.nn.Sequential(nn.ResidualBlock(8), nn.Flatten(), nn.Linear(96, 4))
 
 
 def pooled():
@@ -31,7 +37,8 @@ def neighbours():
         nn.LocallyConnected1d(12, 3, "tanh"), nn.SharedLinear(12, 5, "leaky"), nn.Linear(12, 4))
 
 
-NETWORKS = {"residual": (residual, (3, 3, 6, 6)), "pooled": (pooled, (3, 2, 12, 12)), "local": (neighbours, (5, 12)),
+NETWORKS = {"residual": (residual, (3, 3, 6, 6)), "normed": (one_node, (2, 8, 4, 3)),
+            "pooled": (pooled, (3, 2, 12, 12)), "local": (neighbours, (5, 12)),
             "mlp": (lambda: nn.MLP((6, 5, 4), act="tanh"), (4, 6))}
 OPTIMIZERS = {
     "sgd": lambda p: optim.SGD(p, lr=0.1, weight_decay=0.01),
@@ -99,6 +106,11 @@ def units(t):
     return 64 * torch.finfo(t.dtype).eps * t.abs().max()
 
 
+def behind_a_norm(wrong):
+    """Right where a convolution reads what is in memory."""
+    return lambda original: lambda *given: (original if given[3] is None else wrong(original))(*given)
+
+
 BROKEN = {
     "norm.mean": ("residual", norm, "running_statistics", off(units, 0)),
     "norm.variance": ("residual", norm, "running_statistics", off(units, 1)),
@@ -106,6 +118,11 @@ BROKEN = {
     "norm.batch.grad_gamma": ("residual", norm, "sums", off(units, 1)),
     "norm.batch.grad_beta": ("residual", norm, "sums", off(units, 2)),
     "norm.batch.grad_x": ("residual", norm, "backward", off(units, 0)),
+    "conv2d.layer of a norm": ("normed", normed, "convolved", behind_a_norm(off(units, 0))),
+    "act.relu.prime": ("normed", ends, "slopes", off(units, 0)),
+    "norm.batch.grad_x through conv2d.layer.grad_x, act.relu.prime": (
+        "normed", normed, "to_image", off(units, 0)),
+    "norm.batch.grad_x through conv2d.layer.grad_w": ("normed", filters, "averaged", off(units, 0)),
     "conv2d.layer, pooled": ("pooled", conv_pool, "pooled_keeping", off(units, 0)),
     "conv2d.layer, pooled, at its place": (
         "pooled", conv_pool, "pooled_keeping", off(lambda t: (t + 1) % 4 - t, 1)),
