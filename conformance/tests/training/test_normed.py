@@ -53,8 +53,12 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("parts", [False, True], ids=["whole", "in parts"])
-@pytest.mark.parametrize("name", CASES)
+QUICK = {("plain", False), ("wider", True), ("bf16", False), ("fp16, NHWC", True)}
+
+
+@pytest.mark.parametrize(("name", "parts"), [
+    pytest.param(name, parts, marks=[] if (name, parts) in QUICK else pytest.mark.slow)
+    for name in CASES for parts in (False, True)])
 def test_no_number_is_worse_than_by_its_parts(name, parts, monkeypatch):
     """Twice the distance from the float64 run that the parts have; in parts: every sum is of more than one share."""
     how, shape, dtype, last = CASES[name]

@@ -23,7 +23,7 @@ def residual():
 
 
 def one_node():
-    return torch.nn.Sequential(nn.ResidualBlock(8), nn.Flatten(), nn.Linear(96, 4))
+    return torch.nn.Sequential(nn.ResidualBlock(8), nn.Flatten(), nn.Linear(48, 4))
 
 
 def pooled():
@@ -37,7 +37,7 @@ def neighbours():
         nn.LocallyConnected1d(12, 3, "tanh"), nn.SharedLinear(12, 5, "leaky"), nn.Linear(12, 4))
 
 
-NETWORKS = {"residual": (residual, (3, 3, 6, 6)), "normed": (one_node, (2, 8, 4, 3)),
+NETWORKS = {"residual": (residual, (3, 3, 6, 6)), "normed": (one_node, (2, 8, 3, 2)),
             "pooled": (pooled, (3, 2, 12, 12)), "local": (neighbours, (5, 12)),
             "mlp": (lambda: nn.MLP((6, 5, 4), act="tanh"), (4, 6))}
 OPTIMIZERS = {
