@@ -37,12 +37,9 @@ with imported():
 
 
 def tiles():
-    """Batch, heads, queries, keys, numbers of a query and of a value; its backward pass has tiles of 128."""
-    sizes = {"": ((2, 2, 64, 64, 32, 32), (1, 1, 128, 128, 64, 64)),
-             **dict.fromkeys((".grad_Q", ".grad_K", ".grad_V"), ((1, 1, 128, 128, 32, 32),))}
-    for way, several in sizes.items():
-        for size in several:
-            yield from pinned(f"attn.head{way}", "x".join(map(str, size)), "fp16", size, nullcontext)
+    """Batch, heads, queries, keys, numbers of a query and of a value."""
+    for size in ((2, 2, 64, 64, 32, 32), (1, 1, 128, 128, 64, 64)):
+        yield from pinned("attn.head", "x".join(map(str, size)), "fp16", size, nullcontext)
 
 
 backend = Backend("triton tutorials", device="cuda", dtypes=["fp16"], extra=tiles)
@@ -51,28 +48,33 @@ backend.op("net.layer.affine", skip="the tutorial's product answers in float16")
 
 @backend.op("act.softmax")
 def softmax(z):
-    return soft(z)
+    return soft(z.contiguous())                          # its kernels take rows without gaps
+
+
+def normed(x, gamma, beta, eps):
+    return layer_norm(x.contiguous(), gamma.shape, gamma.contiguous(), beta.contiguous(), eps)
 
 
 @backend.op("norm.layer")
 def layer(x, gamma, beta, eps):
-    return layer_norm(x, gamma.shape, gamma, beta, eps)
+    return normed(x, gamma, beta, eps)
 
 
 @backend.op("norm.layer.grad_x")
 def layer_grad_x(d, x, gamma, eps):
-    return pulled(lambda x: layer_norm(x, gamma.shape, gamma, torch.zeros_like(gamma), eps), d, x)[0]
+    return pulled(lambda x: normed(x, gamma, torch.zeros_like(gamma), eps), d.contiguous(), x)[0]
 
 
 @backend.op("norm.layer.grad_gamma")
 def layer_grad_gamma(d, x, eps):
     one = torch.ones_like(x[0])
-    return pulled(lambda gamma: layer_norm(x, one.shape, gamma, torch.zeros_like(one), eps), d, one)[0]
+    return pulled(lambda gamma: normed(x, gamma, torch.zeros_like(one), eps), d.contiguous(), one)[0]
 
 
 def attended(Q, K, V, scale, keep, causal):
     if keep is not None or not Q.shape == K.shape == V.shape or Q.shape[2] % 64 or Q.shape[3] < 32:
         raise NotImplementedError("the tutorial's attention has no mask of keys, and equal shapes of whole tiles")
+    Q, K, V = (one.contiguous() for one in (Q, K, V))
     return attention(Q, K, V, causal, Q.shape[-1] ** -0.5 if scale is None else scale, False, False)
 
 
@@ -81,10 +83,6 @@ def head(Q, K, V, scale=None, keep=None, causal=False):
     return attended(Q, K, V, scale, keep, causal)
 
 
-for place, by in enumerate("QKV"):
-    @backend.op(f"attn.head.grad_{by}")
-    def head_grad(d, Q, K, V, scale=None, keep=None, causal=False, place=place):
-        return pulled(lambda *three: attended(*three, scale, keep, causal), d, Q, K, V)[place]
-
-
+for by in "QKV":
+    backend.op(f"attn.head.grad_{by}", skip="the tutorial's backward pass is that of causal attention alone")
 at_home(backend)
