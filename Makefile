@@ -29,6 +29,7 @@ full: .venv/dev.stamp .venv/clients.stamp lint build/third-party build/jax   ## 
 	$(BIN)/python -m pytest -n 2 -m "slow or not slow" $(ARGS)
 	$(BIN)/chainrule conform -n 2              # every pair of levels, in the simulator
 	$(BIN)/python -m chainrule.conformance.mutate
+	$(BIN)/python -m chainrule.conformance.mutate.kernel_survey
 	$(MAKE) -k gate $(TRITONS:%=gate-%) newest
 
 newest: .venv-newest/stamp         ## the tests with the newest torch and Triton that were tried: their GPU build, 4 GB

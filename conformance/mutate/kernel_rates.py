@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 from ... import in_readme, write_whole
@@ -60,17 +61,18 @@ def chapters(rates: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]
 
 def block(found: Mapping[str, Any]) -> str:
     """What the README says."""
-    how = f"--sample {found['tried']} --seed {found['seed']}"
-    return "\n".join([
-        BEGIN,
-        f"Of {found['mutants']:,} mutants of our Triton kernels, one thing changed in each, {found['tried']:,} were",
-        f"tried, spread evenly over kernels and kinds of changes (`make mutate-kernels ARGS=\"{how}\"`, commit",
-        f"{', '.join(found['commits']) or 'unknown'}, {found['seconds']:,} s of one core). {found['stillborn']} do not "
-        f"compile; of {found['same']} Triton makes the same code",
-        f"as of ours in every op; {found['equivalent']} more are equivalent; {found['holes']} are noticed by nothing.",
-        f"Why stands in `conformance/mutate/kernel_survivors.toml`. {found['late']} are noticed only by never ending.",
-        "Of all other kernels:",
-        "", *table(chapters(found["ops"])), END])
+    how = f"make mutate-kernels ARGS=\"--sample {found['sample']} --seed {found['seed']}\""
+    words = (
+        f"Of {found['mutants']:,} mutants of our Triton kernels, one thing changed in each, {found['sample']:,} were "
+        f"drawn, even over kernels and kinds of changes, and {found['tried']:,} of these tried (`{how}`; commits "
+        f"{', '.join(found['commits']) or 'unknown'}; {found['seconds']:,} s of one core). {found['stillborn']} do not "
+        f"compile; of {found['same']} Triton makes the same code as of ours in every op; {found['equivalent']} more "
+        f"are equivalent; {found['holes']} are noticed by neither field nor exact data, nor by floats "
+        "where these were asked: why stands in "
+        f"`conformance/mutate/kernel_survivors.toml`, but for {found['unexplained']} not explained yet. "
+        f"{found['late']} are noticed only by never ending. Of all other kernels:")
+    lines = wrap(words, 118, break_long_words=False, break_on_hyphens=False)
+    return "\n".join([BEGIN, *lines, "", *table(chapters(found["ops"])), END])
 
 
 def replaced(text: str, new: str) -> str:

@@ -136,17 +136,20 @@ def rates(found: list[Outcome]) -> dict[str, dict[str, int]]:
     return rates
 
 
-def summary(found: list[Outcome], seed: int = 0, commits: Iterable[str] = ()) -> dict[str, Any]:
-    """What is told of a survey. `whole`: the modules of which it tried every mutant; `late`: how many are noticed only
-    because they do not come to an end; `seconds` of the processor."""
+def summary(found: list[Outcome], sample: int | None = None, seed: int = 0,
+            commits: Iterable[str] = ()) -> dict[str, Any]:
+    """What is told of a survey. `whole`: the modules of which it tried every mutant; `holes`: what nothing notices,
+    `unexplained` of them without a reason; `late`: what only never ends; `seconds` of the processor."""
     every, had = everyone(), {one.mutant for one in found}
     left = {mutant.module for mutant in every if str(mutant) not in had}
     why, count = Explained(), Counter(one.state for one in found)
     survived = [one for one in found if one.state == "survived"]
     equivalent = sum(why.equivalent(one.mutant) for one in survived)
     return {"mutants": len(every), "whole": sorted({mutant.module for mutant in every} - left),
-            "tried": len(found), "seed": seed, "stillborn": count["stillborn"], "same": count["same"],
-            "equivalent": equivalent, "holes": len(survived) - equivalent, "late": sum(one.late for one in found),
+            "tried": len(found), "sample": sample or len(every), "seed": seed,
+            "stillborn": count["stillborn"], "same": count["same"],
+            "equivalent": equivalent, "holes": len(survived) - equivalent, "unexplained": len(new(found)),
+            "late": sum(one.late for one in found),
             "seconds": round(sum(one.seconds for one in found)), "commits": sorted(set(commits)),
             "triton": version("triton"), "ops": rates(found)}
 
@@ -184,7 +187,7 @@ def main(arguments: list[str] | None = None) -> int:
     found = [one for one, _ in kept.values()]
     print("\n".join(table(rates(found))))
     if given.record:
-        record(summary(found, given.seed, (commit for _, commit in kept.values())))
+        record(summary(found, given.sample, given.seed, (commit for _, commit in kept.values())))
     count = Counter(one.state for one in found)
     print(f"{len(found)} of {len(wanted)} mutants: {count['noticed']} noticed, {count['survived']} survived, "
           f"{count['same']} compile to the same, {count['stillborn']} do not compile; {time.time() - start:.0f} s")
