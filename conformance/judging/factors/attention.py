@@ -15,15 +15,21 @@ from .regimes import values
 SCORES = ("normal", "small", "wide", "below", "above", "equal", "one far", "ties", "zero")
 PART = ("every key", "keep", "causal", "causal and keep", "a batch without keys")
 LEVELS: dict[str, tuple[Any, ...]] = {
-    "batch": (2, 1, 3), "heads": (2, 1, 3, 5), "queries": (5, 1, 2, 16, 17, 65, 130),
-    "seen": (8, 1, 2, 7, 16, 17, 64, 65, 129, 257), "width": (16, 1, 8, 24, 64, 80, 128), "out": (8, 1, 16, 17, 64),
+    "batch": (2, 1, 3), "heads": (2, 1, 3, 5), "queries": (5, 1, 2, 17, 50, 197, 257, 1024),
+    "seen": (8, 1, 2, 17, 50, 65, 197, 257, 1024), "width": (16, 1, 24, 32, 64, 80, 128), "out": (8, 1, 24, 64),
     "data": SCORES, "scale": (None, 0.25, 1.0, -0.5), "part": PART,
 }
-#: what all products of one case may cost, since every one of them may be asked for with more digits
-RULES: tuple[Rule, ...] = (
-    lambda at: at.batch * at.heads * at.queries * at.seen * (at.width + at.out) <= 90_000,
-    lambda at: at.part != "a batch without keys" or at.batch > 1,
-)
+MOST, SCORED = 60_000, 8_450        # products and scores of a case, since each may be asked for with more digits
+
+
+def _affordable(at: Levels) -> bool:
+    """What is not chosen yet is 1, so that a pair which no case can have is known as one."""
+    batch, heads, queries, seen, width, out = (at.get(name, 1) for name in (
+        "batch", "heads", "queries", "seen", "width", "out"))
+    return bool(queries * seen <= SCORED and batch * heads * queries * seen * (width + out) <= MOST)
+
+
+RULES: tuple[Rule, ...] = (_affordable, lambda at: at.part != "a batch without keys" or at.batch > 1)
 
 
 def _scored(s: Source, at: Levels) -> tuple[Array, Array]:

@@ -63,7 +63,7 @@ def softmax_grad(s: Source, size: tuple[int, ...], kind: str) -> Arguments:
     return {"d": drawn(s, size, "normal" if plain else kind), **softmax(s, size, kind)}
 
 
-_ROWS = ((5, 12), (3, 268), (37, 4), (1, 1000))
+_ROWS = ((5, 12), (3, 268), (37, 4), (1, 1024))
 _SPREAD = ("normal", "shifted", "small", "positive", "wide", "flat", "equal")
 _SHARED = ("normal", "small", "wide", "positive", "saturated", "equal", "stripes")
 FAMILIES: dict[str, Family] = {
