@@ -58,7 +58,7 @@ build/jax: constraints/jax.txt | .venv/dev.stamp      ## JAX, for the derived fu
 	$(BIN)/python -m pip install -q $(PIP_ARGS) --no-deps --target $@.partial -r $<
 	mv $@.partial $@
 
-bench: .venv/dev.stamp             ## what runs on a CPU against its goals, and what a training step moves
+bench: .venv/dev.stamp build/third-party   ## what runs on a CPU against its goals, and what a training step moves
 	@mkdir -p build
 	$(BIN)/python -m pytest benchmarks -q -o python_files='bench_*.py' --benchmark-columns=median,iqr,rounds \
 		--benchmark-json=build/bench.json $(ARGS)
@@ -67,7 +67,7 @@ bench: .venv/dev.stamp             ## what runs on a CPU against its goals, and 
 gpu: .venv/conformance.stamp       ## check, tune and measure on a GPU in under ten minutes; ARGS=--plan needs none
 	$(BIN)/python benchmarks/gpu.py $(ARGS)
 
-readme: gate                       ## the gate's facts, the counts, and the README's performance block, all again
+readme: gate build/third-party     ## the gate's facts, the counts, and the README's performance block, all again
 	$(BIN)/python -m benchmarks.counts --json benchmarks/results/counts.json
 	$(BIN)/python -m benchmarks.readme --gate build/gate.json
 

@@ -23,6 +23,7 @@ from chainrule.triton_kernels import functional as F
 from chainrule.triton_kernels import nn as ours
 from chainrule.triton_kernels.patch import patch
 
+from . import ligers
 from .operators import Operators
 
 
@@ -56,6 +57,7 @@ class Network:
     x: Callable[[], Tensor]
     classes: int = 0                    # of a cross entropy; without, the sum of what comes out
     mine: Callable[[], nn.Module] | None = None
+    liger: bool = False                 # whether Liger has all that it needs
     goals: dict[str, float] = attrs.field(factory=dict)
     remains: str = ""
 
@@ -88,10 +90,10 @@ def saved(network: Network, net: nn.Module, f: Any, where: AbstractContextManage
     return kept.bytes
 
 
-def moved(network: Network, net: nn.Module, f: Any, kernels: bool) -> dict[str, int]:
+def moved(network: Network, net: nn.Module, f: Any, where: AbstractContextManager[Any]) -> dict[str, int]:
     """Launches and bytes forward and backward."""
     x, y = network.data()
-    with simulate(check=False) if kernels else nullcontext() as sim, Operators() as torchs:
+    with where as sim, Operators() as torchs:
         torch.autograd.backward(network.loss(f, net(x), y))
     moved = torchs.bytes_read + torchs.bytes_written + (sim.bytes_read + sim.bytes_written if sim else 0)
     return {"launches": torchs.launches + (sim.launches if sim else 0), "bytes": moved}
@@ -168,7 +170,7 @@ def pre_norm() -> nn.Module:
 
 
 NETWORKS = (
-    Network("cross entropy, 64 × 1000", Times, normal(64, 1000, wanted=True), 1000,
+    Network("cross entropy, 64 × 1000", Times, normal(64, 1000, wanted=True), 1000, liger=True,
             goals={"saved_over_eager": 1.0}),
     Network("784-256-128-10, ReLU, n = 64", mlp(nn.ReLU), normal(64, 784), 10,
             goals={"saved_over_eager": 1.0}),
@@ -190,21 +192,25 @@ LINEAR = {"linear and cross entropy, 512 × 256 → 4096": ((512, 256, 4096), Fa
 LINEAR_GOAL = 1.3
 
 
-def counted(network: Network, inductor: bool = True) -> dict[str, Any]:
-    """Every figure of a network; what Inductor makes of it only if asked, since that compiles C++."""
+def counted(network: Network, others: bool = True) -> dict[str, Any]:
+    """Every figure of a network; what Inductor makes of it, and Liger's, only if asked: that compiles C++, or needs
+    its package."""
     figures: dict[str, Any] = {"network": network.name}
     own, theirs = network.pair()
     figures["saved"] = {"ours": saved(network, own, F, simulate(check=False)),
                         "eager": saved(network, theirs, torch.nn.functional, nullcontext())}
     own, theirs = network.pair()
-    figures["moved"] = {"ours": moved(network, own, F, True),
-                        "eager": moved(network, theirs, torch.nn.functional, False)}
-    if inductor:
+    figures["moved"] = {"ours": moved(network, own, F, simulate(check=False)),
+                        "eager": moved(network, theirs, torch.nn.functional, nullcontext())}
+    if others:
         figures["compiled"] = compiled(network)
+    if others and network.liger and ligers.there():
+        figures["liger"] = {"version": ligers.version(), **moved(network, theirs, ligers, ligers.simulated()),
+                            "saved": saved(network, theirs, ligers, ligers.simulated())}
     return figures | {"goals": network.goals, "remains": network.remains}
 
 
-def linear_peak(name: str) -> dict[str, Any]:
+def linear_peak(name: str, others: bool = True) -> dict[str, Any]:
     """Peaks of a loss behind a linear layer beyond its inputs, in gradients of both."""
     (n, width, K), kernels = LINEAR[name]
     y = torch.arange(n) * 7 % K
@@ -224,6 +230,8 @@ def linear_peak(name: str) -> dict[str, Any]:
     if options is not None:
         theirs = torch.nn.functional.linear_cross_entropy
         found["option"] = of(lambda x, w, y: theirs(x, w, y, options=options()), nullcontext())
+    if kernels and others and ligers.there():
+        found["liger"] = of(ligers.linear_cross_entropy, ligers.simulated())
     return {"loss": name, "peak_over_gradients": found, "goal": LINEAR_GOAL}
 
 
@@ -249,11 +257,14 @@ def table(entries: list[dict[str, Any]], peaks: list[dict[str, Any]]) -> list[st
             f"| {e.get('compiled', '')} | {went['ours']['bytes'] / 1e6:.2f} "
             f"({went['ours']['bytes'] / went['eager']['bytes']:.2f}×) | {went['eager']['bytes'] / 1e6:.2f} "
             f"| {'; '.join(missed)} |")
-    lines += ["", *(f"- {e['network']}: {e['remains']}." for e in entries if e["remains"])]
-    lines += ["", "| peak beyond inputs, in gradients of both | ours | torch eager | torch's own option |",
-              "|---|---:|---:|---:|"]
+    lines += ["", *(f"- {e['network']}: Liger {one['version']}, in the simulator, keeps {one['saved'] / 1e3:.1f} kB, "
+                    f"launches {one['launches']} and moves {one['bytes'] / 1e6:.2f} MB."
+                    for e in entries if (one := e.get("liger")))]
+    lines += [f"- {e['network']}: {e['remains']}." for e in entries if e["remains"]]
+    lines += ["", "| peak beyond inputs, in gradients of both | ours | torch eager | torch's own option | Liger |",
+              "|---|---:|---:|---:|---:|"]
     for p in peaks:
         of = p["peak_over_gradients"]
-        option = f"{of['option']:.2f}" if "option" in of else ""
-        lines.append(f"| {p['loss']} | {of['ours']:.2f} | {of['eager']:.2f} | {option} |")
+        figures = (f"{of[who]:.2f}" if who in of else "" for who in ("ours", "eager", "option", "liger"))
+        lines.append(f"| {p['loss']} | {' | '.join(figures)} |")
     return lines

@@ -41,6 +41,8 @@ def salt(name: str) -> int:
 
 
 PI = int(A.times(*2 * [A.mixed(np.array([7], np.uint64), _PI)])[0])          # a square, so that √π exists
+
+
 def root(n: int) -> int:
     """The square root of an element, where it has one."""
     return pow(n, (P + 1) // 4, P)
