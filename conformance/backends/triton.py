@@ -47,7 +47,7 @@ ROWS: tuple[tuple[str, str, Callable[[configs.Row], tuple[int, ...]]], ...] = (
     ("conv2d.layer", "conv2d.layer",
      lambda r: (1, r.BK // 8 + 1, r.BN + 3, 1, r.BM // 8 + 1, 9, 2, 3, 1, 1, 1, 1, 1, 1)),
     ("conv2d.layer.grad_w", "conv2d.layer.grad_w",
-     lambda r: (2, r.BN // 8 + 1, r.BM + 3, 1, 24, 23, 2, 3, 1, 1, 1, 1, 1, 1)),                  # two parts
+     lambda r: (2, r.BN // 8 + 1, r.BM + 3, 1, 6, r.BK // 4, 2, 3, 1, 1, 1, 1, 1, 1)),
     *((f"arch.{kind}.layer", "arch.band", lambda r: (2 * r.BM + 1, r.BN + 5, 5)) for kind in ("local", "shared")),
     *((op, "arch.band.grad", lambda r: (5 * r.BM + 1, r.BN + 5, 2 * r.BK + 3))
       for op in ("arch.local.layer.grad_w", "arch.shared.layer.grad_theta")),
@@ -59,7 +59,7 @@ ROWS: tuple[tuple[str, str, Callable[[configs.Row], tuple[int, ...]]], ...] = (
     ("conv2d.layer.grad_x", "conv2d.layer.boxes",                               # a class without a tap
      lambda r: (2, 8, 24, 1, 11, r.BN // 8 + 3, 3, 2, 2, 2, 1, 2, 1, 2)),
     ("conv2d.layer.grad_w", "conv2d.layer.grad_w.boxes",                        # several parts, and one
-     lambda r: (13, r.BN // 4 + 8, r.BM + 8, 1, 12, 8, 2, 1, 1, 1, 1, 0, 1, 1)),
+     lambda r: (13, r.BN // 4 + 8, r.BM + 8, 1, 6, 4, 2, 1, 1, 1, 1, 0, 1, 1)),
     ("conv2d.layer.grad_w", "conv2d.layer.grad_w.boxes", lambda r: (3, 24, 8, 1, 4, 6, 3, 2, 2, 2, 1, 2, 1, 3)),
     ("act.elu", "pointwise", lambda r: (r.BM + 5,)),
     ("norm.batch", "norm.channels", lambda r: (2 * r.BM + 4, r.BN + 5)),

@@ -103,7 +103,8 @@ def averaged(
     taps = sizes.taps[0] * sizes.taps[1]
     blocks = taps * triton.cdiv(sizes.channels, row.BN) if tapwise else triton.cdiv(every, row.BN)
     grid = (blocks if columns else 1, sizes.groups * triton.cdiv(filters, row.BM))
-    parts, chunk = parts_of(grid[0] * grid[1], sizes.batch * sizes.output[0] * sizes.output[1], row.BK, arch)
+    parts, chunk = parts_of(grid[0] * grid[1], sizes.batch * sizes.output[0] * sizes.output[1], row.BK, arch,
+                            "conv2d.layer.grad_w")
     width = 16 * triton.cdiv(every + 1, 16)             # so that rows stay aligned
     partial = torch.empty((parts if parts > 1 else 0, sizes.filters, width), dtype=torch.float32, device=d.device)
     what = {"COLUMNS": columns, "INTERCEPTS": intercepts, "REGULARISED": w is not None and lam != 0}

@@ -102,7 +102,7 @@ def averaged(
     boxes, taken = tile.count(sizes.batch, sizes.output), views(sizes)
     blocks, rows = triton.cdiv(sizes.channels, row.BN), triton.cdiv(sizes.filters, row.BM)
     most = max(a.many * b.many for _, _, a, b in taken)
-    parts, chunk = parts_of(most * blocks * rows, boxes * row.BK, row.BK, arch)
+    parts, chunk = parts_of(most * blocks * rows, boxes * row.BK, row.BK, arch, TABLE)
     width = 16 * triton.cdiv(sizes.taps[0] * sizes.taps[1] * sizes.channels + 1, 16)
     partial = torch.empty((parts if parts > 1 else 0, sizes.filters, width), dtype=torch.float32, device=d.device)
     for k, (r, q, a, b) in enumerate(taken):

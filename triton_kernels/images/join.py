@@ -7,7 +7,7 @@ import triton.language as tl
 from torch import Tensor
 
 from ..blocks.tiles import divided, regularised
-from ..runtime.configs import Row, choose, processors
+from ..runtime.configs import Row, choose, is_pinned, processors
 from ..runtime.launch import launch
 from .checks import Layer
 
@@ -58,10 +58,12 @@ def join_kernel(
         tl.store(at, divided(total, n).to(Db.dtype.element_ty), mask=exists & last)
 
 
-def parts_of(tiles: int, pixels: int, block: int, arch: str) -> tuple[int, int]:
-    """(parts, pixels of a part): two programs a processor, and no part of few pixels."""
+def parts_of(tiles: int, pixels: int, block: int, arch: str, table: str) -> tuple[int, int]:
+    """(parts, pixels of a part): two programs a processor, and no part of few pixels; of a pinned row, which is tried
+    on few, none of fewer than four blocks."""
     wanted = max(1, 2 * processors(arch) // tiles)
-    chunk = block * max(-(-FEWEST // block), -(-pixels // (block * wanted)))
+    fewest = 4 if is_pinned(table) else -(-FEWEST // block)
+    chunk = block * max(fewest, -(-pixels // (block * wanted)))
     return max(1, -(-pixels // chunk)), chunk
 
 

@@ -138,7 +138,7 @@ def averaged(works: list[Work], math: str | None) -> list[Tensor]:
     most = max(works, key=lambda one: one.sizes.filters * one.sizes.channels).sizes
     row = choose(TABLE, (most.filters, most.channels), lead.s.dtype, arch)
     tiles = [_tiles(one.sizes, row) for one in works]
-    parts = [parts_of(sum(tiles), one.sizes.batch * one.sizes.output[0] * one.sizes.output[1], row.BK, arch)
+    parts = [parts_of(sum(tiles), one.sizes.batch * one.sizes.output[0] * one.sizes.output[1], row.BK, arch, TABLE)
              for one in works]
     found = [like(one.sizes.w_shape, one.source) for one in works]
     split = any(many > 1 for many, _ in parts)
