@@ -9,7 +9,7 @@ from torch.autograd import Function
 from torch.nn.functional import mse_loss
 
 from ..runtime.launch import by_torch
-from ..runtime.library import room
+from ..runtime.library import opens, room
 from ..runtime.nodes import applied, aside, once
 from .ops import CLASSES
 
@@ -61,10 +61,13 @@ class ClassLoss(Function):
         z: Tensor, y: Tensor, w: Tensor | None, ignored: int, smoothing: float, reduction: str, link: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor]:
         kernels = room("losses.kernels", CLASSES, z)
-        if reduction == "mean":
+        if reduction == "mean" and opens(z):        # traced, a batch of any size is one graph: no launch of small ones
             found: tuple[Tensor, Tensor, Tensor] = kernels.weighted_mean(z, y, w, ignored, smoothing)
             return found
         loss, delta, mass = kernels.weighted(z, y, w, ignored, smoothing)
+        if reduction == "mean":
+            mean, total = kernels.averaged(loss, mass)
+            return mean, delta, total
         return loss.sum() if reduction == "sum" else loss, delta, mass
 
     @staticmethod

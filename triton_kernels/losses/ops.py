@@ -12,7 +12,6 @@ declare(
     Op("loss", "loss", lambda identity, input, target: identity),
     Op("scaled", "scaled", "loss"),
     Op("class_loss", "weighted", CLASSES),
-    Op("class_loss_mean", "weighted_mean", CLASSES),
     Op("loss_averaged", "averaged", CLASSES),
     Op("loss_shared", "shared", CLASSES),
     ids=composite.OPS,

@@ -83,8 +83,6 @@ CHECKED = {
     "loss": (lambda: ("loss.softmax", data(*X), torch.tensor([0, 5, 2, 2])), ["softmax_rows_kernel"]),
     "class_loss": (
         lambda: (data(*X), torch.tensor([0, 5, -100, 2]), data(6).abs(), -100, 0.25), ["softmax_rows_kernel"]),
-    "class_loss_mean": (
-        lambda: (data(*X), torch.tensor([0, 5, -100, 2]), data(6).abs(), -100, 0.25), ["softmax_rows_kernel"]),
     "loss_averaged": (lambda: (data(4), data(4, seed=1).abs()), ["mean_kernel"]),
     "loss_shared": (lambda: (data(*X), torch.tensor(2.0), torch.tensor(3.0)), ["share_kernel"]),
     "scaled": (lambda: (data(*X), torch.tensor(2.0), 3), ["binary_kernel"]),
