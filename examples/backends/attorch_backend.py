@@ -4,7 +4,7 @@
 """
 
 import torch
-from theirs import at_home, imported, pulled, with_delta
+from theirs import at_home, imported, layer_norms, pulled, softmaxes, with_delta
 
 from chainrule.conformance import Backend
 
@@ -48,34 +48,10 @@ def soft(z):
     return SoftmaxAutoGrad.apply(z, False, False)
 
 
-@backend.op("act.softmax")
-def softmax(z):
-    return soft(z)
-
-
-@backend.op("act.softmax.prime")
-def softmax_prime(d, z):
-    return pulled(soft, d, z)[0]
-
-
 def layer_norm(x, gamma, beta, eps):
     return LayerNormAutoGrad.apply(x, gamma, beta, eps)
 
 
-@backend.op("norm.layer")
-def layer(x, gamma, beta, eps):
-    return layer_norm(x, gamma, beta, eps)
-
-
-@backend.op("norm.layer.grad_x")
-def layer_grad_x(d, x, gamma, eps):
-    return pulled(lambda x: layer_norm(x, gamma, torch.zeros_like(gamma), eps), d, x)[0]
-
-
-@backend.op("norm.layer.grad_gamma")
-def layer_grad_gamma(d, x, eps):
-    one = torch.ones_like(x[0])
-    return pulled(lambda gamma: layer_norm(x, gamma, torch.zeros_like(one), eps), d, one)[0]
-
-
+softmaxes(backend, soft)
+layer_norms(backend, layer_norm)
 at_home(backend)

@@ -6,7 +6,7 @@ Its GELU is the tanh form, times a gate: a gate of ones leaves it alone, and wha
 """
 
 import torch
-from theirs import at_home, imported, pulled, with_delta
+from theirs import at_home, imported, layer_norms, pulled, softmaxes, with_delta
 
 from chainrule.conformance import Backend
 
@@ -17,39 +17,15 @@ with imported():
     from liger_kernel.ops.softmax import LigerSoftmaxFunction
 
 backend = Backend("liger", device="cuda")
-layer_norm, soft = LigerLayerNormFunction.apply, LigerSoftmaxFunction.apply
-
-
-@backend.op("norm.layer")
-def layer(x, gamma, beta, eps):
-    return layer_norm(x, gamma, beta, eps)
-
-
-@backend.op("norm.layer.grad_x")
-def layer_grad_x(d, x, gamma, eps):
-    return pulled(lambda x: layer_norm(x, gamma, torch.zeros_like(gamma), eps), d, x)[0]
-
-
-@backend.op("norm.layer.grad_gamma")
-def layer_grad_gamma(d, x, eps):
-    one = torch.ones_like(x[0])
-    return pulled(lambda gamma: layer_norm(x, gamma, torch.zeros_like(one), eps), d, one)[0]
+layer_norm = LigerLayerNormFunction.apply
+layer_norms(backend, layer_norm)
+softmaxes(backend, LigerSoftmaxFunction.apply)
 
 
 @backend.op("norm.layer.grad_beta")
 def layer_grad_beta(d):
     zero = torch.zeros_like(d[0])
     return pulled(lambda beta: layer_norm(torch.zeros_like(d), torch.ones_like(zero), beta, 1.0), d, zero)[0]
-
-
-@backend.op("act.softmax")
-def softmax(z):
-    return soft(z)
-
-
-@backend.op("act.softmax.prime")
-def softmax_prime(d, z):
-    return pulled(soft, d, z)[0]
 
 
 @backend.op("act.gelu.tanh")
