@@ -31,7 +31,7 @@ _LOW32, _LOW29 = np.uint64(2**32 - 1), np.uint64(2**29 - 1)
 def reduced(x: Residues) -> Residues:
     """x modulo P, for any uint64."""
     x = (x & _P) + (x >> _61)
-    return np.where(x >= _P, x - _P, x)
+    return np.minimum(x, x - _P)                             # the difference wraps where x is the smaller
 
 
 def add(x: Any, y: Any) -> Residues:

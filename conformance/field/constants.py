@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -94,13 +94,19 @@ def of(x: Any) -> Pair:
         if single.size == 1 or (single.size and (single == single.flat[0]).all()):
             v, w = _alone(single.flat[0].tobytes())
             return np.broadcast_to(v[0], single.shape), np.broadcast_to(w[0], single.shape)
-        v, w = _of(single.reshape(-1))
+        v, w = _together(single.tobytes())
     return v.reshape(single.shape), w.reshape(single.shape)
 
 
 @cache
 def _alone(bits: bytes) -> Pair:
     """The element of one float: constants come again and again."""
+    return _of(np.frombuffer(bits, np.float32))
+
+
+@lru_cache(maxsize=512)
+def _together(bits: bytes) -> Pair:
+    """The elements of a tile of data: a case that is run again meets the same."""
     return _of(np.frombuffer(bits, np.float32))
 
 

@@ -8,7 +8,7 @@ branches on constants taken, what is never used removed.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from functools import cache, cached_property
 from types import ModuleType
@@ -18,6 +18,7 @@ from unittest import mock
 from attrs import frozen
 from triton.backends.compiler import Language
 from triton.compiler import ASTSource
+from triton.compiler.code_generator import CodeGenerator
 from triton.runtime.jit import JITFunction
 
 from ... import triton_kernels
@@ -28,6 +29,7 @@ from ..judging.running import run
 from ..simulator import active, frontend, launch
 
 ROOT = f"{triton_kernels.__name__}."
+Place = tuple[str, str, int, int]      # of an expression or a statement: module, function, line, column
 _EDITED = re.compile(r"edited_\w+")
 
 
@@ -47,16 +49,26 @@ class Start:
         known = {path: _name(value) for path, value in self.constants.items()}
         return f"{_name(self.kernel)} {self.signature} {known} {self.attributes} {self.options}"
 
-    @property
+    @cached_property
     def functions(self) -> frozenset[tuple[str, str]]:
         """(module, name) of every function that is compiled into it."""
         every = [self.kernel, *(getattr(value, "value", value) for value in self.constants.values())]
         return frozenset().union(*(reached(one) for one in every if isinstance(one, JITFunction)))
 
-    @cached_property
+    def runs(self, place: Place) -> bool:
+        """Whether Triton looks at what stands there to make it: not if it is in a branch that is not taken."""
+        return place[:2] in self.functions and place in self._made[1]
+
+    @property
     def text(self) -> str:
         """What is made of it."""
-        return self.of({})
+        return self._made[0]
+
+    @cached_property
+    def _made(self) -> tuple[str, frozenset[Place]]:
+        met = set[Place]()
+        with mock.patch.object(CodeGenerator, "visit", _noting(met, CodeGenerator.visit)):
+            return self.of({}), frozenset(met)
 
     def of(self, fresh: Mapping[str, ModuleType]) -> str:
         """What is made of it where these modules stand in the place of ours."""
@@ -66,6 +78,20 @@ class Start:
         self.how.backend.add_stages(stages, self.options, Language.TRITON)
         taken = frontend.said(lambda: frontend.front(self.how, source, self.options))
         return _EDITED.sub("", stages["ttir"](taken, {}).str_nodebug())
+
+
+def _noting(met: set[Place], visit: Any) -> Any:
+    """Triton's `visit` of an expression or a statement, which then enters its place, too."""
+    def noted(generator: Any, node: Any) -> Any:
+        if hasattr(node, "lineno"):
+            met.add((*_named(generator.jit_fn), generator.begin_line + node.lineno, node.col_offset))
+        return visit(generator, node)
+
+    return noted
+
+
+def _named(function: Any) -> tuple[str, str]:
+    return function.fn.__module__.removeprefix(ROOT), function.fn.__name__
 
 
 def _name(value: Any) -> str:
@@ -85,11 +111,16 @@ def reached(function: Any) -> frozenset[tuple[str, str]]:
     """(module, name) of a function and of all that it calls."""
     named = (function.fn.__globals__.get(name) for name in function.fn.__code__.co_names)
     called = [reached(one) for one in named if isinstance(one, JITFunction)]
-    return frozenset({(function.fn.__module__.removeprefix(ROOT), function.fn.__name__)}).union(*called)
+    return frozenset({_named(function)}).union(*called)
 
 
-def starts(cases: Iterable[Case]) -> list[Start]:
-    """Every start of a kernel of ours in these cases, once. Nothing is computed."""
+_once: dict[str, Start] = {}
+
+
+@cache
+def starts(case: Case) -> tuple[Start, ...]:
+    """Every start of a kernel of ours in a case, those that are alike as one, whichever cases they are in. Nothing is
+    computed."""
     found: dict[str, Start] = {}
 
     def noting(kernel: Any, bound: dict[str, Any], options: dict[str, Any], target: str) -> None:
@@ -98,12 +129,11 @@ def starts(cases: Iterable[Case]) -> list[Start]:
         with active.lifted():
             packed = kernel._pack_args(how.backend, dict(options), values, specialization, {})
         one = Start(kernel, how, *packed)
-        found.setdefault(one.key, one)
+        found[one.key] = _once.setdefault(one.key, one)
 
     with ExitStack() as stack:
         stack.enter_context(mock.patch.object(launch, "checked", noting))
         stack.enter_context(mock.patch.object(launch, "_launch", return_value=None))
-        for case in cases:
-            with suppress(HygieneFault):                    # outputs that nothing was written into
-                run(case, ours, "simulated", case.arguments())
-    return list(found.values())
+        stack.enter_context(suppress(HygieneFault))         # outputs that nothing was written into
+        run(case, ours, "simulated", case.arguments())
+    return tuple(found.values())

@@ -46,6 +46,12 @@ class Mutant:
         return (whole[:first] + new + whole[last:]).decode()
 
     @property
+    def place(self) -> tuple[str, str, int, int]:
+        """Where the change stands: module, function, line, column."""
+        before = source(self.module).encode()[:self.splice[0]]
+        return self.module, self.function, before.count(b"\n") + 1, len(before) - before.rfind(b"\n") - 1
+
+    @property
     def structural(self) -> bool:
         return self.kind not in PRECISION and self.module != APPROXIMATIONS
 

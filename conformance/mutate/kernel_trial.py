@@ -1,10 +1,10 @@
 """One mutant of a kernel and the suite: cheaply, for there are thousands.
 
 A case's data and its right answer are had once for all mutants, each of our own kernels passes every case (`make
-conform`), and no second run is compared. Of an op for which Triton makes the same of the mutant no case is asked. Tiers
-are asked one after the other, the field first, then exact data, in each the case that has noticed most, and whoever
-notices ends it; those of floats of one op only. As a mutant runs, Triton's front end is asked once for each kernel, not
-for each signature.
+conform`), and no second run is compared. Of an op for which Triton makes the same of the mutant no case is asked, and
+never one that starts no kernel in which it is compiled. Tiers are asked one after the other, the field first, then
+exact data, in each the case that has noticed most, and whoever notices ends it; those of floats of one op only. As a
+mutant runs, Triton's front end is asked once for each kernel, not for each signature.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from ..judging.cases import FIELD, Case, cases_of, far, field_cases
 from ..judging.verdict import FAIL, Verdict
 from ..simulator import frontend, launch
 from ..simulator.frontend import REFUSALS
-from .compiled import Start, starts
+from .compiled import Place, Start, starts
 from .kernel_mutants import Mutant
 from .kernels import above, all_anew, source
 
@@ -109,8 +109,9 @@ def outcome(mutant: Mutant, exactly: bool = False) -> Outcome:
 
 
 def chosen(mutant: Mutant) -> tuple[str, ...]:
-    """The ops that run a mutant's function, beginning with one of a few, which then have their answers in common."""
-    ops = ops_of(mutant.module, mutant.function)
+    """The ops that run what a mutant changes, in an order of its function's own, beginning with one of a few, which
+    then have their answers in common."""
+    ops = sorted(ops_of(mutant.place), key=lambda op: zlib.crc32(f"{mutant.function} {op}".encode()))
     first = zlib.crc32(str(mutant).encode()) % max(1, min(IN_TURN, len(ops)))
     return *ops[first:], *ops[:first]
 
@@ -126,8 +127,12 @@ def _anew(mutant: Mutant, op: str) -> dict[str, ModuleType]:
 
 def _differs(mutant: Mutant, op: str, fresh: dict[str, ModuleType]) -> bool:
     """Whether Triton makes something else of a kernel that a case of the op starts."""
-    for one in started(op):
-        if (mutant.module, mutant.function) in one.functions:
+    asked = set[Start]()
+    for case in tried(op):
+        for one in starts(case):
+            if one in asked or not one.runs(mutant.place):
+                continue
+            asked.add(one)
             ours = one.text
             try:
                 other = one.of(fresh)
@@ -138,26 +143,22 @@ def _differs(mutant: Mutant, op: str, fresh: dict[str, ModuleType]) -> bool:
     return False
 
 
-@cache
-def started(op: str) -> tuple[Start, ...]:
-    return tuple(starts(tried(op)))
-
-
 def _noticed(mutant: Mutant, op: str, fresh: dict[str, ModuleType], tiers: tuple[str, ...]) -> tuple[str, bool]:
     """The first tier that notices it in this op, and whether only by the time it takes."""
     backend = Backend("mutant", device="cuda", kernels=True, elementary=ELEMENTARY)
     backend.op(op)(fresh[MODULES[op]].OPS[op])
-    before = _noticing[mutant.module, mutant.function]
+    before, place = _noticing[mutant.module, mutant.function], mutant.place
     with _taken_once():
         for tier in tiers:
-            for case in sorted((c for c in tried(op) if c.tier == tier), key=lambda c: -before[c.id]):
-                if fails := _fails(case, backend):
+            for case in sorted((c for c in tried(op) if c.tier == tier), key=lambda c: (-before[c.id], _took[c.id])):
+                if any(one.runs(place) for one in starts(case)) and (fails := _fails(case, backend)):
                     before[case.id] += 1
                     return tier, fails == LATE
     return "", False
 
 
 _noticing: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)        # by function: cases
+_took: defaultdict[str, float] = defaultdict(float)          # by case: seconds of the processor, when last asked
 
 
 def _fails(case: Case, backend: Backend) -> str:
@@ -165,8 +166,10 @@ def _fails(case: Case, backend: Backend) -> str:
     patience = PATIENCE
     while True:
         try:
+            start = time.process_time()
             with within(patience):
                 verdict = _judged(case, backend)
+            _took[case.id] = time.process_time() - start
             break
         except Late:
             own = time.process_time()
@@ -252,20 +255,20 @@ def configured(op: str) -> tuple[Case, ...]:
 
 
 @cache
-def ops_of(module: str, function: str) -> tuple[str, ...]:
-    """The ops that start a kernel with this function in it, in an order of the function's own."""
-    every = [op for op, home in MODULES.items() if home in homes(module)]
-    for looked in (glanced, started):                    # what plain data do not start is looked for everywhere
-        if found := [op for op in every if any((module, function) in one.functions for one in looked(op))]:
-            return tuple(sorted(found, key=lambda op: zlib.crc32(f"{function} {op}".encode())))
+def ops_of(place: Place) -> tuple[str, ...]:
+    """The ops that start a kernel for which Triton looks at what stands there."""
+    every = [op for op, home in MODULES.items() if home in homes(place[0])]
+    for looked in (glanced, tried):                      # what plain data do not start is looked for everywhere
+        if found := [op for op in every if any(one.runs(place) for case in looked(op) for one in starts(case))]:
+            return tuple(found)
     return ()
 
 
 @cache
-def glanced(op: str) -> tuple[Start, ...]:
-    """What plain data, and each table's least configuration, start."""
+def glanced(op: str) -> tuple[Case, ...]:
+    """Plain data, and each table's least configuration."""
     plain = next(case for case in tried(op) if case.tier == "T1")
-    return tuple(starts([plain, *(case for case in configured(op) if case.tier == FIELD)]))
+    return plain, *(case for case in configured(op) if case.tier == FIELD)
 
 
 @cache

@@ -12,6 +12,7 @@ import pytest
 from chainrule.conformance.backend import Backend
 from chainrule.conformance.judging.verdict import Verdict
 from chainrule.conformance.mutate import kernel_mutants, kernel_rates, kernel_survey, kernel_trial, kernels
+from chainrule.conformance.mutate.compiled import starts
 from chainrule.conformance.mutate.kernel_mutants import Mutant, mutants
 from chainrule.conformance.mutate.kernel_rates import table
 from chainrule.conformance.mutate.kernel_survey import Explained, everyone, new, rates
@@ -127,9 +128,22 @@ def test_a_slow_machine_is_not_the_mutants_fault(monkeypatch):
 
 
 def test_a_mutant_is_tried_on_the_ops_that_run_it():
-    assert set(ops_of("signals.conv1d", "correlate_kernel")) >= {"conv1d.valid", "conv1d.centred.grad_a"}
-    assert set(ops_of("norms.layer", "sums_kernel")) == {"norm.layer.grad_gamma", "norm.layer.grad_beta"}
-    assert ops_of("signals.conv1d", "in no kernel") == ()
+    conv, norm = of("signals.conv1d", "comparison", "→ t > 0"), of("norms.layer", "sums_kernel: tile index")
+    assert set(ops_of(conv.place)) >= {"conv1d.valid", "conv1d.centred.grad_a"}
+    assert set(ops_of(norm.place)) == {"norm.layer.grad_gamma", "norm.layer.grad_beta"}
+    assert ops_of((*conv.place[:3], 1000)) == ()
+
+
+def test_of_what_triton_does_not_look_at_nothing_is_made():
+    """Of a mutant in a branch that is not taken Triton makes the same; in one that is taken there are others."""
+    start = next(iter(starts(next(c for c in kernel_trial.tried("net.layer.affine") if c.dtype == "fp32"))))
+    here = [m for m in mutants("layers.kernels") if m.function == "affine_kernel"]
+    beyond = [m for m in here if not start.runs(m.place)]
+    assert len(beyond) > 5
+    for mutant in beyond[::4]:
+        assert start.of(kernel_trial._anew(mutant, "net.layer.affine")) == start.text
+    others = [m for m in here if start.runs(m.place) and m.kind == "operator"]
+    assert start.of(kernel_trial._anew(others[0], "net.layer.affine")) != start.text
 
 
 class Named(str):
