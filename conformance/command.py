@@ -54,7 +54,7 @@ def conform(target: str | None, *, ops: tuple[str, ...] = (), dtypes: tuple[str,
     with alone_in(path):
         replaced = path.exists()
         results = Results(chosen.backend.name, chosen.mode, len(chosen.cases), path,
-                          arithmetic=chosen.backend.arithmetic)
+                          arithmetic=chosen.backend.arithmetic, readings=chosen.backend.readings)
         reporter = Reporter(chosen, results, console, patience)
         arguments = ["--pyargs", "chainrule.conformance.suite", "-c", os.devnull, "--rootdir", str(Path.cwd()),
                      "-p", plugin.__name__, "-p", "no:cacheprovider", "-p", "no:benchmark",

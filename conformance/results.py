@@ -50,6 +50,7 @@ class Results:
     cases: list[dict[str, Any]] = field(factory=list)
     broken: int = 0              # cases on which the suite itself failed
     arithmetic: dict[str, str] = field(factory=dict)         # what the backend declares, per dtype
+    readings: dict[str, str] = field(factory=dict)           # by op, where they are not the deck's
     ended: str = "complete"      # or "interrupted", or "stopped" at the first failure
 
     @classmethod
@@ -58,7 +59,7 @@ class Results:
 
         chosen = selection.of(config)
         return cls(chosen.backend.name, chosen.mode, len(chosen.cases), Path(config.getoption("--chainrule-json")),
-                   arithmetic=chosen.backend.arithmetic)
+                   arithmetic=chosen.backend.arithmetic, readings=chosen.backend.readings)
 
     def add(self, record: dict[str, Any]) -> None:
         self.cases.append(record)
@@ -80,7 +81,7 @@ class Results:
     def records(self) -> list[dict[str, Any]]:
         run = {"record": "run", "backend": self.backend, "mode": self.mode, "device": device(self.mode),
                "planned": self.planned, "versions": versions(), "spec": digest(), "arithmetic": self.arithmetic,
-               "command": sys.argv[1:]}
+               "readings": self.readings, "command": sys.argv[1:]}
         summary = {"record": "summary", "total": len(self.cases), **self.counts, "ended": self.ended,
                    "exit": self.exit_code()}
         return [run, *self.cases, summary]

@@ -267,13 +267,14 @@ def _draw(recipe: Recipe, id: str, size: tuple[int, ...], kind: str, dtype: str,
 
 def pinned(op: str, label: str, dtype: str, size: tuple[int, ...],
            pin: Callable[[], AbstractContextManager[Any]], layout: str = "contiguous",
-           exact: int | None = 0, least: bool = False, over_field: bool = False) -> Iterator[Case]:
+           exact: int | None = 0, least: bool = False, over_field: bool = False,
+           real: str | None = None) -> Iterator[Case]:
     """An op on one of its backend's own configurations, at a size with ragged edges: exact data of the kind with this
-    number, if any, and real ones; on the `least` of those that are alike also real ones of which whole lanes are −∞,
-    and, where it is asked for, those of the field."""
+    number, if any, and real ones, of the first kind or the one named; on the `least` of those that are alike also real
+    ones of which whole lanes are −∞, and, where it is asked for, those of the field."""
     family = FAMILIES[op]
     exactly = () if exact is None else family.exact[exact:][:1]
-    for tier, kinds in (("T0", exactly), ("T1", (*family.real[:1], *_striped(op, least)))):
+    for tier, kinds in (("T0", exactly), ("T1", (*((real,) if real else family.real[:1]), *_striped(op, least)))):
         for kind in kinds:
             yield _case(op, tier, _row(kind, label), dtype, family.recipe, size, kind, pin=pin, layout=layout,
                         quick=least)

@@ -15,13 +15,20 @@ with imported():
     from attorch.linear_layer import LinearAutoGrad
     from attorch.softmax_layers import SoftmaxAutoGrad
 
-backend = Backend("attorch", device="cuda", dtypes=["fp32"], arithmetic={"fp32": "tf32"})
+READINGS = {"act.relu": "NaN skipped", "act.sigmoid.prime": "from its output", "act.tanh.prime": "from its output",
+            **{f"act.{gelu}{prime}": f"through 1 + {name}" for gelu, name in (("gelu", "erf"), ("gelu.tanh", "tanh"))
+               for prime in ("", ".prime")}}
+backend = Backend("attorch", device="cuda", dtypes=["fp32"], arithmetic={"fp32": "tf32"}, readings=READINGS)
 NAMES = {"sigmoid": "sigmoid", "tanh": "tanh", "relu": "relu", "gelu": "gelu", "gelu.tanh": "geluapprox",
          "leaky": "leaky_relu_{slope}", "elu": "elu_{alpha}"}
 
 
-def activated(z, name, slope=0.1, alpha=1.0):
-    return ActFuncAutoGrad.apply(z, NAMES[name].format(slope=slope, alpha=alpha), 0.0, False)
+def written(name, slope=0.1, alpha=1.0):
+    return NAMES[name].format(slope=slope, alpha=alpha)
+
+
+def activated(z, name, **parameter):
+    return ActFuncAutoGrad.apply(z, written(name, **parameter), 0.0, False)
 
 
 for name in NAMES:
@@ -32,12 +39,15 @@ for name in NAMES:
 
 @backend.op("net.layer.affine")
 def affine(x, w, b, act):
-    return LinearAutoGrad.apply(x, w.T.contiguous(), b, None if act == "identity" else NAMES[act])
+    return LinearAutoGrad.apply(x, w.T.contiguous(), b, None if act == "identity" else written(act))
 
 
 @backend.op("loss.softmax")
 def cross_entropy(z, y):
     """It has the mean only; one example at a time, that is the loss by example."""
+    if not len(z):
+        raise NotImplementedError("the mean of no example has no value")
+
     def each(z):
         return torch.stack([CrossEntropyLossAutoGrad.apply(z[i:i + 1], y[i:i + 1]) for i in range(len(z))])
 

@@ -3,12 +3,10 @@
     chainrule conform compiled_backend:backend
 """
 
-import torch
-import torch_native
+from functools import partial
 
-from chainrule.conformance import Backend
+import torch
+from torch_native import OWN, from_logits, make
 
 torch._dynamo.config.cache_size_limit = torch._dynamo.config.accumulated_cache_size_limit = 4096
-backend = Backend("torch.compile", dtypes=["fp32"])
-for id, function in torch_native.library.ops.items():
-    backend.op(id)(torch.compile(function, dynamic=True))
+backend = make("torch.compile", from_logits, OWN, partial(torch.compile, dynamic=True))

@@ -1,4 +1,4 @@
-"""jax.nn's activations, softmax and standardize, their derivatives by jax.grad, and a cross entropy composed by hand.
+"""jax.nn's activations, softmax and standardize, their derivatives by jax.grad, and a cross entropy of its log_sigmoid.
 
     chainrule conform jax_backend:backend
 """
@@ -11,7 +11,11 @@ import numpy as np
 
 from chainrule.conformance import Backend
 
-backend = Backend("jax", array="numpy", dtypes=["fp32"])
+SUBNORMAL, OUTPUT, TANH = "subnormals are 0", "from its output", "through 1 + tanh"
+READINGS = {"act.relu": SUBNORMAL, "act.relu.prime": SUBNORMAL, "act.leaky.prime": SUBNORMAL, "act.elu": SUBNORMAL,
+            "act.sigmoid.prime": OUTPUT, "act.tanh.prime": OUTPUT,
+            "act.gelu.tanh": TANH, "act.gelu.tanh.prime": TANH, "loss.xent.logits": "through softplus"}
+backend = Backend("jax", array="numpy", dtypes=["fp32"], readings=READINGS)
 G = {"sigmoid": jax.nn.sigmoid, "tanh": jnp.tanh, "relu": jax.nn.relu, "elu": jax.nn.elu, "identity": jax.nn.identity,
      "leaky": lambda z, slope=0.1: jax.nn.leaky_relu(z, slope), "gelu": partial(jax.nn.gelu, approximate=False),
      "gelu.tanh": partial(jax.nn.gelu, approximate=True)}
@@ -32,7 +36,7 @@ for name, g in G.items():
 
 
 def composed(z, y):
-    return -(y * jnp.log(jax.nn.sigmoid(z)) + (1 - y) * jnp.log(1 - jax.nn.sigmoid(z)))
+    return -(y * jax.nn.log_sigmoid(z) + (1 - y) * jax.nn.log_sigmoid(-z))
 
 
 @backend.op("loss.xent.logits")

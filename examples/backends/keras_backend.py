@@ -1,4 +1,4 @@
-"""Keras' activations, losses and optimizers, on its JAX backend.
+"""Keras' activations, losses and optimizers, on its torch backend.
 
     chainrule conform keras_backend:backend
 """
@@ -6,28 +6,33 @@
 import os
 from functools import partial
 
-os.environ["KERAS_BACKEND"] = "jax"
-import jax
+os.environ["KERAS_BACKEND"] = "torch"
 import keras
-import numpy as np
+import torch
 from keras import ops
 
 from chainrule.conformance import Backend
 
-backend = Backend("keras", array="numpy", dtypes=["fp32"], readings={
-    "opt.adam": "eps in the correction", "opt.adamw": "eps in the correction", "opt.adagrad": "eps inside the root",
-    "opt.momentum": "eta in the velocity"})                # so its documentation and its formulas say
+RULE, OUTPUT = "eps in the correction, betas in float32", "from its output"
+backend = Backend("keras", dtypes=["fp32"], readings={
+    "opt.adam": RULE, "opt.adamw": RULE, "opt.adagrad": "eps inside the root", "opt.momentum": "eta in the velocity",
+    "act.sigmoid.prime": OUTPUT, "act.tanh.prime": OUTPUT})            # so its documentation and its formulas say
 G = {"sigmoid": ops.sigmoid, "tanh": ops.tanh, "relu": ops.relu, "elu": ops.elu,
      "leaky": lambda z, slope=0.1: ops.leaky_relu(z, slope), "gelu": partial(ops.gelu, approximate=False),
      "gelu.tanh": partial(ops.gelu, approximate=True)}
 
 
 def value(g, z, **parameter):
-    return np.asarray(g(z, **parameter))
+    return g(z, **parameter)
+
+
+def pulled(function, d, z):
+    z = z.detach().clone().requires_grad_()
+    return torch.autograd.grad(function(z), z, d)[0]
 
 
 def prime(g, z, **parameter):
-    return np.asarray(jax.grad(lambda z: g(z, **parameter).sum())(z))
+    return pulled(lambda z: g(z, **parameter), torch.ones_like(z), z)
 
 
 for name, g in G.items():
@@ -37,32 +42,32 @@ for name, g in G.items():
 
 @backend.op("act.softmax")
 def softmax(z):
-    return np.asarray(ops.softmax(z))
+    return ops.softmax(z)
 
 
 @backend.op("act.softmax.prime")
 def softmax_prime(d, z):
-    return np.asarray(jax.vjp(ops.softmax, z)[1](d)[0])
+    return pulled(ops.softmax, d, z)
 
 
 def normed(x, gamma, beta, eps):
     layer = keras.layers.LayerNormalization(epsilon=eps)
-    layer.build(x.shape)
+    layer.build(tuple(x.shape))
     return layer.stateless_call([gamma, beta], [], x)[0]
 
 
 @backend.op("norm.layer")
 def layer(x, gamma, beta, eps):
-    return np.asarray(normed(x, gamma, beta, eps))
+    return normed(x, gamma, beta, eps)
 
 
 @backend.op("norm.layer.grad_x")
 def layer_grad_x(d, x, gamma, eps):
-    return np.asarray(jax.vjp(lambda x: normed(x, gamma, np.zeros_like(gamma), eps), x)[1](d)[0])
+    return pulled(lambda x: normed(x, gamma, torch.zeros_like(gamma), eps), d, x)
 
 
 def with_delta(loss, z):
-    return np.asarray(loss(z)), np.asarray(jax.grad(lambda z: loss(z).sum())(z))
+    return loss(z), pulled(lambda z: loss(z).sum(), None, z)
 
 
 @backend.op("loss.softmax")
@@ -83,7 +88,8 @@ def stepped(rule, theta, D, **state):
         own = getattr(rule, name)
         (own[0] if isinstance(own, list) else own).assign(given)
     rule.apply([D])
-    return np.asarray(kept), *(np.asarray(getattr(rule, name)[0]) for name in state if name != "_iterations")
+    found = (kept, *(getattr(rule, name)[0] for name in state if name != "_iterations"))
+    return [one.value.detach() for one in found]
 
 
 @backend.op("opt.sgd")

@@ -10,7 +10,9 @@ import optax
 
 from chainrule.conformance import Backend
 
-backend = Backend("optax", array="numpy", dtypes=["fp32"])
+backend = Backend("optax", array="numpy", dtypes=["fp32"], readings={
+    **{f"opt.{rule}": "betas in float32" for rule in ("adam", "adamw", "lamb")},
+    "loss.xent.logits": "through softplus"})
 
 
 def stepped(rule, theta, D, **state):

@@ -8,7 +8,8 @@ from sklearn.neural_network import _base, _stochastic_optimizers
 
 from chainrule.conformance import Backend
 
-backend = Backend("scikit-learn", array="numpy", dtypes=["fp32"])
+backend = Backend("scikit-learn", array="numpy", dtypes=["fp32"], readings={
+    "opt.adam": "eps in the correction", "act.sigmoid.prime": "from its output", "act.tanh.prime": "from its output"})
 NAMES = {"act.sigmoid": "logistic", "act.tanh": "tanh", "act.relu": "relu", "act.identity": "identity",
          "act.softmax": "softmax"}
 

@@ -22,21 +22,15 @@ def value(g, z, **parameter):
 
 
 def prime(g, z, **parameter):
-    return torch.func.grad(lambda z: g(z, **parameter).sum())(z)
+    return with_delta(lambda z: g(z, **parameter), z)[1]
 
 
 def affine(x, w, b, act):
     return G[act](torch.addmm(b, x, w.T))
 
 
-def square(yhat, y):
-    loss = F.mse_loss(yhat, y, reduction="none")
-    return loss, torch.func.grad(lambda yhat: F.mse_loss(yhat, y, reduction="sum"))(yhat)
-
-
-def softmax(z, y):
-    loss = F.cross_entropy(z, y, reduction="none")
-    return loss, torch.func.grad(lambda z: F.cross_entropy(z, y, reduction="sum"))(z)
+def square(loss, yhat, y):
+    return with_delta(lambda yhat: loss(yhat, y), yhat)
 
 
 def composed(z, y):
@@ -47,8 +41,15 @@ def from_logits(z, y):
     return F.binary_cross_entropy_with_logits(z, y, reduction="none")
 
 
-def with_delta(loss, z, y):
-    return loss(z, y), torch.func.grad(lambda z: loss(z, y).sum())(z)
+def logits(loss, z, y):
+    return with_delta(lambda z: loss(z, y), z)
+
+
+def with_delta(function, z):
+    """Values, and the derivative of their sum by z."""
+    z = z.detach().clone().requires_grad_()
+    values = function(z)
+    return values.detach(), torch.autograd.grad(values.sum(), z)[0]
 
 
 def conv1d(theta, x):
@@ -59,17 +60,24 @@ def conv2d(I, K):
     return F.conv2d(I[None, None], K[None, None])[0, 0]
 
 
-def make(name, loss):
-    one = Backend(name, dtypes=["fp32"])
+OUTPUT = {f"act.{act}.prime": "from its output" for act in ("sigmoid", "tanh")}         # what autograd keeps
+
+
+def make(name, loss, readings, made=lambda function: function):
+    """`made`: what is done to each of torch's functions first."""
+    one = Backend(name, dtypes=["fp32"], readings=readings)
     for act, g in G.items():
+        g = made(g)
         one.op(f"act.{act}")(partial(value, g))
         one.op(f"act.{act}.prime")(partial(prime, g))
-    for id, function in {"net.layer.affine": affine, "loss.square": square, "loss.softmax": softmax,
-                         "loss.xent.logits": partial(with_delta, loss), "conv1d.valid": conv1d,
-                         "conv2d.valid": conv2d}.items():
-        one.op(id)(function)
+    for id, function in {"net.layer.affine": affine, "conv1d.valid": conv1d, "conv2d.valid": conv2d}.items():
+        one.op(id)(made(function))
+    one.op("loss.square")(partial(square, made(partial(F.mse_loss, reduction="none"))))
+    one.op("loss.softmax")(partial(logits, made(partial(F.cross_entropy, reduction="none"))))
+    one.op("loss.xent.logits")(partial(logits, made(loss)))
     return one
 
 
-backend = make("torch by hand", composed)
-library = make("torch's own", from_logits)
+backend = make("torch by hand", composed, OUTPUT)
+OWN = {**OUTPUT, "loss.xent.logits": "through log sigmoid"}
+library = make("torch's own", from_logits, OWN)

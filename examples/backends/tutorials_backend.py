@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import torch
-from theirs import at_home, imported, layer_norms
+from theirs import at_home, imported, layer_norms, pulled
 
 from chainrule.conformance import Backend
 from chainrule.conformance.judging.cases import pinned
@@ -37,9 +37,16 @@ with imported():
 
 
 def tiles():
-    """Batch, heads, queries, keys, numbers of a query and of a value."""
+    """Batch, heads, queries, keys, numbers of a query and of a value; gradients in whole blocks of 128."""
     for size in ((2, 2, 64, 64, 32, 32), (1, 1, 128, 128, 64, 64)):
         yield from pinned("attn.head", "x".join(map(str, size)), "fp16", size, nullcontext)
+    for op in ("attn.head", *GRADIENTS):
+        for size in ((1, 2, 128, 128, 32, 32), (1, 1, 256, 256, 64, 64)):
+            yield from pinned(op, f"causal-{'x'.join(map(str, size))}", "fp16", size, nullcontext, exact=None,
+                              real="causal")
+
+
+GRADIENTS = [f"attn.head.grad_{by}" for by in "QKV"]
 
 
 backend = Backend("triton tutorials", device="cuda", dtypes=["fp16"], extra=tiles)
@@ -70,6 +77,15 @@ def head(Q, K, V, scale=None, keep=None, causal=False):
     return attended(Q, K, V, scale, keep, causal)
 
 
-for by in "QKV":
-    backend.op(f"attn.head.grad_{by}", skip="the tutorial's backward pass is that of causal attention alone")
+def pulled_back(d, Q, K, V, scale, keep, causal):
+    """Its backward pass is that of causal attention, whatever the forward pass was, in whole blocks."""
+    if not causal or Q.shape[2] % 128:
+        raise NotImplementedError("the tutorial's backward pass is that of causal attention alone, in blocks of 128")
+    given = [one.contiguous() for one in (Q, K, V)]
+    return pulled(lambda Q, K, V: attended(Q, K, V, scale, keep, causal), d.contiguous(), *given)
+
+
+for place, op in enumerate(GRADIENTS):
+    backend.op(op)(lambda d, Q, K, V, scale=None, keep=None, causal=False, place=place:
+                   pulled_back(d, Q, K, V, scale, keep, causal)[place])
 at_home(backend)

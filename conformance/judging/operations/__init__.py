@@ -10,6 +10,7 @@ from . import (
     losses,
     networks,
     readings,
+    roundings,
     rows,
     steps,
     training,
@@ -35,5 +36,5 @@ from .base import (
 
 __all__ = ["ACTIVATIONS", "LAYERED", "OPERATIONS", "PARAMETERS", "READINGS", "Form", "Kept", "Lift", "Operation",
            "Outputs", "activations", "attention", "bands", "convolution", "convolution_layers", "embedding", "evaluate",
-           "literal", "losses", "networks", "operation_of", "reading_id", "readings", "rows", "stable", "steps",
-           "training", "updates"]
+           "literal", "losses", "networks", "operation_of", "reading_id", "readings", "roundings", "rows", "stable",
+           "steps", "training", "updates"]

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from ....reference import convolution, normalization, optimizers, pooling
-from ....scalar import exp, log1p, sqrt, where
+from ....scalar import exp, log, log1p, sqrt, where
+from ..numbers.bounded import Bounded
 from ..numbers.lanes import Array
 from .base import Form, Lift, Outputs, gathered, reading, scalars, stable
 from .convolution_layers import local_places, pixels_last
@@ -21,6 +22,13 @@ from .training import named, rows
 
 def _moments(D: Any, m: Any, v: Any, beta1: Any, beta2: Any) -> tuple[Any, Any]:
     return beta1 * m + (1 - beta1) * D, beta2 * v + (1 - beta2) * D * D
+
+
+def _left(beta: Any, t: int, like: Any) -> Any:
+    """1 − βᵗ where β is a float32 like all else: of 1 − 0.999 four digits are left."""
+    if not isinstance(like, Bounded) or beta in (0, 1):
+        return 1 - beta**t
+    return 1 - exp(t * log(like.number(beta)))
 
 
 def _adam(name: str, root: Any) -> None:
@@ -39,10 +47,37 @@ def _adam(name: str, root: Any) -> None:
         return named((lift(theta) - eta * (r + lam * lift(theta)), new_m, new_v), "m", "v")
 
 
+def _lamb(name: str, root: Any) -> None:
+    """LAMB with u = root(m, v, t, β₁, β₂, ε) + λθ."""
+    @reading("opt.lamb", name)
+    def lamb(lift: Lift, form: Form, theta: Array, D: Array, m: Array, v: Array, t: int, eta: Any, lam: Any,
+             beta1: Any, beta2: Any, eps: Any) -> Outputs:
+        lists = (scalars(lift, x.ravel()) for x in (D, m, v))
+        new = [_moments(D_i, m_i, v_i, beta1, beta2) for D_i, m_i, v_i in zip(*lists)]
+        params = scalars(lift, theta.ravel())
+        u = [root(m_i, v_i, t, beta1, beta2, eps) + lam * theta_i for (m_i, v_i), theta_i in zip(new, params)]
+        ratio = where(optimizers.norm(params) * optimizers.norm(u) > 0,
+                      lambda: optimizers.norm(params) / optimizers.norm(u), 1)
+        moved = [theta_i - eta * ratio * u_i for theta_i, u_i in zip(params, u)]
+        flat = moved, [m_i for m_i, _ in new], [v_i for _, v_i in new]
+        return named(tuple(_shaped(lift, one, theta) for one in flat), "m", "v")
+
+
+def _shaped(lift: Lift, flat: list[Any], like: Array) -> Any:
+    if not flat:
+        return lift(like)
+    return gathered(flat)[np.arange(like.size).reshape(like.shape)]
+
+
 _adam("eps inside the root", lambda m, v, t, b1, b2, eps: m / (1 - b1**t) / sqrt(v / (1 - b2**t) + eps))
 # Kingma and Ba, end of section 2: the corrections go into η, and ε beside the root that has none
 _adam("eps in the correction", lambda m, v, t, b1, b2, eps: m * ((1 - b2**t) ** 0.5 / (1 - b1**t)) / (sqrt(v) + eps))
-_adam("no correction", lambda m, v, t, b1, b2, eps: m / (sqrt(v) + eps))
+for _rules in (_adam, _lamb):                                  # LAMB's first version has no correction
+    _rules("no correction", lambda m, v, t, b1, b2, eps: m / (sqrt(v) + eps))
+    _rules("betas in float32",
+           lambda m, v, t, b1, b2, eps: m / _left(b1, t, m) / (sqrt(v / _left(b2, t, v)) + eps))
+_adam("eps in the correction, betas in float32",
+      lambda m, v, t, b1, b2, eps: m * (sqrt(_left(b2, t, v)) / _left(b1, t, m)) / (sqrt(v) + eps))
 
 
 @reading("opt.adamw", "decay first")
@@ -52,27 +87,6 @@ def adamw_decayed(lift: Lift, form: Form, theta: Array, D: Array, m: Array, v: A
     new_m, new_v = _moments(lift(D), lift(m), lift(v), beta1, beta2)
     r = new_m / (1 - beta1**t) / (sqrt(new_v / (1 - beta2**t)) + eps)
     return named((lift(theta) * (1 - eta * lam) - eta * r, new_m, new_v), "m", "v")
-
-
-@reading("opt.lamb", "no correction")
-def lamb(lift: Lift, form: Form, theta: Array, D: Array, m: Array, v: Array, t: int, eta: Any, lam: Any, beta1: Any,
-         beta2: Any, eps: Any) -> Outputs:
-    """u = m/(√v + ε) + λθ, as the first version of the paper has it."""
-    lists = (scalars(lift, x.ravel()) for x in (D, m, v))
-    new = [_moments(D_i, m_i, v_i, beta1, beta2) for D_i, m_i, v_i in zip(*lists)]
-    params = scalars(lift, theta.ravel())
-    u = [m_i / (sqrt(v_i) + eps) + lam * theta_i for (m_i, v_i), theta_i in zip(new, params)]
-    ratio = where(optimizers.norm(params) * optimizers.norm(u) > 0,
-                  lambda: optimizers.norm(params) / optimizers.norm(u), 1)
-    moved = [theta_i - eta * ratio * u_i for theta_i, u_i in zip(params, u)]
-    flat = moved, [m_i for m_i, _ in new], [v_i for _, v_i in new]
-    return named(tuple(_shaped(lift, one, theta) for one in flat), "m", "v")
-
-
-def _shaped(lift: Lift, flat: list[Any], like: Array) -> Any:
-    if not flat:
-        return lift(like)
-    return gathered(flat)[np.arange(like.size).reshape(like.shape)]
 
 
 @reading("opt.adagrad", "eps inside the root")

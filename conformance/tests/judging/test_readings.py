@@ -39,14 +39,16 @@ def decays_first(theta, D, m, v, t, eta, lam, beta1, beta2, eps):
     return TO(theta, p.detach(), rule.state[p]["exp_avg"], rule.state[p]["exp_avg_sq"])
 
 
-def lamb(theta, D, m, v, t, eta, lam, beta1, beta2, eps):
-    kind = theta.dtype
-    theta, D, m, v = (one.double() for one in (theta, D, m, v))
-    m, v = beta1 * m + (1 - beta1) * D, beta2 * v + (1 - beta2) * D * D
-    u = m / (v.sqrt() + eps) + lam * theta
-    lengths = theta.norm(), u.norm()
-    ratio = lengths[0] / lengths[1] if min(lengths) > 0 else 1.0
-    return [one.to(kind) for one in (theta - eta * ratio * u, m, v)]
+def lamb(root):
+    def run(theta, D, m, v, t, eta, lam, beta1, beta2, eps):
+        kind = theta.dtype
+        theta, D, m, v = (one.double() for one in (theta, D, m, v))
+        m, v = beta1 * m + (1 - beta1) * D, beta2 * v + (1 - beta2) * D * D
+        u = root(m, v, t, beta1, beta2, eps) + lam * theta
+        lengths = theta.norm(), u.norm()
+        ratio = lengths[0] / lengths[1] if min(lengths) > 0 else 1.0
+        return [one.to(kind) for one in (theta - eta * ratio * u, m, v)]
+    return run
 
 
 def running(x, mu, var, rho):
@@ -97,8 +99,54 @@ def native(z, y):
     return loss.to(z.dtype), (torch.sigmoid(wide[0]) - wide[1]).to(z.dtype)
 
 
+def output(g, slope):
+    """A derivative from the output as it is stored."""
+    return lambda z: slope(g(z.float()).to(z.dtype).float()).to(z.dtype)
+
+
+def published(approximate):
+    """GELU in float32 as the paper writes it, and torch's own derivative of that."""
+    def g(z):
+        inner = z / 2**0.5 if approximate == "none" else (2 / np.pi) ** 0.5 * (z + 0.044715 * z**3)
+        return 0.5 * z * (1 + (torch.erf if approximate == "none" else torch.tanh)(inner))
+
+    def prime(z):
+        wide = z.float().clamp(-1e6, 1e6).requires_grad_()                       # beyond, its square overflows
+        return torch.autograd.grad(g(wide).sum(), wide)[0].to(z.dtype)
+
+    return (lambda z: g(z.float()).to(z.dtype)), prime
+
+
+def flushed(function):
+    """A processor that takes subnormal numbers for 0."""
+    def run(z, **parameter):
+        wide = z.float()
+        return function(torch.where(wide.abs() < 2.0**-126, 0 * wide, wide), **parameter).to(z.dtype)
+    return run
+
+
+def by_softplus(z, y):
+    wide = z.float().requires_grad_()
+    s = lambda x: torch.logaddexp(x, torch.zeros_like(x))
+    loss = y.float() * s(-wide) + (1 - y.float()) * s(wide)
+    grown = lambda x: torch.exp(x - s(x))
+    delta = (1 - y.float()) * grown(wide) - y.float() * grown(-wide)
+    return loss.detach().to(z.dtype), delta.detach().to(z.dtype)
+
+
+def single(root):
+    """A rule whose betas are float32 where they are taken to the power of t."""
+    def run(m, v, t, b1, b2, eps):
+        c1, c2 = (1 - np.float32(b) ** np.float32(t) for b in (b1, b2))
+        return root(m, v, float(c1), float(c2), eps)
+    return run
+
+
 INSIDE = lambda m, v, t, b1, b2, eps: m / (1 - b1**t) / (v / (1 - b2**t) + eps).sqrt()
 HAT = lambda m, v, t, b1, b2, eps: (1 - b2**t) ** 0.5 / (1 - b1**t) * m / (v.sqrt() + eps)
+SINGLE = single(lambda m, v, c1, c2, eps: m / c1 / ((v / c2).sqrt() + eps))
+IN = "eps in the correction,"
+SINGLE_HAT = single(lambda m, v, c1, c2, eps: m * (c2**0.5 / c1) / (v.sqrt() + eps))
 NONE = lambda m, v, t, b1, b2, eps: m / (v.sqrt() + eps)
 TO = lambda x, *made: tuple(one.to(x.dtype) for one in made)
 DONE = {
@@ -106,7 +154,10 @@ DONE = {
     ("opt.adam", "eps in the correction"): adam(HAT), ("opt.adamw", "eps in the correction"): adamw(HAT),
     ("opt.adam", "no correction"): adam(NONE), ("opt.adamw", "no correction"): adamw(NONE),
     ("opt.adamw", "decay first"): decays_first,
-    ("opt.lamb", "no correction"): lamb,
+    ("opt.lamb", "no correction"): lamb(NONE), ("opt.lamb", "betas in float32"): lamb(SINGLE),
+    ("opt.adam", f"{IN} betas in float32"): adam(SINGLE_HAT),
+    ("opt.adamw", f"{IN} betas in float32"): adamw(SINGLE_HAT),
+    ("opt.adam", "betas in float32"): adam(SINGLE), ("opt.adamw", "betas in float32"): adamw(SINGLE),
     ("opt.adagrad", "eps inside the root"): lambda theta, D, G, eta, eps: TO(
         D, theta.double() - eta * D.double() / (G.double() + D.double() ** 2 + eps).sqrt(),
         G.double() + D.double() ** 2),
@@ -123,6 +174,16 @@ DONE = {
         I.double()[None, None], K.double().flip(0, 1)[None, None])[0, 0].to(I.dtype),
     ("pool.max", "last maximum"): pooled(True), ("pool.max", "NaN skipped"): pooled(False),
     ("act.relu", "NaN skipped"): lambda z: torch.fmax(z, torch.zeros_like(z)),
+    ("act.sigmoid.prime", "from its output"): output(torch.sigmoid, lambda a: a * (1 - a)),
+    ("act.tanh.prime", "from its output"): output(torch.tanh, lambda a: 1 - a * a),
+    **{(f"act.gelu{form}{prime}", f"through 1 + {name}"): published(approximate)[k]
+       for form, approximate, name in (("", "none", "erf"), (".tanh", "tanh", "tanh"))
+       for k, prime in enumerate(("", ".prime"))},
+    ("act.relu", "subnormals are 0"): flushed(torch.relu),
+    ("act.elu", "subnormals are 0"): flushed(lambda z, alpha=1.0: F.elu(z, alpha)),
+    ("act.relu.prime", "subnormals are 0"): flushed(lambda z: torch.where(z.isnan(), z, (z > 0).float())),
+    ("act.leaky.prime", "subnormals are 0"): flushed(lambda z, slope=0.1: torch.where(z >= 0, 1.0, slope)),
+    ("loss.xent.logits", "through softplus"): by_softplus,
 }
 
 
