@@ -21,6 +21,8 @@ from .steps import ETA, LAM, start
 SIDE, TAPS, FILTERS = 28, 5, (1, 6, 16)
 NODES = (400, 120, 84, 10)
 PADDING = (2, 0)                # the first layer keeps the image's size
+#: The fewest: a and both gradients of five layers, δ through two poolings, the loss, one step on all parameters.
+LAUNCHES = 2 * 5 + 2 + 2
 
 
 @attrs.define
@@ -56,7 +58,7 @@ def by_ops(net: Network, x: Tensor, y: Tensor) -> Tensor:
     tensors. The per-example losses."""
     n, inputs, sizes, places = len(x), [x], [], []
     images = {name: room(f"images.{name}", "conv2d.layer", x) for name in ("pooled", "pool", "layer", "filters")}
-    linear = room("layers.kernels", "bp.delta.chain", x)
+    linear = room("layers.gradients", "bp.delta.chain", x)
     for w, b, padding in zip(net.filters, net.filter_biases, PADDING):
         sizes.append(forward(inputs[-1], w, b, 1, padding, 1, 1, pooled=True))
         pooled, index, _ = images["pooled"].pooled_keeping(
@@ -70,9 +72,7 @@ def by_ops(net: Network, x: Tensor, y: Tensor) -> Tensor:
     loss, delta = OPS["loss.softmax"](z=z, y=y)
     for l in reversed(range(len(net.weights))):
         w, act = net.weights[l], "relu" if l else "identity"
-        below = linear.delta_through(delta, w, a[l], act, "a", 0.0, "bp.delta.chain", None, False)[0]
-        net.weights[l].grad, net.biases[l].grad = OPS["alg.average"](delta=delta, a=a[l], w=w, lam=LAM, n=n)
-        delta = below
+        delta, w.grad, net.biases[l].grad = linear.gradients(delta, w, a[l], a[l], act, "a", 0.0, LAM, float(n))
     delta = delta.view(inputs[-1].shape)
     for l in reversed(range(len(net.filters))):
         window = pool("pool.max.grad_x", sizes[l].y_shape, 2, 2, 0)
@@ -116,7 +116,7 @@ def floor(
     batch: int, size: int = 4, side: int = SIDE, taps: int = TAPS, padding: tuple[int, ...] = PADDING,
     nodes: tuple[int, ...] = NODES, states: int = 0,
 ) -> list[Floor]:
-    """One entry a launch. A convolution layer ends in its pooling and keeps a byte for each window; δ comes back
+    """One entry an equation. A convolution layer ends in its pooling and keeps a byte for each window; δ comes back
     through window and g′ in one pass, which the gradients of filters and input read; D is never in memory."""
     B, parts, kept = batch, [], 2 * (1 + states)
     for l, (i, o) in enumerate(pairwise(FILTERS)):

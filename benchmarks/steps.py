@@ -91,19 +91,20 @@ def start(net: Any, mu: float = 0.0) -> None:
 
 @torch.no_grad()
 def by_ops(net: Network, x: Tensor, y: Tensor) -> Tensor:
-    """One op an equation, and one optimizer step for all tensors; as in training code D alone sums δ. The per-example
-    losses."""
+    """The ops that training code asks for, both gradients of a layer one of them, and one optimizer step for all
+    tensors. The per-example losses."""
     if net.optimizer is None:
         start(net, MU if net.weight_states else 0.0)
-    linear = library.room("layers.kernels", "bp.delta.rec", x)
+    both = library.room("layers.gradients", "bp.delta.rec", x)
     a, z = forward(net, x)
     loss, delta = OPS["loss.softmax"](z=z, y=y)
     for l in reversed(range(len(net.weights))):
-        below = linear.delta_through(
-            delta, net.weights[l], a[l], "sigmoid", "a", 0.0, "bp.delta.rec", None, False)[0] if l else None
-        D = OPS["alg.average"](delta=delta, a=a[l], w=net.weights[l], lam=LAM, n=len(x))
-        net.weights[l].grad, net.biases[l].grad = D
-        delta = below
+        w = net.weights[l]
+        if l:
+            delta, *D = both.gradients(delta, w, a[l], a[l], "sigmoid", "a", 0.0, LAM, float(len(x)))
+        else:
+            D = OPS["alg.average"](delta=delta, a=a[l], w=w, lam=LAM, n=len(x))
+        w.grad, net.biases[l].grad = D
     net.optimizer.step()
     return loss                                                                     # type: ignore[no-any-return]
 

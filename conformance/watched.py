@@ -26,6 +26,7 @@ import numpy as np
 from torch import Tensor
 
 from ..triton_kernels import optim
+from ..triton_kernels.layers import nodes as layers
 from ..triton_kernels.normed import nodes as normed
 from ..triton_kernels.runtime import launch, rooms
 from .backend import Backend, Function, load
@@ -180,7 +181,7 @@ def watched(mode: str = "simulated", functions: Backend | Mapping[str, Function]
     """Judge every kernel that training code runs, or somebody's functions in their places; a ChainFault where one
     leaves its bound."""
     watch = Watch(mode, functions)
-    entered, step, here = rooms.entered, optim._Fused._step, normed.here
+    entered, step, here, together = rooms.entered, optim._Fused._step, normed.here, layers.together
 
     def watching(module: str, name: str, by_kernels: bool) -> Any:
         found = entered(module, name, by_kernels)
@@ -190,12 +191,13 @@ def watched(mode: str = "simulated", functions: Backend | Mapping[str, Function]
 
     rooms.entered, optim._Fused._step = watching, _stepping(watch, step)        # type: ignore[method-assign]
     if functions is not None:           # who has some of a node's parts is asked for them
-        normed.here = lambda x: False
+        normed.here = layers.together = lambda x: False
     try:
         with launch.composites() if mode == "host" else nullcontext():
             yield watch
     finally:
-        rooms.entered, optim._Fused._step, normed.here = entered, step, here    # type: ignore[method-assign]
+        rooms.entered, optim._Fused._step = entered, step                       # type: ignore[method-assign]
+        normed.here, layers.together = here, together
     if not watch.calls and functions is not None:
         raise ChainFault(f"nothing was judged: the model asked for none of {', '.join(watch.backend.ops) or 'no ops'}")
     if not watch.calls:

@@ -89,9 +89,11 @@ def explain(fn: Callable[..., Any], *args: Any, target: str | None = None, **kwa
 
 
 def _weightless(value: Any) -> Any:
-    """Shape, strides and dtype without memory, in lists too."""
+    """Shape, strides and dtype without memory, in lists too; a counter keeps its value, which its module may read."""
     if isinstance(value, (list, tuple)):
         return type(value)(_weightless(one) for one in value)
     if not isinstance(value, Tensor):
         return value
+    if not value.dim() and not value.is_floating_point():
+        return value.detach().clone()
     return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device="meta")

@@ -54,6 +54,16 @@ def delta_through(watch: Any, found: Any, delta: Tensor, w: Tensor, kept: Tensor
         watch.op("bp.delta.chain", found, delta=delta, w=w, z=kept, act=act)
 
 
+def gradients(watch: Any, found: Any, delta: Tensor, w: Tensor, a: Tensor, kept: Tensor, act: str, form: str, p: float,
+              lam: float, n: float, *_: Any) -> None:
+    before, *sums = found
+    averaged(watch, tuple(sums), delta, a, w[:, : a.shape[1]], lam, n)
+    if act == "identity":
+        affine(watch, (before, before), delta, w.t(), None, act, p, False)
+    else:
+        delta_through(watch, (before, None), delta, w, kept, act, form, p)
+
+
 def activation(watch: Any, found: Any, z: Tensor, act: str, p: float) -> None:
     watch.op(f"act.{act}", (found,), z=z, **dict.fromkeys(PARAMETERS.get(act, {}), p))
 
@@ -290,6 +300,7 @@ def norm_backward(watch: Any, found: Any, d: Tensor, y: Tensor, x: Tensor, mean:
 _BY_MODULE: dict[str, dict[str, Callable[..., None]]] = {
     "activations.kernels": {"value": activation, "backward": slope},
     "layers.kernels": {"affine_keeping": affine, "averaged": averaged, "delta_through": delta_through},
+    "layers.gradients": {"gradients": gradients},
     "losses.kernels": {
         "weighted": losses, "weighted_mean": losses_mean, "averaged": mean_loss, "shared": shared, "scaled": scaled,
         "loss": pair},

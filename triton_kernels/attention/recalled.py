@@ -14,28 +14,13 @@ import triton.language as tl
 from torch import Tensor
 
 from ..activations import kernels as activations
-from ..blocks.tiles import product, tile_of
+from ..blocks.tiles import tile_of
 from ..layers import kernels as layers
+from ..layers.gradients import to_inputs
 from ..norms.kernels import dense, normalized
 from ..norms.layer import channels
 from ..runtime.configs import choose, is_pinned
 from ..runtime.launch import current_arch, launch, math_mode
-
-
-@triton.jit
-def to_inputs(
-    delta, w, saved, out, t, M, N, K, d_k, d_m, w_m, w_n, s_k, s_n, p, PRIME: tl.constexpr, THROUGH: tl.constexpr,
-    BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr, PRECISION: tl.constexpr,
-):
-    """Tile t of δ_prev, K examples of N inputs."""
-    tk, tn = tile_of(t, K, N, BM, BN)
-    rk, rn = tk * BM + tl.arange(0, BM), tn * BN + tl.arange(0, BN)
-    d = product(delta, w, rk, rn, K, N, M, d_k, d_m, w_m, w_n, BM, BN, BK, PRECISION)
-    inside = (rk < K)[:, None] & (rn < N)[None, :]
-    if THROUGH:
-        at = rk.to(tl.int64)[:, None] * s_k + rn.to(tl.int64)[None, :] * s_n
-        d *= PRIME(tl.load(saved + at, mask=inside, other=0.0).to(tl.float32), tl.cast(p, tl.float32))
-    tl.store(out + rk.to(tl.int64)[:, None] * N + rn[None, :], d.to(out.dtype.element_ty), mask=inside)
 
 
 @triton.jit

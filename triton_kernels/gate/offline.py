@@ -70,13 +70,18 @@ def compiled(call: Callable[[], Any], arch: str, said: dict[str, str] | None = N
     """(kernel name, compiled kernel) of every launch that `call` makes. `said` receives, by the kernel's hash, what the
     assembler says to a kernel that Triton has not in its cache."""
     launches: list[tuple[Any, ...]] = []
-    tokens = launch.simulation.set(Target(arch)), launch.recording.set(lambda *given: launches.append(given))
+    amd = arch.startswith("gfx")
+
+    def note(kernel: Any, grid: Any, args: Any, meta: dict[str, Any]) -> None:
+        launches.append((kernel, grid, args, {k: v for k, v in meta.items() if not (amd and k == "maxnreg")}))
+
+    tokens = launch.simulation.set(Target(arch)), launch.recording.set(note)
     try:
         call()
     finally:
         launch.simulation.reset(tokens[0])
         launch.recording.reset(tokens[1])
-    heard = None if arch.startswith("gfx") else said
+    heard = None if amd else said
     with offline(arch):
         return [(kernel.fn.__name__, _warmed(kernel, grid, args, meta, heard)) for kernel, grid, args, meta in launches]
 

@@ -23,6 +23,7 @@ from ..images import filters as conv_filters
 from ..images import pool
 from ..images import pooled as conv_pool
 from ..images.join import join
+from ..layers import gradients
 from ..layers import kernels as linear
 from ..losses import kernels as losses
 from ..normed import ends, filters
@@ -182,6 +183,14 @@ def _added(d: torch.dtype, row: Row) -> Any:
     """A layer around which a matrix goes."""
     x, w, added = (empty(N, N, dtype=d) for _ in range(3))
     return linear.affine_added(x, w, empty(N, dtype=d), added)
+
+
+def _both(act: str) -> Callable[[torch.dtype, Row], Any]:
+    """Both gradients of a layer whose inputs were kept."""
+    def call(d: torch.dtype, row: Row) -> Any:
+        delta, w, a, z = (empty(N, N, dtype=d) for _ in range(4))
+        return gradients.gradients(delta, w, a, z, act, "z", 0.0, 0.1, N)
+    return call
 
 
 def _recalled(normed: bool, both: bool = True) -> Callable[[torch.dtype, Row], Any]:
@@ -347,6 +356,8 @@ SUBJECTS = (
     Subject("delta, relu, tf32", "bp.delta", _delta("relu", "tf32"), False, True, dtypes=(FP32,)),
     Subject("average", "alg.average", _average(), matrix=True),
     Subject("average, added up", "alg.average", _added_up, matrix=True),
+    *(Subject(f"δ and average, {act}", "layer.gradients", _both(act), dtypes=(FP32,))
+      for act in ("relu", "gelu")),
     *(Subject(f"δ and average, {what} again", "alg.average.recalled", _recalled(what == "norm"), matrix=True)
       for what in ("gelu", "norm")),
     Subject("average, norm again", "alg.average.recalled", _recalled(True, False), matrix=True, dtypes=(BF16,),

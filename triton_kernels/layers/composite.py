@@ -110,6 +110,18 @@ def averaged(
     return rounded(D, w.dtype), None if Db is None else rounded(Db, w.dtype)
 
 
+def gradients(
+    delta: Tensor, w: Tensor, a: Tensor, saved: Tensor, act: str, form: str, p: float, lam: float, n: float,
+    math: str | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """((δ w) ⊙ g′(saved), δᵀ a / n + λ w, Σ δ / n)."""
+    D, Db = averaged(delta, a, w[:, : a.shape[1]], lam, n, True)
+    assert Db is not None
+    if act == "identity":
+        return affine_keeping(delta, w.t(), None, act, 0.0, False)[0], D, Db
+    return delta_partial(delta, w, saved, act, form, p)[0], D, Db
+
+
 OPS: dict[str, Callable[..., Any]] = {
     "net.layer.affine": affine, "bp.delta.chain": delta_chain, "bp.delta.rec": delta_rec, "alg.average": average,
 }

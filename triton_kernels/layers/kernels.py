@@ -69,13 +69,13 @@ def delta_kernel(
 
 
 @triton.jit
-def average_kernel(
-    delta, a, w, D, Db, M, N, K, d_k, d_m, a_k, a_n, w_m, w_n, n, lam,
+def averaged_tile(
+    t, delta, a, w, D, Db, M, N, K, d_k, d_m, a_k, a_n, w_m, w_n, n, lam,
     REGULARISED: tl.constexpr, INTERCEPTS: tl.constexpr,
     BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr, PRECISION: tl.constexpr,
 ):
     """M outputs, N inputs, K examples; the first column of tiles also sums δ for the intercepts."""
-    tm, tn = tile_of(tl.program_id(0), M, N, BM, BN)
+    tm, tn = tile_of(t, M, N, BM, BN)
     rm, rn = tm * BM + tl.arange(0, BM), tn * BN + tl.arange(0, BN)
     n, lam = tl.cast(n, tl.float32), tl.cast(lam, tl.float32)
     total = product(delta, a, rm, rn, M, N, K, d_m, d_k, a_k, a_n, BM, BN, BK, PRECISION)
@@ -88,6 +88,16 @@ def average_kernel(
     if INTERCEPTS and tn == 0:
         summed = sum_rows(delta, 0, K, rm, M, d_k, d_m, BK, BM)
         tl.store(Db + rm, divided(summed, n).to(Db.dtype.element_ty), mask=rm < M)
+
+
+@triton.jit
+def average_kernel(
+    delta, a, w, D, Db, M, N, K, d_k, d_m, a_k, a_n, w_m, w_n, n, lam,
+    REGULARISED: tl.constexpr, INTERCEPTS: tl.constexpr,
+    BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr, PRECISION: tl.constexpr,
+):
+    averaged_tile(tl.program_id(0), delta, a, w, D, Db, M, N, K, d_k, d_m, a_k, a_n, w_m, w_n, n, lam, REGULARISED,
+                  INTERCEPTS, BM, BN, BK, PRECISION)
 
 
 def _tiles(op: str, out: Tensor, name: str, operand: Tensor | None = None) -> tuple[Row, tuple[int], dict[str, Any]]:

@@ -20,6 +20,11 @@ from ..runtime.nodes import applied, aside, once, recorded
 from . import ops as _declared  # noqa: F401  the room that the nodes ask for
 
 
+def together(delta: Tensor) -> bool:
+    """Are both gradients of a layer asked of one function? In 16 bits boxes make each."""
+    return delta.dtype is torch.float32
+
+
 class Layer(Function):
     """One layer g(x wᵀ + b). Returned besides a, without a gradient of its own: z, if g′ is to be read off it."""
 
@@ -50,10 +55,14 @@ class Layer(Function):
         linear, g = two_rooms("layers.kernels", "activations.kernels", "bp.delta.chain", grad)
         delta = grad if form == "nothing" else g.backward(grad, kept, act, form, p)
         dx = dw = db = None
-        if wants_w or wants_b:
-            dw, db = linear.averaged(delta, x, w, 0.0, 1.0, wants_b, math)
-        if wants_x:
-            dx, _z = linear.affine_keeping(delta, w.t(), None, "identity", 0.0, False, math)
+        if wants_x and (wants_w or wants_b) and together(delta):
+            dx, dw, db = room("layers.gradients", "bp.delta.chain", delta).gradients(
+                delta, w, x if wants_w else x[:, :0], x, "identity", "nothing", 0.0, 0.0, 1.0, math)
+        else:
+            if wants_w or wants_b:
+                dw, db = linear.averaged(delta, x, w, 0.0, 1.0, wants_b, math)
+            if wants_x:
+                dx, _z = linear.affine_keeping(delta, w.t(), None, "identity", 0.0, False, math)
         return dx, dw if wants_w else None, db if wants_b else None, None
 
 
@@ -100,26 +109,34 @@ class Chain(Function):
         gradients: list[Tensor | None] = [None] * (5 + 2 * layers)      # as forward's arguments
         db: Tensor | None = None
         for l in reversed(range(layers)):
-            here = 5 + 2 * l
-            wants_w, wants_b = needed[here], needed[here + 1]
-            unsummed = wants_b and db is None
-            if wants_w or unsummed:
-                dw, sums = linear.averaged(delta, a[l], weights[l], 0.0, 1.0, unsummed, ctx.math)
-                gradients[here] = dw if wants_w else None
-                db = sums if unsummed else db
-            gradients[here + 1] = db if wants_b else None
-            if not any(needed[:here]):
+            here, act, w = 5 + 2 * l, ctx.act if l else "identity", weights[l]
+            wants_w, wants_b, below = needed[here], needed[here + 1], any(needed[:here])
+            kept = zs[l - 1] if l and ctx.form == "z" else a[l]
+            unsummed, before = wants_b and db is None, None
+            if (wants_w or unsummed) and below and together(delta):
+                before, dw, sums = room("layers.gradients", "bp.delta.chain", delta).gradients(
+                    delta, w, a[l] if wants_w else a[l][:, :0], kept, act, ctx.form, ctx.p, 0.0, 1.0, ctx.math)
+            elif wants_w or unsummed:
+                dw, sums = linear.averaged(delta, a[l], w, 0.0, 1.0, unsummed, ctx.math)
+            if wants_w:
+                gradients[here] = dw
+            if wants_b:
+                gradients[here + 1] = sums if unsummed else db
+            if not below:
                 break
-            if l == 0:
-                w = weights[0].t()
-                gradients[0], _z = linear.affine_keeping(delta, w, None, "identity", 0.0, False, ctx.math)
-            else:
-                kept = zs[l - 1] if ctx.form == "z" else a[l]
+            db = None
+            if before is not None:
+                delta = before
+            elif l:
                 # D sums the δ that it reads, as well as δ is kept: in 16 bits sums from before the rounding are better
                 summed = needed[here - 1] and not (needed[here - 2] and delta.dtype is torch.float32)
                 delta, sums = linear.delta_through(
-                    delta, weights[l], kept, ctx.act, ctx.form, ctx.p, "bp.delta.chain", ctx.math, summed)
+                    delta, w, kept, act, ctx.form, ctx.p, "bp.delta.chain", ctx.math, summed)
                 db = sums if summed else None
+            else:
+                delta, _z = linear.affine_keeping(delta, w.t(), None, "identity", 0.0, False, ctx.math)
+        else:
+            gradients[0] = delta
         return tuple(gradients)
 
 

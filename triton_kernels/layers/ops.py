@@ -26,3 +26,8 @@ declare(
        flops=lambda delta, w, *_, **__: 2 * delta.numel() * w.shape[1]),
     ids=composite.OPS,
 )
+declare(
+    "layers.gradients", composite,
+    Op("layer_gradients", "gradients", "alg.average",
+       flops=lambda delta, w, *_, **__: 4 * delta.numel() * w.shape[1]),
+)

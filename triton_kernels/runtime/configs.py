@@ -180,13 +180,14 @@ _GATHERS = ("conv2d.layer", "conv2d.layer.pool", "conv2d.layer.grad_w", *NORMED,
 IMAGE_BOXES = ("conv2d.layer.boxes", "conv2d.layer.pool.boxes", "conv2d.layer.grad_w.boxes")
 
 PRODUCTS = ("net.layer.affine", "bp.delta", "bp.delta.heavy", "alg.average", "alg.average.recalled",
-            "alg.average.update")
+            "alg.average.update", "layer.gradients")
 BOXES = ("net.layer.affine.boxes", "bp.delta.boxes", "alg.average.boxes", "alg.average.update.boxes")
 _TABLES: dict[str, dict[str, tuple[Row, ...]]] = {
     arch: {
         **dict.fromkeys(PRODUCTS, products), "alg.average.update": _UPDATES,
-        **dict.fromkeys(("bp.delta.heavy", "alg.average.recalled"), tuple(
-            row for row in products if row != _FLOAT[0])),                  # it spills beside a heavy g′ or g there
+        "bp.delta.heavy": tuple(row for row in products if row != _FLOAT[0]),       # beside a heavy g′ it spills,
+        "alg.average.recalled": tuple(row for row in products if row not in (_FLOAT[0], _SM80[0])),     # or beside g
+        "layer.gradients": tuple(row for row in products if row.bits == FLOAT and row != _FLOAT[0]),
         "alg.average.update.join": _POINTWISE,
         "optimizers": _OPTIMIZERS, "norm.channels": _CHANNELS, "norm.planes": _PLANES,
         "pointwise": _POINTWISE, "strided": _STRIDED, "columns": _COLUMNS,

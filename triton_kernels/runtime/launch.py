@@ -24,7 +24,7 @@ from torch._subclasses.functional_tensor import FunctionalTensor
 from torch.compiler import is_exporting
 
 from .checks import PLAIN as PLAIN
-from .configs import Row
+from .configs import Row, triton
 from .resolved import argument
 
 log = logging.getLogger("chainrule")
@@ -34,6 +34,8 @@ simulation: ContextVar[Any | None] = ContextVar("chainrule_simulation", default=
 
 #: Set by the ahead-of-time gate: called with (kernel, grid, args, meta) in place of the launch.
 recording: ContextVar[Callable[..., None] | None] = ContextVar("chainrule_recording", default=None)
+
+NEW = triton() >= (3, 9) and torch.version.hip is None
 
 _EXACT: tuple[torch.dtype, ...] = (torch.float32, torch.float64)
 
@@ -113,7 +115,7 @@ def _arch_of(index: int) -> str:
 def launch(kernel: Any, grid: tuple[int, ...], *args: Any, row: Row, **meta: Any) -> None:
     """Start `kernel` on the device its tensors live on, with every compiler option that matters passed; while a graph
     is recorded, enter it there instead."""
-    options = {"num_warps": row.warps, "num_stages": row.stages, "enable_fp_fusion": True}
+    options = {"num_warps": row.warps, "num_stages": row.stages, "enable_fp_fusion": True, **registers(row)}
     record = recording.get()
     if record is not None:
         record(kernel, grid, args, {**meta, **options})
@@ -131,6 +133,12 @@ def launch(kernel: Any, grid: tuple[int, ...], *args: Any, row: Row, **meta: Any
         return
     with torch.cuda.device(device):         # Triton launches on the current device, whatever the tensors say
         kernel[grid](*args, **meta, **options)
+
+
+def registers(row: Row) -> dict[str, int]:
+    """How many a thread may have, all that there are: Triton 3.9's assembler, unless it is told, spills some into
+    memory so that a processor may hold one more block."""
+    return {"maxnreg": min(255, 2048 // row.warps)} if NEW else {}
 
 
 def asked(precision: str | None) -> str | None:

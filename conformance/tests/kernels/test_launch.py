@@ -54,6 +54,18 @@ def test_a_kernel_starts_on_the_device_of_its_tensors(gpus):
     assert gpus == [torch.device("cuda", 0)]
 
 
+@pytest.mark.parametrize(("new", "warps", "given"), [(True, 4, 255), (True, 16, 128), (False, 4, None)])
+def test_a_new_assembler_is_told_how_many_registers_there_are(new, warps, given, monkeypatch):
+    monkeypatch.setattr(launch, "NEW", new)
+    noted = []
+    token = launch.recording.set(lambda kernel, grid, args, meta: noted.append(meta.get("maxnreg")))
+    try:
+        launch.launch(None, (1,), torch.empty(2), row=Row(16, warps=warps))
+    finally:
+        launch.recording.reset(token)
+    assert noted == [given]
+
+
 def test_rows_are_those_of_the_tensors_device(gpus):
     assert launch.current_arch() == "sm_90"
     assert launch.current_arch(torch.device("cuda", 1)) == "sm_80"

@@ -35,14 +35,15 @@ def image(channels, dtype):
 
 
 def training_steps():
-    """What no op asks for alone: pooled layers, with boxes and without, a residual block, one of an encoder, and
-    classes too many for registers."""
+    """What no op asks for alone: pooled layers, with boxes and without, a residual block, one of an encoder, both
+    gradients of a layer, and classes too many for registers."""
     for channels, dtype in ((3, torch.float32), (16, torch.bfloat16)):
         w = torch.randn(16, channels, 3, 3, dtype=dtype).contiguous(memory_format=torch.channels_last).requires_grad_()
         F.conv2d_act(image(channels, dtype), w, padding=1, act="relu", pool=True).sum().backward()
     nn.ResidualBlock(8)(torch.randn(2, 8, 5, 4)).sum().backward()
     block = nn.TransformerEncoderLayer(32, 2, 64, 0.0, "gelu", batch_first=True, norm_first=True)
     block(torch.randn(2, 5, 32).requires_grad_()).sum().backward()
+    F.linear(*(torch.randn(n, 4).requires_grad_() for n in (3, 5))).sum().backward()
     F.cross_entropy(torch.randn(2, 40_000).requires_grad_(), torch.tensor([1, 7])).backward()
 
 

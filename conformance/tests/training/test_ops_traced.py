@@ -61,6 +61,9 @@ CHECKED = {
     "delta_through": (
         lambda: (data(130, 3), data(*W), data(130, 6), "tanh", "z", 0.0, "bp.delta.chain", "ieee"),
         ["delta_kernel", "column_sums_kernel"]),
+    "layer_gradients": (
+        lambda: (data(4, 3), data(*W), data(*X), data(*X, seed=1), "elu", "z", 1.0, 0.5, 4.0, "ieee"),
+        ["gradients_kernel"]),
     "band_keeping": (lambda: (data(*X), data(6, 3), data(6), "elu", 1.0, True), ["band_kernel"]),
     "band_delta": (lambda: (data(*X), data(3)), ["band_kernel"]),
     "band_averaged": (lambda: (data(*X), data(*X, seed=1), 3, False, True, True), ["average_kernel"]),
@@ -122,6 +125,9 @@ MORE = {
         lambda: (data(4, 3), data(*W), data(*X), "gelu", 0.0, None, None, None, None, None), ["recalled_kernel"]),
     "delta_through, one tile": (
         lambda: (data(4, 3), data(*W), data(*X), "tanh", "z", 0.0, "bp.delta.chain", "ieee"), ["delta_kernel"]),
+    "layer_gradients, nothing before": (
+        lambda: (data(4, 3), data(*W), data(*X), data(*X), "identity", "nothing", 0.0, 0.0, 1.0, None),
+        ["gradients_kernel"]),
     "band_keeping, shared": (lambda: (data(*X), data(3), None, "identity", 0.0, False), ["band_kernel"]),
     "band_averaged, shared, many": (
         lambda: (data(40, 6), data(40, 6, seed=1), 3, True, True, False), ["average_kernel", "join_kernel"]),
