@@ -20,9 +20,9 @@ from ..runtime.nodes import applied, aside, once, recorded
 from . import ops as _declared  # noqa: F401  the room that the nodes ask for
 
 
-def together(delta: Tensor) -> bool:
+def together(x: Tensor) -> bool:
     """Are both gradients of a layer asked of one function? In 16 bits boxes make each."""
-    return delta.dtype is torch.float32
+    return x.dtype is torch.float32
 
 
 class Layer(Function):

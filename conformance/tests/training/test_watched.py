@@ -13,6 +13,7 @@ from chainrule.triton_kernels import nn, optim
 from chainrule.triton_kernels.activations import kernels as act
 from chainrule.triton_kernels.bands import kernels as band
 from chainrule.triton_kernels.images import pooled as conv_pool
+from chainrule.triton_kernels.layers import gradients
 from chainrule.triton_kernels.normed import ends, filters
 from chainrule.triton_kernels.normed import kernels as normed
 from chainrule.triton_kernels.norms import kernels as norm
@@ -129,6 +130,8 @@ BROKEN = {
     "conv2d.layer, pooled, z": ("pooled", conv_pool, "pooled_keeping", off(units, 2)),
     "arch.local.layer": ("local", band, "keeping", off(units, 0)),
     "act.leaky.prime": ("local", act, "backward", off(units)),
+    "bp.delta.chain": ("mlp", gradients, "gradients", off(units, 0)),
+    "alg.average": ("mlp", gradients, "gradients", off(units, 1)),
 }
 
 
