@@ -19,7 +19,8 @@ class Row:
     """One configuration: a tile of BM × BN outputs, BK terms at a time, for elements of so many bits.
 
     `parts`: the tile's columns are finished in so many pieces; `per`: blocks that share a processor, where blocks stay
-    and take tile after tile.
+    and take tile after tile. `full`: a thread may have every register there is, which Triton 3.9's assembler has to be
+    told, or it spills a few so that one more block fits.
     """
 
     BM: int
@@ -30,6 +31,7 @@ class Row:
     bits: tuple[int, ...] = (16, 32)
     parts: int = 1
     per: int = 1
+    full: bool = False
 
     def __str__(self) -> str:
         finish = f"p{self.parts}" if self.parts > 1 else ""
@@ -100,7 +102,7 @@ _POINTWISE = (Row(1024, warps=4),)
 _STRIDED = (Row(256, warps=4),)                           # 64-bit divisions take registers
 _COLUMNS = (Row(32, 128, warps=4),)                       # a block of rows, summed over columns
 _OPTIMIZERS = (Row(1024, warps=4),)                     # BM elements of every tensor at a time
-_CHANNELS = (Row(32, 64, warps=4), Row(16, 128, warps=4))      # BM rows of BN channels that lie side by side
+_CHANNELS = (Row(32, 64, warps=4, full=True), Row(16, 128, warps=4))    # BM rows of BN channels, side by side
 _PLANES = (Row(1024, 2, warps=4), Row(2048, 1, warps=4))       # BM positions of BN channels, one after another
 _ROWS = (                                                 # BM rows of at most BN classes in registers
     Row(4, 256, warps=4), Row(1, 1024, warps=4), Row(1, 4096, warps=8), Row(1, 16384, warps=16),
@@ -143,7 +145,7 @@ _FILTER_BOXES = (
 # With a norm on the way: what is made there takes registers.
 _NORMED = (
     Row(64, 64, 32, 4, 3, HALF), Row(64, 16, 32, 4, 3, HALF),
-    Row(64, 32, 16, 8, 2, FLOAT), Row(64, 16, 16, 4, 2, FLOAT),
+    Row(64, 32, 16, 8, 2, FLOAT), Row(64, 16, 16, 4, 2, FLOAT, full=True),
 )
 _NORMED_FILTERS = (
     Row(64, 64, 32, 8, 2, HALF), Row(16, 16, 128, 4, 2, HALF),
@@ -154,7 +156,7 @@ _JOINED = (Row(1, 256, warps=4),)
 # Attention: BM queries, BN keys, BK numbers of a head at a time (all of them, if a row has as many).
 _HEADS = (
     Row(64, 64, 64, 4, 2, HALF), Row(64, 64, 128, 8, 2, HALF), Row(64, 64, 32, 8, 1, HALF),
-    Row(32, 32, 16, 8, 1, FLOAT),
+    Row(32, 32, 16, 8, 1, FLOAT, full=True),
 )
 _HEADS_GRAD = (
     Row(32, 64, 64, 8, 1, HALF), Row(32, 64, 128, 8, 1, HALF), Row(32, 32, 32, 4, 1, HALF),
@@ -166,6 +168,7 @@ ATTENTION = ("attn.head", "attn.head.grad")
 
 # The embedding of patches: gathered products; and BM tokens' BN numbers, summed over the images.
 EMBEDDING = ("vit.embed", "vit.embed.grad_patch", "vit.embed.grad_Theta")
+_PATCHES = (_GATHERED[0], attrs.evolve(_GATHERED[1], full=True), *_GATHERED[2:])
 _THETA = (
     Row(64, 64, 32, 8, 3, HALF), Row(32, 64, 32, 4, 3, HALF),
     Row(64, 32, 16, 4, 2, FLOAT), Row(16, 32, 32, 4, 2, FLOAT),
@@ -196,7 +199,7 @@ _TABLES: dict[str, dict[str, tuple[Row, ...]]] = {
         "loss.softmax": _ROWS, "loss.softmax.long": _LONG_ROWS, "loss.softmax.whole": _BATCHES,
         "loss.mean": _MEAN,
         "attn.head": _HEADS, "attn.head.grad": _HEADS_GRAD_120 if arch == "sm_120" else _HEADS_GRAD,
-        "vit.embed": _GATHERED, "vit.embed.grad_patch": _GATHERED, "vit.embed.grad_Theta": _THETA,
+        "vit.embed": _GATHERED, "vit.embed.grad_patch": _PATCHES, "vit.embed.grad_Theta": _THETA,
         "vit.embed.grad_position": _TOKENS,
         "conv1d": _WINDOWS, "conv2d": _WINDOWS,
         **({"net.layer.affine.boxes": _BOXES, "bp.delta.boxes": _DELTA_BOXES, "alg.average.boxes": _BOXES,

@@ -35,6 +35,7 @@ simulation: ContextVar[Any | None] = ContextVar("chainrule_simulation", default=
 #: Set by the ahead-of-time gate: called with (kernel, grid, args, meta) in place of the launch.
 recording: ContextVar[Callable[..., None] | None] = ContextVar("chainrule_recording", default=None)
 
+#: Has the compiler an assembler that must be told how many registers there are? (`Row.full`)
 NEW = triton() >= (3, 9) and torch.version.hip is None
 
 _EXACT: tuple[torch.dtype, ...] = (torch.float32, torch.float64)
@@ -115,7 +116,9 @@ def _arch_of(index: int) -> str:
 def launch(kernel: Any, grid: tuple[int, ...], *args: Any, row: Row, **meta: Any) -> None:
     """Start `kernel` on the device its tensors live on, with every compiler option that matters passed; while a graph
     is recorded, enter it there instead."""
-    options = {"num_warps": row.warps, "num_stages": row.stages, "enable_fp_fusion": True, **registers(row)}
+    options = {"num_warps": row.warps, "num_stages": row.stages, "enable_fp_fusion": True}
+    if row.full and NEW:
+        options["maxnreg"] = min(255, 2048 // row.warps)
     record = recording.get()
     if record is not None:
         record(kernel, grid, args, {**meta, **options})
@@ -133,12 +136,6 @@ def launch(kernel: Any, grid: tuple[int, ...], *args: Any, row: Row, **meta: Any
         return
     with torch.cuda.device(device):         # Triton launches on the current device, whatever the tensors say
         kernel[grid](*args, **meta, **options)
-
-
-def registers(row: Row) -> dict[str, int]:
-    """How many a thread may have, all that there are: Triton 3.9's assembler, unless it is told, spills some into
-    memory so that a processor may hold one more block."""
-    return {"maxnreg": min(255, 2048 // row.warps)} if NEW else {}
 
 
 def asked(precision: str | None) -> str | None:

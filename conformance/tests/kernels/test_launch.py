@@ -54,13 +54,14 @@ def test_a_kernel_starts_on_the_device_of_its_tensors(gpus):
     assert gpus == [torch.device("cuda", 0)]
 
 
-@pytest.mark.parametrize(("new", "warps", "given"), [(True, 4, 255), (True, 16, 128), (False, 4, None)])
-def test_a_new_assembler_is_told_how_many_registers_there_are(new, warps, given, monkeypatch):
+@pytest.mark.parametrize(("new", "full", "warps", "given"), [
+    (True, True, 4, 255), (True, True, 16, 128), (False, True, 4, None), (True, False, 4, None)])
+def test_a_new_assembler_is_told_how_many_registers_there_are(new, full, warps, given, monkeypatch):
     monkeypatch.setattr(launch, "NEW", new)
     noted = []
     token = launch.recording.set(lambda kernel, grid, args, meta: noted.append(meta.get("maxnreg")))
     try:
-        launch.launch(None, (1,), torch.empty(2), row=Row(16, warps=warps))
+        launch.launch(None, (1,), torch.empty(2), row=Row(16, warps=warps, full=full))
     finally:
         launch.recording.reset(token)
     assert noted == [given]
