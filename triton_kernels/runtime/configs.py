@@ -19,7 +19,7 @@ class Row:
     """One configuration: a tile of BM × BN outputs, BK terms at a time, for elements of so many bits.
 
     `parts`: the tile's columns are finished in so many pieces; `per`: blocks that share a processor, where blocks stay
-    and take tile after tile. `full`: a thread may have every register there is, which Triton 3.9's assembler has to be
+    and take tile after tile. `full`: a thread may have every register there is, which Triton 3.8's assembler has to be
     told, or it spills a few so that one more block fits.
     """
 

@@ -36,7 +36,7 @@ simulation: ContextVar[Any | None] = ContextVar("chainrule_simulation", default=
 recording: ContextVar[Callable[..., None] | None] = ContextVar("chainrule_recording", default=None)
 
 #: Has the compiler an assembler that must be told how many registers there are? (`Row.full`)
-NEW = triton() >= (3, 9) and torch.version.hip is None
+NEW = triton() >= (3, 8) and torch.version.hip is None
 
 _EXACT: tuple[torch.dtype, ...] = (torch.float32, torch.float64)
 
