@@ -95,12 +95,14 @@ def board(runs: Sequence[Run]) -> str:
     """The scoreboard: a row an equation, a column an implementation."""
     names = Counter(run.backend for run in runs)
     heads = [run.backend if names[run.backend] == 1 else f"{run.backend}, {run.mode}" for run in runs]
-    every = {case.op for run in runs for case in run.cases}
+    asked = {case.op for run in runs for case in run.cases}
+    every = {case.op for run in runs for case in run.cases if case.state != "unsupported"}
     order = [(chapter.title, [id for id in chapter.ids if id in every]) for chapter in chapters()]
     order.append(("Without a record", sorted(every - set(spec.load()))))
     by_op = [{op: [case for case in run.cases if case.op == op] for op in every} for run in runs]
     table = [(title, [(id, [_cell(run[id]) for run in by_op]) for id in ids]) for title, ids in order if ids]
-    return environment().get_template("board.html").render(runs=list(zip(heads, runs, strict=True)), table=table)
+    return environment().get_template("board.html").render(runs=list(zip(heads, runs, strict=True)), table=table,
+                                                           unasked=sorted(asked - every))
 
 
 def _cell(cases: list[Case]) -> tuple[str, str]:

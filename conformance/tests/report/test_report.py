@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from html.parser import HTMLParser
 
 import pytest
@@ -140,8 +141,9 @@ def test_thousands_of_failures_fit_a_megabyte(tmp_path):
 
 def test_the_scoreboard_has_a_column_an_implementation(tmp_path):
     ours = results(tmp_path, [case(), case("act.relu")], "a.jsonl")
-    theirs = results(tmp_path, [case(state="fail")], "b.jsonl", backend="theirs")
+    theirs = results(tmp_path, [case(state="fail"), case("act.tanh", state="unsupported")], "b.jsonl", backend="theirs")
     text = Page(write([ours, theirs], tmp_path / "board.html").read_text(encoding="utf-8")).text
     assert "✗ 1 of 1 failed" in text
     assert "not in this run" in text
+    assert re.search(r"Nobody here has a function of act\.tanh ?\.", text)
     assert "✓ 0.50" in text
