@@ -20,6 +20,8 @@ from functools import wraps
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
+from .. import sort_of
+
 if TYPE_CHECKING:
     from .judging.cases import Case
 
@@ -72,7 +74,7 @@ class Backend:
 
         def register(function: Function) -> Function:
             if not callable(function):
-                raise BackendError(f"{id}: a {type(function).__name__} is no function")
+                raise BackendError(f"{id}: {sort_of(function)} is no function")
             self.ops[id] = function
             return function
 
@@ -177,14 +179,14 @@ def _named(target: str) -> Backend:
                            + f"known: {', '.join(sorted(places))}; your own is named module:attribute")
     backend = _object(place)
     if not isinstance(backend, Backend):
-        raise BackendError(f"{place} is a {type(backend).__name__}, not a chainrule.conformance.Backend")
+        raise BackendError(f"{place} is {sort_of(backend)}, not a chainrule.conformance.Backend")
     return backend
 
 
 def _function(place: str) -> Function:
     found = _object(place)
     if not callable(found):
-        raise BackendError(f"{place} is a {type(found).__name__}, not a function")
+        raise BackendError(f"{place} is {sort_of(found)}, not a function")
     return found  # type: ignore[no-any-return]
 
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import optimizer as torchs_optimizer
 
+from .. import sort_of
 from . import functional
 from .activations import saved
 from .activations.nodes import through
@@ -73,7 +74,7 @@ def refusal(
         return "data parallelism adds up gradients of several processes before the update"
     layers = layers_of(model)
     if layers is None:
-        return f"the model is a {type(model).__name__}; it must be a Sequential of Linear layers and activations"
+        return f"the model is {sort_of(model)}; it must be a Sequential of Linear layers and activations"
     if loss not in LOSSES:
         return "the loss is none of cross_entropy, mse_loss and binary_cross_entropy_with_logits"
     if not alone(*model.modules()):

@@ -21,6 +21,7 @@ import attrs
 import torch
 from torch import nn
 
+from .. import sort_of
 from . import nn as ours
 from .nn import chains
 
@@ -72,7 +73,7 @@ class Report:
             raise RuntimeError("patch: already undone")
         for one in self.changed:
             if type(one.module) is not one.now:
-                raise RuntimeError(f"patch: {one.place} has become a {type(one.module).__name__} since it was patched; "
+                raise RuntimeError(f"patch: {one.place} has become {sort_of(one.module)} since it was patched; "
                                    "undo that change first")
         for one in self.changed:
             _back(one.module)
@@ -98,7 +99,7 @@ def patch(model: nn.Module, *, only: Iterable[str] | None = None, fuse: bool = T
     patched already and for unknown names.
     """
     if not isinstance(model, nn.Module):
-        raise TypeError(f"patch: the model is a {type(model).__name__}; expected a torch.nn.Module")
+        raise TypeError(f"patch: the model is {sort_of(model)}; expected a torch.nn.Module")
     wanted = {twin.__name__ for twin in TWINS} if only is None else set(only)
     unknown = wanted - {twin.__name__ for twin in TWINS}
     if unknown:
@@ -119,7 +120,7 @@ def undo(model: nn.Module) -> None:
     """Every patched module of a model, or of a copy of one, its old class again."""
     for path, module in model.named_modules():
         if MARK in vars(module) and type(module) not in OURS and not isinstance(module, chains.Chained):
-            raise RuntimeError(f"patch: {path or '(model)'} has become a {type(module).__name__} since it was patched; "
+            raise RuntimeError(f"patch: {path or '(model)'} has become {sort_of(module)} since it was patched; "
                                "undo that change first")
     for module in model.modules():
         _back(module)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from ... import sort_of
 from ...triton_kernels.runtime.launch import current_arch
 from ..backend import Backend
 from .cases import Case, cases_of
@@ -108,7 +109,7 @@ def run(case: Case, backend: Backend, mode: str, arguments: Mapping[str, Any], s
         one.check()
     for name, value in zip(names, outputs):
         if not isinstance(value, torch.Tensor):
-            raise HygieneFault(f"{name} is a {type(value).__name__}, not a tensor")
+            raise HygieneFault(f"{name} is {sort_of(value)}, not a tensor")
         missing = int((~sim.stored(value)).sum()) if sim is not None and backend.kernels else unwritten(value)
         if missing:
             raise HygieneFault(f"{missing} of {value.numel()} elements of {name} were never written by a kernel")
@@ -156,7 +157,7 @@ def _run_numpy(function: Any, names: tuple[str, ...], case: Case, arguments: Map
             raise HygieneFault(f"the input {name} was overwritten")
     for name, value in zip(names, outputs):
         if not isinstance(value, np.ndarray | np.generic):
-            raise HygieneFault(f"{name} is a {type(value).__name__}, not a numpy array")
+            raise HygieneFault(f"{name} is {sort_of(value)}, not a numpy array")
     return outputs
 
 

@@ -25,11 +25,11 @@ import triton.language.extra.libdevice
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource, make_backend
 from triton.compiler.errors import CompilationError
-from triton.runtime.jit import JITCallable, create_function_from_signature
+from triton.runtime.jit import create_function_from_signature
 
 from ...triton_kernels.gate import machine_code
 from ...triton_kernels.gate.offline import target_of
-from . import active, internals, taken, undefined
+from . import active, internals, once, taken, undefined
 from .fault import KernelFault
 
 #: What it refuses a kernel with, beside its own error.
@@ -151,8 +151,14 @@ def _take(kernel: Any, one: Kernel, values: dict[str, Any], specialization: Any,
         name = taken.name_of(kernel, signature, constexprs, one.target, given)
         if taken.known(name):
             return Handle(source, one.target, options, given)
-        module = said(lambda: front(one, source, options))
-        use = undefined.use(module, one.backend, options)
+        lowering = once.Lowering(f"{one.target} {options}")
+        module, use = said(lambda: front(one, source, options, lowering)), ""
+        if undefined.passed_on(module):
+            if lowering.declared:                          # what a function does with it is asked of its body
+                module = said(lambda: front(one, source, options))
+            use = undefined.use(module, one.backend, options)
+        else:
+            lowering.keep()
     except CompilationError as error:
         return f"{where}: {' '.join(_words(error))}"
     except REFUSALS as error:
@@ -164,33 +170,15 @@ def _take(kernel: Any, one: Kernel, values: dict[str, Any], specialization: Any,
     return Handle(source, one.target, options, given)
 
 
-def front(one: Kernel, source: Any, options: Any) -> Any:
-    """The intermediate representation, before anything is done with it."""
+def front(one: Kernel, source: Any, options: Any, lowering: once.Lowering | None = None) -> Any:
+    """The intermediate representation, before anything is done with it; with `lowering` only declarations of device
+    functions that are known."""
     context = internals.ir.context()
     internals.ir.load_dialects(context)
     one.backend.load_dialects(context)
     functions = one.backend.get_codegen_implementation(options)
-    genuine = JITCallable.parse
-    JITCallable.parse = _parsed(genuine)
-    try:
-        with redirect_stdout(io.StringIO()):                # it prints a module that it refuses
-            return source.make_ir(one.target, options, functions, one.backend.get_module_map(), context)
-    finally:
-        JITCallable.parse = genuine
-
-
-_trees: WeakKeyDictionary[types.FunctionType, tuple[str, Any]] = WeakKeyDictionary()
-
-
-def _parsed(genuine: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """`JITCallable.parse`, which would parse a function again for every kernel that calls it."""
-
-    def parse(self: Any) -> Any:
-        if self.fn not in _trees or _trees[self.fn][0] != self.src:
-            _trees[self.fn] = self.src, genuine(self)
-        return _trees[self.fn][1]
-
-    return parse
+    with once.each(lowering), redirect_stdout(io.StringIO()):            # it prints a module that it refuses
+        return source.make_ir(one.target, options, functions, one.backend.get_module_map(), context)
 
 
 def said(make: Callable[[], Any]) -> Any:

@@ -90,6 +90,12 @@ def _in_float64(function: Function) -> Function:
     return lambda *args: function(*(a.astype(np.float64) if a.dtype.kind == "f" else a for a in args))
 
 
+def inline_assembly(self: Any, *given: Any) -> Any:
+    """`create_inline_asm` of the builder."""
+    raise NotImplementedError("the simulator does not know a GPU's own instructions (tl.inline_asm_elementwise): write "
+                              "it in Triton's language, or run the kernel on a GPU")
+
+
 def extern_elementwise(
     self: Any, library: str, path: str, symbol: str, args: list[Any], result: Any, is_pure: bool
 ) -> Any:

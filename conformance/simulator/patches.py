@@ -63,6 +63,7 @@ BUILDER = {
     "create_minnumf": lambda self, a, b: arithmetic.binary(self, a, b, np.fmin),
     "create_assert": arithmetic.assertion,
     "create_extern_elementwise": libdevice.extern_elementwise,
+    "create_inline_asm": libdevice.inline_assembly,
 }
 
 

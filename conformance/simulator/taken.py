@@ -14,7 +14,7 @@ from triton.runtime.jit import JITCallable
 from . import internals, undefined
 
 _known: dict[Path, set[str]] = {}
-
+_read: dict[Path, int] = {}                       # how far: other processes add to the file
 
 _RULES = hashlib.sha256(Path(undefined.__file__).read_bytes()).hexdigest()       # what is looked for besides
 
@@ -24,15 +24,15 @@ def name_of(kernel: Any, kinds: Any, constants: dict[Any, Any], target: Any, giv
     nothing plain."""
     try:
         parts = [triton.__version__, _RULES, str(target), kernel.cache_key, str(kinds), repr(sorted(given.items())),
-                 *(f"{path}={_plain(value)}" for path, value in sorted(constants.items()))]
+                 *(f"{path}={plain(value)}" for path, value in sorted(constants.items()))]
     except (RuntimeError, TypeError):            # Triton cannot hash what it refers to, or it is nothing plain
         return None
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def _plain(value: Any) -> str:
+def plain(value: Any) -> str:
     if isinstance(value, tuple | list):
-        return f"({','.join(map(_plain, value))})"
+        return f"({','.join(map(plain, value))})"
     value = getattr(value, "value", value)
     if isinstance(value, JITCallable):
         return str(value.cache_key)
@@ -64,6 +64,15 @@ def _file() -> Path:
 
 
 def _names(file: Path) -> set[str]:
-    if file not in _known:
-        _known[file] = set(file.read_text().split()) if file.exists() else set()
-    return _known[file]
+    names, so_far = _known.setdefault(file, set()), _read.get(file, 0)
+    try:
+        if file.stat().st_size > so_far:
+            with file.open("rb") as lines:
+                lines.seek(so_far)
+                new = lines.read()
+            whole = new[:new.rfind(b"\n") + 1]
+            names.update(whole.decode("ascii", "ignore").split())
+            _read[file] = so_far + len(whole)
+    except OSError:                               # none yet, or none that can be read
+        return names
+    return names

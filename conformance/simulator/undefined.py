@@ -20,13 +20,12 @@ _POISON = re.compile(r"^(\s*)%(\w+) = ub\.poison : (i\d+)", re.MULTILINE)
 _STAND_IN = (r"\1%zero_for_\2 = arith.constant 0 : \3\n"
              r"\1%\2 = tt.extern_elementwise %zero_for_\2 "
              r'{libname = "", libpath = "", pure = true, symbol = "undefined"} : (\3) -> \3')
+_UNREACHED = re.compile(r"^\s*\^bb\d+:\s*// no predecessors\n(?:(?!\s*(?:\^bb|\})).*\n)*", re.MULTILINE)
 _UNDEFINED = re.compile(r'(%[\w#]+)(?::\d+)? = (?:tt\.extern_elementwise [^\n]*symbol = "undefined"|ub\.poison)')
 
 
 def use(module: Any, backend: Any, options: Any) -> str:
-    """Where a kernel uses such a value: the line, in the words of its source; empty if nowhere."""
-    if not _passed_on(module.str_nodebug()):
-        return ""
+    """Where a kernel uses such a value that is passed on: the line, in the words of its source; empty if nowhere."""
     module = _stood_in(module)
     stages: dict[str, Any] = {}
     backend.add_stages(stages, options, Language.TRITON)
@@ -34,10 +33,12 @@ def use(module: Any, backend: Any, options: Any) -> str:
     return _place(text) if _UNDEFINED.search(text) else ""
 
 
-def _passed_on(text: str) -> bool:
-    """Does anything take such a value at all? Most stand in for a loop's variable, and nothing does."""
+def passed_on(module: Any) -> bool:
+    """Does anything that is reached take such a value? Most stand in for a loop's variable, and nothing does, or are
+    returned by what would follow a `return`."""
     return any(len(re.findall(rf"{re.escape(name)}(?![\w#])", function)) > 1
-               for function in re.split(r"\btt\.func\b", text) for name in _UNDEFINED.findall(function))
+               for function in re.split(r"\btt\.func\b", _UNREACHED.sub("", module.str_nodebug()))
+               for name in _UNDEFINED.findall(function))
 
 
 def _stood_in(module: Any) -> Any:

@@ -17,7 +17,7 @@ from typing import Any
 import attrs
 import sympy as sp
 
-from ... import write_whole
+from ... import sort_of, write_whole
 from ..expressions import FormError
 from . import origin, pages, second
 from .proof import misprint, prove
@@ -52,7 +52,7 @@ def at_door(door: str | None) -> Iterator[Any]:
         return
     chapters = Chapters(records=door) if door.endswith(".toml") else _imported(door)
     if not isinstance(chapters, Chapters):
-        raise UnknownDerivation(f"{door} is no Chapters, but a {type(chapters).__name__}; make one with "
+        raise UnknownDerivation(f"{door} is no Chapters, but {sort_of(chapters)}; make one with "
                                 "chainrule.spec.derive.chapters.Chapters")
     with chapters.opened() as opened:
         if not opened.makers:

@@ -48,6 +48,12 @@ def write_whole(path: Path, text: str) -> None:
         raise
 
 
+def sort_of(value: object) -> str:
+    """What a value is, in words: a list, an int."""
+    kind = type(value).__name__
+    return f"{'an' if kind[0] in 'aeiouAEIOU' else 'a'} {kind}"
+
+
 def in_readme(text: str, begin: str, end: str, new: str) -> str:
     """The README's text with `new` from one mark to the other; ValueError unless each of the two stands there once."""
     if text.count(begin) != 1 or text.count(end) != 1:

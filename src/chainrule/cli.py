@@ -65,7 +65,8 @@ def conform(
                                              "the levels, levels that never met, other data")] = None,
     seed: Annotated[int | None, typer.Option(metavar="S", help="what --fuzz draws from (0)")] = None,
     case: Annotated[list[str] | None, typer.Option(help="replay one case by its id (repeatable)")] = None,
-    keyword: Annotated[str, typer.Option("-k", help="only cases whose id matches, as in pytest -k")] = "",
+    keywords: Annotated[list[str] | None,
+                        typer.Option("-k", help="only cases whose id matches, as in pytest -k")] = None,
     first: Annotated[bool, typer.Option("-x", help="stop at the first failure")] = False,
     workers: Annotated[int | None, typer.Option("-n", help="judge in this many processes; 0 is this one "
                                                 "(all cores for a long run without a GPU; at least 1 for functions "
@@ -90,6 +91,10 @@ def conform(
         from .conformance.selection import select
     except ModuleNotFoundError as missing:
         refuse("conform", f'{missing.name} is not installed; pip install "chainrule[conformance]" brings it')
+    if keywords and len(keywords) > 1:
+        refuse("conform", f"-k was given {len(keywords)} times; write one expression: "
+                          f"-k '{' or '.join(f'({one})' for one in keywords)}' for cases that match one of them")
+    keyword = (keywords or [""])[0]
     dtypes = tuple(d.strip() for d in dtype.split(",") if d.strip())
     mode = "auto" if simulate is None else "simulated" if simulate else "native"
     try:

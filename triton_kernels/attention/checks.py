@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 
+from ... import sort_of
 from ..runtime.checks import floating, rank, sizes
 from ..runtime.refusals import WrongType, WrongValue
 
@@ -29,7 +30,7 @@ def head(name: str, Q: Tensor, K: Tensor, V: Tensor, keep: Tensor | None = None,
                                          "widths of V and d": (E, d.shape[3])})
     if keep is not None:
         if not isinstance(keep, Tensor) or keep.dtype != torch.bool:
-            kind = str(keep.dtype) if isinstance(keep, Tensor) else f"a {type(keep).__name__}"
+            kind = str(keep.dtype) if isinstance(keep, Tensor) else sort_of(keep)
             raise WrongType(f"{name}: keep is {kind}; expected truth values (B, T), True where a key takes part")
         if keep.shape != (B, K.shape[2]) or keep.device != Q.device:
             raise WrongValue(f"{name}: keep has shape {tuple(keep.shape)} on {keep.device}; expected "

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ... import sort_of
 from .refusals import WrongType, WrongValue
 
 _FLOATING = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
@@ -36,12 +37,12 @@ def floating(name: str, **tensors: Tensor | None) -> None:
         if t is None and first is not None:
             continue
         if not isinstance(t, torch.Tensor):
-            raise WrongType(f"{name}: {label} is {'None' if t is None else _a(t)}; expected a tensor")
+            raise WrongType(f"{name}: {label} is {'None' if t is None else sort_of(t)}; expected a tensor")
         if t.dtype not in _FLOATING:
             raise WrongType(f"{name}: {label} is {short(t)}; expected float16, bfloat16, float32 or float64")
         whole(name, label, t)
         if type(t) not in PLAIN and type(t).__torch_function__ is not torch._C._disabled_torch_function_impl:
-            raise WrongType(f"{name}: {label} is {_a(t)}, whose torch functions are its own; no kernel sees one")
+            raise WrongType(f"{name}: {label} is {sort_of(t)}, whose torch functions are its own; no kernel sees one")
         if t.layout is not torch.strided:
             raise WrongType(f"{name}: {label} is {str(t.layout).removeprefix('torch.')}; kernels read strided tensors")
         if first is None:
@@ -63,11 +64,7 @@ def whole(name: str, label: str, t: Tensor) -> None:
 def tensors(name: str, **given: object) -> None:
     for label, t in given.items():
         if type(t) not in PLAIN and not isinstance(t, torch.Tensor):
-            raise WrongType(f"{name}: {label} is {'None' if t is None else _a(t)}; expected a tensor")
-
-
-def _a(value: object) -> str:
-    return f"a {type(value).__name__}"
+            raise WrongType(f"{name}: {label} is {'None' if t is None else sort_of(t)}; expected a tensor")
 
 
 def called(name: str, *labels: str) -> tuple[str, ...]:
@@ -87,7 +84,7 @@ def kernel_dtype(name: str, t: Tensor) -> None:
 def rank(name: str, expected: int, **tensors: Tensor) -> None:
     for label, t in tensors.items():
         if not isinstance(t, torch.Tensor):
-            raise WrongType(f"{name}: {label} is {'None' if t is None else _a(t)}; expected a tensor")
+            raise WrongType(f"{name}: {label} is {'None' if t is None else sort_of(t)}; expected a tensor")
         if t.dim() != expected:
             raise WrongValue(f"{name}: {label} has shape {tuple(t.shape)}; expected {expected} dimension"
                              f"{'s' if expected != 1 else ''}")

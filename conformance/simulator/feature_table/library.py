@@ -157,7 +157,7 @@ def _() -> None:
         assembly[(1,)](x, x.clone(), 4)
 
 
-@feature("x·y + z, x·y − z and z − x·y round once as compiled, and twice where enable_fp_fusion is off")
+@feature("a product in a sum or difference rounds once as compiled, and twice where enable_fp_fusion is off")
 def _() -> None:
     one = 1 + 2.0**-12
     x, z, out = torch.full((4,), one), torch.full((4,), -1.0), torch.empty(3, 4)

@@ -19,6 +19,7 @@ class Unavailable(Exception):
 def feature(name: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
     def add(check: Callable[[], None]) -> Callable[[], None]:
         assert name not in FEATURES
+        assert name.isascii(), "pytest -k finds it by its words"
         FEATURES[name] = check
         return check
     return add

@@ -60,10 +60,11 @@ USAGE = [
     ("def relu(z:\n", ["theirs:backend"], "theirs.py, line 4: "),
     ("1 / 0\n", ["theirs:backend"], "importing theirs raised ZeroDivisionError: division by zero"),
     ("", ["theirs:backend", "-k", "act and ("], "-k 'act and ('"),
+    ("", ["theirs:backend", "-k", "act.relu", "-k", "fp32"], "-k '(act.relu) or (fp32)' for cases that match one of"),
     ("", ["theirs:backend", "-n", "-3"], "-n -3: a number of processes is 0 (this one) or more"),
     ("", ["theirs:backend", "--timeout", "0"], "--timeout 0: a time is more than 0 seconds"),
     ("pi = 3.14\n", ["--op", "act.elu=theirs:pi"], "theirs:pi is a float, not a function"),
-    ("backend.op('act.elu')(3)\n", ["theirs:backend"], "act.elu: a int is no function"),
+    ("backend.op('act.elu')(3)\n", ["theirs:backend"], "act.elu: an int is no function"),
     ("", ["theirs:backend", "--json", "theirs.py/out.jsonl"], "results cannot be written there (its folder is a file)"),
     ("", ["theirs:backend", "--json", "."], "results cannot be written there (it is a folder)"),
 ]

@@ -13,7 +13,7 @@ import triton.language as tl
 from chainrule.conformance import Backend
 from chainrule.conformance.judging.cases import cases
 from chainrule.conformance.judging.judge import judge
-from chainrule.conformance.simulator import KernelFault, frontend, simulate
+from chainrule.conformance.simulator import KernelFault, frontend, internals, once, simulate
 
 
 @triton.jit
@@ -309,6 +309,75 @@ def test_a_signature_is_compiled_once(monkeypatch):
     assert len(taken) == 5
 
 
+@triton.jit
+def doubled(v):
+    return v + v
+
+
+@triton.jit
+def last_of(v, k):
+    return tl.where(v > 0, v, k)
+
+
+@triton.jit
+def calls_one(x, y, n, N: tl.constexpr):
+    i = tl.arange(0, N)
+    tl.store(y + i, last_of(doubled(tl.load(x + i)), n))
+
+
+@triton.jit
+def calls_it_again(x, y, n, N: tl.constexpr):
+    i = tl.arange(0, N)
+    tl.store(y + N + i, last_of(doubled(tl.load(x + i)), n))
+
+
+@triton.jit
+def calls_it_with_nothing(x, y, n, N: tl.constexpr):
+    i = tl.arange(0, N)
+    for block in range(n):
+        tl.store(y + block, 0.0)
+    tl.store(y + i, last_of(doubled(tl.load(x + i)), block))
+
+
+@triton.jit
+def first_of(v, k):
+    return v
+
+
+@triton.jit
+def takes_no_notice(x, y, n, N: tl.constexpr):
+    i = tl.arange(0, N)
+    block = 7
+    tl.store(y + i, first_of(doubled(tl.load(x + i)), block + i * 0))
+    for block in range(N):
+        tl.store(y + block, 0.0)
+    tl.store(y + i, first_of(doubled(tl.load(x + i)), block + i * 0))
+
+
+def test_a_device_function_is_lowered_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+    modules = []
+    genuine = frontend.front
+    monkeypatch.setattr(frontend, "front", lambda *given: modules.append(genuine(*given)) or modules[-1])
+    monkeypatch.setattr(once, "_lowered", {})
+    x, y = torch.tensor([-1.0, 1.0] * 4), torch.zeros(16)
+    with simulate():
+        calls_one[(1,)](x, y, 3, 8)
+        calls_it_again[(1,)](x, y, 3, 8)
+        calls_it_again[(1,)](torch.ones(16), torch.ones(32), 3, 16)             # other types, another body
+        with pytest.raises(KernelFault, match="undefined when compiled, in line"):
+            calls_it_with_nothing[(1,)](x, y, 3, 8)                             # which its body tells
+    assert y.tolist() == [3.0, 2.0] * 8
+    bodies = [str(module).count("tt.return") for module in modules]
+    assert bodies[0] == bodies[2] == bodies[-1] > 1
+    if internals.RELEASE >= (3, 7):                                             # before, it is lowered again
+        assert bodies[1] == bodies[3] == 1
+    with simulate():
+        takes_no_notice[(1,)](x, y, 3, 8)                                       # as its body tells, here for the first
+        takes_no_notice[(1,)](x, y, 2.0, 8)                                     # time and here when it is known
+    assert y.tolist() == [-2.0, 2.0] * 4 + [3.0, 2.0] * 4
+
+
 def test_handles_hold_what_was_compiled(tmp_path, monkeypatch):
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
     with simulate(target="sm_80"):
@@ -328,8 +397,8 @@ def test_what_was_taken_is_remembered_and_what_was_refused_is_not(tmp_path, monk
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
     seen = []
     genuine = frontend.front
-    monkeypatch.setattr(frontend, "front", lambda one, source, options: seen.append(source.name) or genuine(
-        one, source, options))
+    monkeypatch.setattr(frontend, "front", lambda one, source, *rest: seen.append(source.name) or genuine(
+        one, source, *rest))
 
     def defined(body):
         """A kernel of this body, as a fresh process would define it."""
