@@ -78,7 +78,7 @@ build/npm/stamp:
 	npm install --silent --no-audit --no-fund --prefix build/npm axe-core@4.14.1 pyodide@314.0.7
 	@touch $@
 
-scoreboard: .venv/dev.stamp build/third-party build/triton-3.6.0 build/scoreboard/packages   ## libraries that people use, judged by one suite
+scoreboard: .venv/dev.stamp build/third-party build/triton-3.6.0 build/scoreboard/packages build/scoreboard/attorch   ## libraries that people use, judged by one suite
 	$(BIN)/python examples/scoreboard.py $(ARGS)
 
 build/scoreboard/packages: constraints/scoreboard.txt | .venv/dev.stamp
@@ -87,6 +87,11 @@ build/scoreboard/packages: constraints/scoreboard.txt | .venv/dev.stamp
 	mv $@.partial $@
 	rm -rf build/scoreboard/onnx-1.22.0
 	$(BIN)/python -m pip install -q $(PIP_ARGS) --no-deps --target build/scoreboard/onnx-1.22.0 onnx==1.22.0
+
+build/scoreboard/attorch:
+	git clone -q https://github.com/BobMcDear/attorch $@.partial
+	git -C $@.partial checkout -q 67c2772
+	mv $@.partial $@
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff check .

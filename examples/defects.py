@@ -106,6 +106,20 @@ def liger_weights() -> tuple[Any, Any]:
         return float(loss), np.log(3)
 
 
+@defect("liger-transposed", "Liger 0.8.5",
+        "cross entropy of three logits 5 each, transposed in memory: its slope by the label's; none is written where "
+        "logits are copied first, and the logit comes back", THIRD)
+def liger_transposed() -> tuple[Any, Any]:
+    import torch
+
+    with simulated():
+        from liger_kernel.ops.cross_entropy import LigerCrossEntropyFunction
+
+        z = torch.full((3, 2), 5.0).T.requires_grad_()
+        LigerCrossEntropyFunction.apply(z, torch.tensor([0, 0]), None, -100, 0.0, 0.0, "sum")[0].backward()
+    return float(z.grad[0, 0]), -2 / 3
+
+
 def node(ready: Callable[[Any], Any], op: str, outputs: int, *arrays: Any, **attributes: Any) -> list[Any]:
     sys.path.insert(0, str(ROOT / "examples/backends"))
     from onnx_nodes import model
@@ -178,6 +192,76 @@ def standardize() -> tuple[Any, Any]:
 
     found = jax.nn.standardize(np.array([10000, 10001, 10002], np.float32)).tolist()
     return found, [-(1.5**0.5), 0.0, 1.5**0.5]
+
+
+@defect("jax-elu", "jax 0.10.2", "jax.grad of elu at −20: through the output, y + α rounds to 0 (jax-ml/jax#39795)")
+def jax_elu() -> tuple[Any, Any]:
+    import jax
+
+    return float(jax.grad(jax.nn.elu)(np.float32(-20))), np.exp(-20.0)
+
+
+@defect("jax-gelu", "jax 0.10.2", "jax.grad of gelu's tanh form at 2e19: 0 times ∞")
+def jax_gelu() -> tuple[Any, Any]:
+    import jax
+
+    return float(jax.grad(jax.nn.gelu)(np.float32(2e19))), 1.0
+
+
+@defect("torch-func", "torch 2.13.0", "torch.func.grad of binary_cross_entropy_with_logits at −20, label 0 "
+        "(backward() gives 2.061154e-09)")
+def torch_func() -> tuple[Any, Any]:
+    import torch
+
+    loss = torch.nn.functional.binary_cross_entropy_with_logits
+    return float(torch.func.grad(loss)(torch.tensor(-20.0), torch.tensor(0.0))), 1 / (1 + np.exp(20.0))
+
+
+def tinygrad(name: str, at: float, slope: bool = False) -> float:
+    from tinygrad import Context, Tensor
+
+    with Context(DEV="PYTHON"):
+        z = Tensor([at])
+        value = getattr(z, name)()
+        return float((value.sum().gradient(z)[0] if slope else value).numpy()[0])
+
+
+@defect("tinygrad-tanh", "tinygrad 0.14.0", "tanh(1e-5), computed as 2σ(2x) − 1")
+def tinygrad_tanh() -> tuple[Any, Any]:
+    return tinygrad("tanh", 1e-5), np.tanh(1e-5)
+
+
+@defect("tinygrad-elu", "tinygrad 0.14.0", "elu(−1e-6), computed as −relu(1 − e^x)")
+def tinygrad_elu() -> tuple[Any, Any]:
+    return tinygrad("elu", -1e-6), np.expm1(-1e-6)
+
+
+@defect("tinygrad-slope", "tinygrad 0.14.0", "the derivative of elu at 100: 0 times ∞ (tinygrad/tinygrad#17852)")
+def tinygrad_slope() -> tuple[Any, Any]:
+    return tinygrad("elu", 100.0, slope=True), 1.0
+
+
+@defect("tinygrad-softplus", "tinygrad 0.14.0", "softplus(−20), as log(e⁰ + e^−20): the loss of a label that is hit")
+def tinygrad_softplus() -> tuple[Any, Any]:
+    return tinygrad("softplus", -20.0), np.log1p(np.exp(-20.0))
+
+
+@defect("tutorial-gamma", "Triton's tutorials, 05 layer norm",
+        "∂γ in float16 of two rows (1, −1) and (2, −2), ε = 1, δ = 1 and −0.7905: their shares are kept in 16 bits",
+        BUILD / "tutorials")
+def tutorial_gamma() -> tuple[Any, Any]:
+    import torch
+
+    sys.path.insert(0, str(ROOT / "examples/backends"))
+    from tutorials_backend import layer_norm
+
+    from chainrule.conformance.simulator.pretend import pretending
+
+    x, d = torch.tensor([[1.0, -1.0], [2.0, -2.0]]).half(), torch.tensor([[1.0, 1.0], [-0.7905, -0.7905]]).half()
+    gamma = torch.ones(2).half().requires_grad_()
+    with simulated(), pretending("sm_90"):
+        layer_norm(x, (2,), gamma, torch.zeros(2).half(), 1.0).backward(d)
+    return float(gamma.grad[0]), 0.5**0.5 + float(d[1, 0]) * 0.8**0.5
 
 
 @defect("sklearn-regressor", "scikit-learn 1.9.1",

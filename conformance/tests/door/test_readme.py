@@ -42,6 +42,9 @@ def test_the_scoreboard_is_what_was_found(text):
     assert space["block"](found) in text
     assert len(found) >= 10
     assert set(found) <= {name for name, *_ in space["ROWS"]}
+    assert {name: set(row["failed"]) for name, row in found.items() if row["failed"]} == {
+        name: set(why) for name, why in space["verdicts"]().items()}, "verdicts.toml says why each op of a row fails"
+    assert len({row["suite"] for row in found.values()}) == 1, "`make scoreboard` judges all rows by one suite"
     for row in found.values():
         assert row["cases"]["fail"] == sum(one["cases"] for one in row["failed"].values())
         assert row["conforming"] == row["ops"] - len(row["failed"])
