@@ -160,7 +160,7 @@ _HEADS = (
 )
 _HEADS_GRAD = (
     Row(32, 64, 64, 8, 1, HALF), Row(32, 64, 128, 8, 1, HALF), Row(32, 32, 32, 4, 1, HALF),
-    Row(32, 16, 16, 8, 1, FLOAT),
+    Row(32, 16, 16, 8, 1, FLOAT, full=True),
 )
 _HEADS_GRAD_120 = (*_HEADS_GRAD[:-1], Row(32, 16, 16, 4, 1, FLOAT))     # with 8 warps it spills there
 
