@@ -155,20 +155,23 @@ _JOINED = (Row(1, 256, warps=4),)
 
 # Attention: BM queries, BN keys, BK numbers of a head at a time (all of them, if a row has as many).
 _HEADS = (
-    Row(64, 64, 64, 4, 2, HALF), Row(64, 64, 128, 8, 2, HALF), Row(64, 64, 32, 8, 1, HALF),
+    Row(64, 64, 64, 4, 2, HALF), Row(64, 64, 128, 8, 2, HALF, full=True), Row(64, 64, 32, 8, 1, HALF),
     Row(32, 32, 16, 8, 1, FLOAT, full=True),
 )
+_HEADS_120 = (Row(64, 32, 64, 4, 2, HALF), *_HEADS[1:])                 # with 64 keys it spills there
 _HEADS_GRAD = (
     Row(32, 64, 64, 8, 1, HALF), Row(32, 64, 128, 8, 1, HALF), Row(32, 32, 32, 4, 1, HALF),
     Row(32, 16, 16, 8, 1, FLOAT, full=True),
 )
-_HEADS_GRAD_120 = (*_HEADS_GRAD[:-1], Row(32, 16, 16, 4, 1, FLOAT))     # with 8 warps it spills there
+_HEADS_GRAD_120 = (                                                     # so does what is larger, or has 8 warps
+    _HEADS_GRAD[0], Row(32, 32, 128, 8, 1, HALF), _HEADS_GRAD[2], Row(32, 16, 16, 4, 1, FLOAT),
+)
 
 ATTENTION = ("attn.head", "attn.head.grad")
 
 # The embedding of patches: gathered products; and BM tokens' BN numbers, summed over the images.
 EMBEDDING = ("vit.embed", "vit.embed.grad_patch", "vit.embed.grad_Theta")
-_PATCHES = (_GATHERED[0], attrs.evolve(_GATHERED[1], full=True), *_GATHERED[2:])
+_PATCHES = tuple(attrs.evolve(row, full=row.BM == row.BN) for row in _GATHERED)
 _THETA = (
     Row(64, 64, 32, 8, 3, HALF), Row(32, 64, 32, 4, 3, HALF),
     Row(64, 32, 16, 4, 2, FLOAT), Row(16, 32, 32, 4, 2, FLOAT),
@@ -198,8 +201,9 @@ _TABLES: dict[str, dict[str, tuple[Row, ...]]] = {
         "act.softmax": _SHARES, "act.softmax.long": _LONG_SHARES,
         "loss.softmax": _ROWS, "loss.softmax.long": _LONG_ROWS, "loss.softmax.whole": _BATCHES,
         "loss.mean": _MEAN,
-        "attn.head": _HEADS, "attn.head.grad": _HEADS_GRAD_120 if arch == "sm_120" else _HEADS_GRAD,
-        "vit.embed": _GATHERED, "vit.embed.grad_patch": _PATCHES, "vit.embed.grad_Theta": _THETA,
+        "attn.head": _HEADS_120 if arch == "sm_120" else _HEADS,
+        "attn.head.grad": _HEADS_GRAD_120 if arch == "sm_120" else _HEADS_GRAD,
+        "vit.embed": _PATCHES, "vit.embed.grad_patch": _PATCHES, "vit.embed.grad_Theta": _THETA,
         "vit.embed.grad_position": _TOKENS,
         "conv1d": _WINDOWS, "conv2d": _WINDOWS,
         **({"net.layer.affine.boxes": _BOXES, "bp.delta.boxes": _DELTA_BOXES, "alg.average.boxes": _BOXES,

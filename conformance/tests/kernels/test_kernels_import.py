@@ -67,8 +67,8 @@ def test_configurations():
                 assert not configs.rows(op, arch, torch.float32)
                 continue
             assert configs.rows(op, arch)
-            for dtype in (torch.float32, torch.float16, torch.bfloat16):
-                assert configs.rows(op, arch, dtype)
+            for dtype in (torch.float32, torch.float16, torch.bfloat16):        # both gradients in one are float32's
+                assert bool(configs.rows(op, arch, dtype)) == (op != "layer.gradients" or dtype is torch.float32)
     assert configs.rows("alg.average", "sm_120") == configs.rows("alg.average", "default")
     with pytest.raises(KeyError, match="conv9d has no configurations"):
         configs.rows("conv9d")
