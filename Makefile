@@ -6,6 +6,8 @@ PIP_ARGS ?=
 CONSTRAINTS := $(shell command -v nvidia-smi >/dev/null 2>&1 || echo "-c constraints/cpu.txt")
 ARGS ?=
 TRITONS := 3.6.0 3.9.0
+# The folder python/tutorials of a checkout of Triton, if its kernels are to run, too.
+TUTORIALS ?=
 BIN := .venv/bin
 GATE := src/chainrule/conformance/tests/kernels/test_kernels_gate.py
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -25,7 +27,7 @@ mutate: .venv/dev.stamp            ## every record and reference with one thing 
 mutate-kernels: .venv/dev.stamp    ## Triton kernels with one thing changed: which tier notices, who survives unexplained
 	$(BIN)/python -m chainrule.conformance.mutate.kernel_survey $(ARGS)
 
-full: .venv/dev.stamp .venv/clients.stamp lint build/third-party build/jax   ## the long versions too
+full: .venv/dev.stamp .venv/clients.stamp lint build/third-party build/jax build/scoreboard/attorch $(TUTORIALS:%=build/scoreboard/tutorials)   ## the long versions too
 	$(BIN)/python -m pytest -n 2 -m "slow or not slow" $(ARGS)
 	$(BIN)/chainrule conform -n 2              # every pair of levels, in the simulator
 	$(BIN)/python -m chainrule.conformance.mutate
@@ -52,6 +54,10 @@ build/third-party: constraints/third-party.txt | .venv/dev.stamp
 	rm -rf $@ $@.partial
 	$(BIN)/python -m pip install -q $(PIP_ARGS) --no-deps --target $@.partial -r $<
 	mv $@.partial $@
+
+build/scoreboard/tutorials:
+	@mkdir -p build/scoreboard
+	ln -s $(abspath $(TUTORIALS)) $@
 
 build/jax: constraints/jax.txt | .venv/dev.stamp      ## JAX, for the derived functions that are printed in it
 	rm -rf $@ $@.partial

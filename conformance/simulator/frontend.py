@@ -210,6 +210,6 @@ def _words(error: BaseException) -> Iterator[str]:
         inner = inner.__cause__
     message = next((e.error_message for e in reversed(chain) if e.error_message), None) or str(inner or error)
     yield message.strip()
-    lines = [e.src.split("\n")[e.node.lineno - 1].strip() for e in reversed(chain)
-             if e.src and hasattr(e.node, "lineno")]
+    lines = [source[e.node.lineno - 1].strip() for e in reversed(chain) if e.src and hasattr(e.node, "lineno")
+             if e.node.lineno <= len(source := e.src.split("\n"))]         # a caller's line may come with the callee
     yield from (f"(in `{line}`)" for line in dict.fromkeys(lines))

@@ -92,6 +92,23 @@ def test_an_error_in_a_function_names_the_line_that_called_it():
     assert "in `tl.store(y + i, scales(" in str(caught.value)
 
 
+@triton.jit(noinline=True)
+def apart(v):
+    return v
+
+
+@triton.jit
+def hands_over_a_block(x, y, N: tl.constexpr):
+    i = tl.arange(0, N)
+    v = tl.load(x + i)
+    tl.store(y + i, apart(v))
+
+
+def test_an_error_whose_line_is_of_another_function_is_told():
+    with pytest.raises(KernelFault, match="noinline, but was called with non-scalar"), simulate():
+        hands_over_a_block[(1,)](torch.ones(4), torch.ones(4), 4)
+
+
 def test_the_target_decides():
     y = torch.zeros(4)
     with simulate(target="sm_90"):

@@ -1,4 +1,4 @@
-"""Liger's and FlagGems' kernels run unmodified and are right; the packages lie in build/third-party (`make full`)."""
+"""Other people's kernels run unmodified and are right: of packages in build/third-party, and of checkouts."""
 
 from __future__ import annotations
 
@@ -9,17 +9,21 @@ from pathlib import Path
 
 import pytest
 
-FOLDER = Path("build/third-party")
+PACKAGES, CHECKOUTS = Path("build/third-party"), Path("build/scoreboard")
+TUTORIALS = CHECKOUTS / "tutorials"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("library", "package", "least"),
-                         [("liger", "liger_kernel", 13), ("flag_gems", "flag_gems", 15)])
-def test_their_kernels_run_unmodified_and_are_right(library, package, least):
-    if not (FOLDER / package).exists():
-        pytest.skip(f"{FOLDER}/{package} is absent; `make build/third-party` installs it")
+@pytest.mark.parametrize(("library", "folder", "needs", "least"), [
+    ("liger", PACKAGES, "liger_kernel", 13), ("flag_gems", PACKAGES, "flag_gems", 15),
+    ("attorch", CHECKOUTS / "attorch", "attorch", 10), ("tutorials", TUTORIALS, "08-grouped-gemm.py", 4),
+    ("differentiated", TUTORIALS, "06-fused-attention.py", 2)])
+def test_their_kernels_run_unmodified_and_are_right(library, folder, needs, least):
+    if not (folder / needs).exists():
+        pytest.skip(f"{folder / needs} is absent; `make {PACKAGES} {CHECKOUTS}/attorch` brings it, "
+                    f"`make full TUTORIALS=FOLDER` takes the tutorials of a checkout")
     script = Path(__file__).with_name("third_party.py")
-    done = subprocess.run([sys.executable, str(script), str(FOLDER), library], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, str(script), str(folder), library], capture_output=True, text=True)
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     assert len(lines) >= least, done.stderr[-500:]
     assert [line for line in lines if not (line["right"] and line["launches"])] == []
