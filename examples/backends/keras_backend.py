@@ -16,7 +16,9 @@ from chainrule.conformance import Backend
 RULE, OUTPUT = "eps in the correction, betas in float32", "from its output"
 backend = Backend("keras", dtypes=["fp32"], readings={
     "opt.adam": RULE, "opt.adamw": RULE, "opt.adagrad": "eps inside the root", "opt.momentum": "eta in the velocity",
-    "act.sigmoid.prime": OUTPUT, "act.tanh.prime": OUTPUT})            # so its documentation and its formulas say
+    "act.sigmoid.prime": OUTPUT, "act.tanh.prime": OUTPUT, "loss.xent.logits": "through log sigmoid",
+    **{f"act.{gelu}{prime}": f"through 1 + {name}" for gelu, name in (("gelu", "erf"), ("gelu.tanh", "tanh"))
+       for prime in ("", ".prime")}})                                  # so its documentation and its formulas say
 G = {"sigmoid": ops.sigmoid, "tanh": ops.tanh, "relu": ops.relu, "elu": ops.elu,
      "leaky": lambda z, slope=0.1: ops.leaky_relu(z, slope), "gelu": partial(ops.gelu, approximate=False),
      "gelu.tanh": partial(ops.gelu, approximate=True)}
@@ -82,7 +84,7 @@ def logits(z, y):
 
 def stepped(rule, theta, D, **state):
     """theta after one step of a rule whose state is set first, and that state."""
-    kept = keras.Variable(theta)
+    kept = keras.Variable(theta.clone())                  # it takes the memory that it is given
     rule.build([kept])
     for name, given in state.items():
         own = getattr(rule, name)

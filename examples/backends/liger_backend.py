@@ -16,7 +16,8 @@ with imported():
     from liger_kernel.ops.layer_norm import LigerLayerNormFunction
     from liger_kernel.ops.softmax import LigerSoftmaxFunction
 
-backend = Backend("liger", device="cuda")
+backend = Backend("liger", device="cuda", readings={
+    "act.gelu.tanh": "through 1 + tanh", "act.gelu.tanh.prime": "through 1 + tanh"})
 layer_norm = LigerLayerNormFunction.apply
 layer_norms(backend, layer_norm)
 softmaxes(backend, LigerSoftmaxFunction.apply)
