@@ -191,6 +191,7 @@ BOXES = ("net.layer.affine.boxes", "bp.delta.boxes", "alg.average.boxes", "alg.a
 _TABLES: dict[str, dict[str, tuple[Row, ...]]] = {
     arch: {
         **dict.fromkeys(PRODUCTS, products), "alg.average.update": _UPDATES,
+        "alg.average": tuple(attrs.evolve(row, full=row == _SMALL[0]) for row in products),
         "bp.delta.heavy": tuple(row for row in products if row != _FLOAT[0]),       # beside a heavy g′ it spills,
         "alg.average.recalled": tuple(row for row in products if row not in (_FLOAT[0], _SM80[0])),     # or beside g
         "layer.gradients": tuple(row for row in products if row.bits == FLOAT and row != _FLOAT[0]),
