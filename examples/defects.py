@@ -181,6 +181,11 @@ def runtime_sigmoid() -> tuple[Any, Any]:
     return runtime("Sigmoid", 1, row(-20))[0][0], 1 / (1 + np.exp(20.0))
 
 
+@defect("runtime-elu", "onnxruntime 1.32.0", "Elu of −1e-6, computed as e^z − 1", PACKAGES)
+def runtime_elu() -> tuple[Any, Any]:
+    return runtime("Elu", 1, row(-1e-6))[0][0], np.expm1(-1e-6)
+
+
 @defect("runtime-pool", "onnxruntime 1.32.0", "MaxPool of a window of −∞ alone", PACKAGES)
 def runtime_pool() -> tuple[Any, Any]:
     return runtime("MaxPool", 1, row(*[-np.inf] * 2, shape=(1, 1, -1)), kernel_shape=[2])[0][0], float("-inf")
