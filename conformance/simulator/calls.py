@@ -18,7 +18,7 @@ import triton.language as tl
 from triton.runtime.interpreter import TensorHandle
 from triton.runtime.jit import JITFunction
 
-from . import active, internals, passes
+from . import active, internals, passes, scaled
 from .fault import KernelFault
 from .values import numpy_type
 
@@ -111,7 +111,7 @@ def _of_the_language(fn: Any) -> Callable[..., Any]:
 _PLAIN = (type, type(call), type(print))       # what a key of the table may be; a jitted function's hash is its source
 _INSTEAD: dict[Any, Callable[..., Any]] = {
     builtins.range: loop, tl.range: loop, tl.static_range: unrolled,
-    tl.static_assert: static_assert, tl.static_print: print,
+    tl.static_assert: static_assert, tl.static_print: print, tl.dot_scaled: scaled.dot_scaled,
     **{getattr(tl, name): hint(name) for name in ("multiple_of", "max_contiguous", "max_constancy")},
     builtins.print: _of_the_language(tl.device_print),
     builtins.min: extreme(builtins.min, tl.minimum), builtins.max: extreme(builtins.max, tl.maximum),

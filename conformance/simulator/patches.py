@@ -14,7 +14,7 @@ from triton.runtime import interpreter
 from triton.runtime.autotuner import Autotuner
 from triton.runtime.jit import JITFunction
 
-from . import arithmetic, blocks, internals, launch, libdevice, passes, pointers, reductions, shortcuts, tuners
+from . import arithmetic, blocks, internals, launch, libdevice, passes, pointers, reductions, scaled, shortcuts, tuners
 from .values import numpy_type
 
 BUILDER = {
@@ -53,6 +53,7 @@ BUILDER = {
     "create_fsub": arithmetic.fused(-1, np.subtract),
     "create_select": arithmetic.select,
     "create_dot": arithmetic.dot,
+    "create_dot_scaled": scaled.product,
     "create_fma": arithmetic.fused_multiply_add,
     "create_clampf": arithmetic.clamp,
     "unary_op": arithmetic.unary,

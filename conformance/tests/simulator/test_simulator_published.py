@@ -387,3 +387,35 @@ def test_layer_norm_with_running_statistics():
         normed[(4,)](x, y, 75, 32)
     want = torch.nn.functional.layer_norm(x.double(), (75,))
     assert (y.double() - want).abs().max() <= 2.0**-8 * want.abs().max()
+
+
+@triton.jit
+def scaled(a, sa, b, sb, c, M: tl.constexpr, N: tl.constexpr, K: tl.constexpr, FEW: tl.constexpr):
+    i, j = tl.arange(0, M)[:, None], tl.arange(0, N)[None, :]
+    groups = tl.arange(0, K // 32)[None, :]
+    x = tl.load(a + i * K + tl.arange(0, K)[None, :])
+    s = tl.load(sa + i * (K // 32) + groups)
+    t = tl.load(sb + tl.arange(0, N)[:, None] * (K // 32) + groups)
+    if FEW:
+        w = tl.load(b + tl.arange(0, K // 2)[:, None] * N + j)
+        tl.store(c + i * N + j, tl.dot_scaled(x, s, "e4m3", w, t, "e2m1"))
+    else:
+        w = tl.load(b + tl.arange(0, K)[:, None] * N + j)
+        tl.store(c + i * N + j, tl.dot_scaled(x, s, "e4m3", w, None, rhs_format="bf16"))
+
+
+@pytest.mark.parametrize("few", [True, False])
+def test_a_product_of_few_bits_with_scales(few):
+    M, N, K = 128, 16, 64
+    g = torch.Generator().manual_seed(K)
+    a = torch.randint(-4, 5, (M, K), generator=g).to(torch.float8_e4m3fn)
+    codes = torch.randint(0, 16, (K, N), generator=g, dtype=torch.uint8)
+    table = torch.tensor([0, 0.5, 1, 1.5, 2, 3, 4, 6], dtype=torch.float64)
+    b = table[(codes & 7).long()] * torch.where(codes > 7, -1, 1)
+    sa, sb = (torch.randint(125, 129, (n, 2), generator=g, dtype=torch.uint8) for n in (M, N))
+    c = torch.empty(M, N)
+    with simulate(target="sm_100"):
+        scaled[(1,)](a, sa, codes[::2] | codes[1::2] << 4 if few else b.bfloat16(), sb, c, M, N, K, few)
+    x = a.double() * 2.0 ** (sa.double() - 127).repeat_interleave(32, 1)
+    w = b * 2.0 ** (sb.double() - 127).repeat_interleave(32, 1).T if few else b
+    assert torch.equal(c.double(), x @ w)
