@@ -20,7 +20,7 @@ from functools import wraps
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
-from .. import sort_of
+from chainrule import sort_of
 
 if TYPE_CHECKING:
     from .judging.cases import Case
