@@ -103,7 +103,8 @@ def test_what_compiles_to_the_same_is_known(module, words, op, same):
 
 def test_a_module_of_ours_that_fails_is_no_mutant_that_does_not_compile(monkeypatch):
     mutant = of("norms.layer", "operator: (g - m1")
-    monkeypatch.setattr(kernels, "source", lambda module: "import nothing_of_that_name")
+    ours = kernels.source
+    monkeypatch.setattr(kernels, "source", lambda module: f"{ours(module)}\nimport nothing_of_that_name\n")
     monkeypatch.setattr(kernel_trial, "source", kernels.source)
     monkeypatch.setattr(kernel_mutants, "source", kernels.source)
     with pytest.raises(ModuleNotFoundError):
