@@ -164,7 +164,7 @@ _HEADS_GRAD = (
     Row(32, 16, 16, 8, 1, FLOAT, full=True),
 )
 _HEADS_GRAD_120 = (                                                     # so does what is larger, or has 8 warps
-    _HEADS_GRAD[0], Row(32, 32, 128, 8, 1, HALF), _HEADS_GRAD[2], Row(32, 16, 16, 4, 1, FLOAT),
+    _HEADS_GRAD[0], Row(32, 32, 128, 8, 1, HALF), _HEADS_GRAD[2], Row(32, 16, 16, 4, 1, FLOAT, full=True),
 )
 
 ATTENTION = ("attn.head", "attn.head.grad")
@@ -193,7 +193,8 @@ _TABLES: dict[str, dict[str, tuple[Row, ...]]] = {
         **dict.fromkeys(PRODUCTS, products), "alg.average.update": _UPDATES,
         "alg.average": tuple(attrs.evolve(row, full=row == _SMALL[0]) for row in products),
         "bp.delta.heavy": tuple(row for row in products if row != _FLOAT[0]),       # beside a heavy g′ it spills,
-        "alg.average.recalled": tuple(row for row in products if row not in (_FLOAT[0], _SM80[0])),     # or beside g
+        "alg.average.recalled": tuple(attrs.evolve(row, full=row == _SMALL[1]) for row in products
+                                      if row not in (_FLOAT[0], _SM80[0])),                             # or beside g
         "layer.gradients": tuple(row for row in products if row.bits == FLOAT and row != _FLOAT[0]),
         "alg.average.update.join": _POINTWISE,
         "optimizers": _OPTIMIZERS, "norm.channels": _CHANNELS, "norm.planes": _PLANES,
