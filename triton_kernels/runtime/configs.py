@@ -19,8 +19,8 @@ class Row:
     """One configuration: a tile of BM × BN outputs, BK terms at a time, for elements of so many bits.
 
     `parts`: the tile's columns are finished in so many pieces; `per`: blocks that share a processor, where blocks stay
-    and take tile after tile. `full`: a thread may have every register there is, which Triton 3.8's assembler has to be
-    told, or it spills a few so that one more block fits.
+    and take tile after tile. `full`: a thread may have every register there is, which every Triton's assembler but
+    3.7's has to be told, or it spills a few so that one more block fits.
     """
 
     BM: int
@@ -192,7 +192,8 @@ _TABLES: dict[str, dict[str, tuple[Row, ...]]] = {
     arch: {
         **dict.fromkeys(PRODUCTS, products), "alg.average.update": _UPDATES,
         "alg.average": tuple(attrs.evolve(row, full=row == _SMALL[0]) for row in products),
-        "bp.delta.heavy": tuple(row for row in products if row != _FLOAT[0]),       # beside a heavy g′ it spills,
+        "bp.delta.heavy": tuple(attrs.evolve(row, full=row == _SMALL[-3]) for row in products
+                                if row != _FLOAT[0]),                               # beside a heavy g′ it spills,
         "alg.average.recalled": tuple(attrs.evolve(row, full=row == _SMALL[1]) for row in products
                                       if row not in (_FLOAT[0], _SM80[0])),                             # or beside g
         "layer.gradients": tuple(row for row in products if row.bits == FLOAT and row != _FLOAT[0]),

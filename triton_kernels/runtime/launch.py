@@ -36,7 +36,7 @@ simulation: ContextVar[Any | None] = ContextVar("chainrule_simulation", default=
 recording: ContextVar[Callable[..., None] | None] = ContextVar("chainrule_recording", default=None)
 
 #: Has the compiler an assembler that must be told how many registers there are? (`Row.full`)
-NEW = triton() >= (3, 8) and torch.version.hip is None
+TOLD = triton() != (3, 7) and torch.version.hip is None
 
 _EXACT: tuple[torch.dtype, ...] = (torch.float32, torch.float64)
 
@@ -117,7 +117,7 @@ def launch(kernel: Any, grid: tuple[int, ...], *args: Any, row: Row, **meta: Any
     """Start `kernel` on the device its tensors live on, with every compiler option that matters passed; while a graph
     is recorded, enter it there instead."""
     options = {"num_warps": row.warps, "num_stages": row.stages, "enable_fp_fusion": True}
-    if row.full and NEW:
+    if row.full and TOLD:
         options["maxnreg"] = min(255, 2048 // row.warps)
     record = recording.get()
     if record is not None:

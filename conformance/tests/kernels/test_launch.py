@@ -54,10 +54,10 @@ def test_a_kernel_starts_on_the_device_of_its_tensors(gpus):
     assert gpus == [torch.device("cuda", 0)]
 
 
-@pytest.mark.parametrize(("new", "full", "warps", "given"), [
+@pytest.mark.parametrize(("told", "full", "warps", "given"), [
     (True, True, 4, 255), (True, True, 16, 128), (False, True, 4, None), (True, False, 4, None)])
-def test_a_new_assembler_is_told_how_many_registers_there_are(new, full, warps, given, monkeypatch):
-    monkeypatch.setattr(launch, "NEW", new)
+def test_an_assembler_is_told_how_many_registers_there_are(told, full, warps, given, monkeypatch):
+    monkeypatch.setattr(launch, "TOLD", told)
     noted = []
     token = launch.recording.set(lambda kernel, grid, args, meta: noted.append(meta.get("maxnreg")))
     try:
