@@ -64,8 +64,8 @@ def _sources() -> dict[str, str]:
     """The Python that runs in the browser, by the path it gets there."""
     root = files("chainrule")
     found = {f"chainrule/{name}": (root / name).read_text(encoding="utf-8") for name in ("__init__.py", "scalar.py")}
-    for package, to in (("chainrule.reference", "chainrule/reference"), ("chainrule.spec.derived", "derived")):
-        for file in files(package).iterdir():
+    for folder, to in ((root / "reference", "chainrule/reference"), (root / "spec" / "derived", "derived")):
+        for file in folder.iterdir():                  # not imported: `spec.derived` is a function
             if file.name.endswith(".py"):
                 found[f"{to}/{file.name}"] = file.read_text(encoding="utf-8")
     found |= dict(_texts("chainrule.spec", (".py", ".toml", ".json")))
