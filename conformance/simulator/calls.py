@@ -116,9 +116,3 @@ _INSTEAD: dict[Any, Callable[..., Any]] = {
     builtins.print: _of_the_language(tl.device_print),
     builtins.min: extreme(builtins.min, tl.minimum), builtins.max: extreme(builtins.max, tl.maximum),
 }
-
-
-def register(fn: Any, instead: Callable[..., Any]) -> None:
-    """Calls of `fn` in kernels call `instead`."""
-    _INSTEAD[fn] = instead
-

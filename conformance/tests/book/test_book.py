@@ -141,3 +141,11 @@ def test_measured_errors_lie_within_their_bounds():
     assert "dots" in found.says
     assert measured("net.layer.affine") is None
     assert measured("act.identity") is None
+
+
+def test_the_sources_of_live_pages_hide_nothing():
+    """A folder of them is called as a function of its package is; imported, it would stand in that function's place."""
+    from chainrule.book import live
+
+    assert any(name.startswith("derived/") for name in live._sources())
+    assert callable(spec.derived), "spec.derived is a module: who imports chainrule.spec.derived?"
