@@ -125,6 +125,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="change nothing; exit 1 if it differs")
     parser.add_argument("--gate", type=Path, metavar="FILE", help="the gate's JSON, to be taken over first")
     given = parser.parse_args(arguments)
+    if given.check and given.gate:
+        parser.error("--check changes nothing, and --gate takes facts over: one of the two")
     if given.gate:
         full = json.loads(given.gate.read_text())
         facts = gate_facts(full["entries"], full["triton"])

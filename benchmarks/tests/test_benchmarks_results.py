@@ -182,6 +182,16 @@ def test_the_readme_is_what_is_generated(of):
     assert text == readme.replaced(text, readme.block()), "python -m benchmarks.readme brings it up to date"
 
 
+def test_a_check_takes_nothing_over(of, tmp_path, capsys):
+    before = (ROOT / "benchmarks/results/gate.json").read_bytes()
+    other = tmp_path / "gate.json"
+    other.write_text(json.dumps({"entries": [], "triton": "0.0.0"}))
+    with pytest.raises(SystemExit) as refused:
+        of("readme").main(["--check", "--gate", str(other)])
+    assert refused.value.code == 2 and "one of the two" in capsys.readouterr().err
+    assert (ROOT / "benchmarks/results/gate.json").read_bytes() == before
+
+
 def test_a_readme_without_markers_is_refused(of):
     with pytest.raises(ValueError, match="once each"):
         of("readme").replaced("nothing", "block")
