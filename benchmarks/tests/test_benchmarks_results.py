@@ -188,7 +188,8 @@ def test_a_check_takes_nothing_over(of, tmp_path, capsys):
     other.write_text(json.dumps({"entries": [], "triton": "0.0.0"}))
     with pytest.raises(SystemExit) as refused:
         of("readme").main(["--check", "--gate", str(other)])
-    assert refused.value.code == 2 and "one of the two" in capsys.readouterr().err
+    assert refused.value.code == 2
+    assert "one of the two" in capsys.readouterr().err
     assert (ROOT / "benchmarks/results/gate.json").read_bytes() == before
 
 
